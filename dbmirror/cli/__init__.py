@@ -1,0 +1,1 @@
+"""The verbs, one small module a family: the only code that prints or prompts."""

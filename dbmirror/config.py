@@ -1,0 +1,167 @@
+"""dbmirror.toml: which mirrors there are and how they are made; every setting has a default."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from dbmirror.errors import UsageError
+from dbmirror.filters.model import Verdict
+from dbmirror.places import sandbox_folder
+
+FILE_NAME = "dbmirror.toml"
+MirrorName = Annotated[str, Meta(pattern=r"\A[a-z0-9]+([._-][a-z0-9]+)*\Z", max_length=100)]
+"""A mirror's name is a folder and a part of an image's name: lower case, digits, single `.`, `_` or `-` between."""
+
+
+class ConfigError(UsageError):
+    """dbmirror.toml is missing where it is needed, is not TOML, or holds something unknown."""
+
+
+class Waiver(Struct, frozen=True, forbid_unknown_fields=True):
+    """A rule of the DCS contract that cannot hold for this mirror, with the reason; reported, never silent."""
+
+    rule: Annotated[str, Meta(pattern=r"\AL\d\d\Z")]
+    reason: Annotated[str, Meta(min_length=10)]
+
+
+class SshConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the driver is reached, where that differs from the driver's address on port 2200 as `ubuntu`."""
+
+    host: str | None = None
+    """An alias of the user's ssh config, a host name or an address; None for the address that the workspace states."""
+    port: int | None = None
+    user: str | None = None
+    identity_file: Path | None = None
+
+
+class MirrorConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """A `[mirrors.NAME]` section."""
+
+    profile: str | None = None
+    """A profile of ~/.databrickscfg; the mirror's own name if not given."""
+    profile_file: Path | None = None
+    """The file of that profile, if it is not ~/.databrickscfg (or DATABRICKS_CONFIG_FILE)."""
+    cluster: str | None = None
+    """A cluster's id or name; else the profile's cluster_id, else the only one that can be mirrored."""
+    base: str | None = None
+    """The base image; else the official one of the cluster's runtime."""
+    filter: Annotated[str, Meta(pattern=r"\A(blacklist|whitelist)\Z")] = "blacklist"
+    image: Annotated[str, Meta(pattern=r"\A[a-z0-9]+([._/:-][a-z0-9]+)*\Z")] | None = None
+    """The image's repository; `dbmirror/NAME` if not given."""
+    notebook_environment: str | None = None
+    """The folder of the notebook-scoped environment to mirror, where the driver has several."""
+    capture: bool = True
+    """Pack private wheels from the driver's files where no index has them."""
+    ssh: SshConfig = SshConfig()
+    waive: tuple[Waiver, ...] = ()
+
+
+class FilterEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """An entry of `[[filters.whitelist]]` or `[[filters.blacklist]]`; `keep` undoes an entry that dbmirror brings."""
+
+    name: Annotated[str, Meta(min_length=1)]
+    """A name or a glob (`jupyter*`), compared in PEP 503 form."""
+    reason: Annotated[str, Meta(min_length=3)]
+    verdict: Verdict | None = None
+    """None for what the list says: a blacklist's entry drops, a whitelist's keeps."""
+
+
+class FilterConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The `[filters]` section: the user's own entries, which come before the ones that dbmirror brings."""
+
+    whitelist: tuple[FilterEntry, ...] = ()
+    blacklist: tuple[FilterEntry, ...] = ()
+
+
+class IndexConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The `[index]` section. Credentials never stand here: they come from netrc or the environment."""
+
+    url: str | None = None
+    """A simple API; else UV_DEFAULT_INDEX, UV_INDEX_URL, PIP_INDEX_URL, pip's own configuration, PyPI."""
+    extra_urls: tuple[str, ...] = ()
+    """Further ones, each asked for every package; the hash in the lock decides which file is meant."""
+    ca_bundle: Path | None = None
+    """PEM file of the certificate authorities to trust; else SSL_CERT_FILE, REQUESTS_CA_BUNDLE, PIP_CERT."""
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    mirrors: dict[MirrorName, MirrorConfig] = {}
+    filters: FilterConfig = FilterConfig()
+    index: IndexConfig = IndexConfig()
+    folder: Path = Path("mirrors")
+    """Where the mirrors' folders lie, relative to the file."""
+
+
+class LoadedConfig(Struct, frozen=True):
+    """A configuration and where it was read from."""
+
+    config: Config
+    origin: Path | None
+    """The file; None where there is none and the defaults hold."""
+    root: Path
+    """The folder that relative paths start from."""
+
+    def mirror_folder(self, name: str) -> Path:
+        """The folder of the mirror `name`."""
+        return self.root / self.config.folder / name
+
+    def mirror(self, name: str) -> MirrorConfig:
+        """The section of the mirror `name`; else what the sandbox says of it; else the defaults.
+
+        Raises ConfigError where the name has not a mirror's form.
+        """
+        if not re.match(r"\A[a-z0-9]+([._-][a-z0-9]+)*\Z", name):
+            raise ConfigError(
+                f"{name!r} cannot be a mirror's name.",
+                remedy="Use lower-case letters and digits, with single '.', '_' or '-' between them; a Databricks "
+                "profile of another form is named by 'profile' in a [mirrors.NAME] section.",
+            )
+        if name in self.config.mirrors:
+            return self.config.mirrors[name]
+        return _sandbox_mirrors().get(name, MirrorConfig())
+
+
+def load_config(path: Path | None = None, *, start: Path | None = None) -> LoadedConfig:
+    """The configuration in `path`, else in the dbmirror.toml of `start` (this folder) or the nearest one above it.
+
+    No file at all gives the defaults. Raises ConfigError where the file is missing (if named), is not TOML, or has
+    an unknown or wrong setting; the message says which.
+    """
+    if path is None:
+        start = (start or Path.cwd()).absolute()
+        path = next((p / FILE_NAME for p in (start, *start.parents) if (p / FILE_NAME).is_file()), None)
+        if path is None:
+            return LoadedConfig(config=Config(), origin=None, root=start)
+    return LoadedConfig(config=_decode(path), origin=path, root=path.absolute().parent)
+
+
+def _decode(path: Path) -> Config:
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=Config, dec_hook=_decode_path)
+    except FileNotFoundError:
+        raise ConfigError(f"There is no {path}.") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {error}.") from error
+    except (msgspec.DecodeError, ValueError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from error
+
+
+def _decode_path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value).expanduser()
+    raise NotImplementedError(f"no decoder for {kind}")
+
+
+def _sandbox_mirrors() -> dict[str, MirrorConfig]:
+    """What `dbmirror sandbox up` left for its own mirror, so that it needs no configuration file."""
+    path = sandbox_folder() / FILE_NAME
+    return _decode(path).mirrors if path.is_file() else {}

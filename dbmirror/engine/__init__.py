@@ -1,0 +1,1 @@
+"""Docker: buildx, compose, running containers, engine facts."""

@@ -1,0 +1,1 @@
+"""What is installed on a host: the collector, the parsers of what it brings back, and the model."""

@@ -1,0 +1,206 @@
+"""What one collection found on a host, as frozen values whose grammar is checked when they are decoded.
+
+Everything here comes from a cluster and is untrusted: the `Annotated` types below are the only spellings that
+reach the rest of the program. `msgspec.convert` and `msgspec.json.decode` enforce them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta
+
+SCHEMA_VERSION = 1
+"""Raised when the meaning of a field changes; an older snapshot is then refused with the remedy."""
+
+Name = Annotated[str, Meta(pattern=r"\A[a-z0-9]+(-[a-z0-9]+)*\Z", max_length=200)]
+"""A distribution's name in PEP 503 form."""
+Version = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._+!~-]*\Z", max_length=200)]
+"""A version as its metadata spells it; mostly PEP 440, but Debian's and old distributions' need not be."""
+Path = Annotated[str, Meta(pattern=r"\A/[^\x00-\x1f\x7f\x85\u2028\u2029]*\Z", max_length=4096)]
+"""An absolute path on the host."""
+Text = Annotated[str, Meta(pattern=r"\A[^\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]*\Z", max_length=8192)]
+"""One line of free text: no control characters, no line or paragraph separator of any kind."""
+DebianName = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9+.-]*\Z", max_length=200)]
+DebianVersion = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9.+:~-]*\Z", max_length=200)]
+RName = Annotated[str, Meta(pattern=r"\A[A-Za-z][A-Za-z0-9.]*\Z", max_length=200)]
+EnvironmentVariable = Annotated[str, Meta(pattern=r"\A[A-Za-z_][A-Za-z0-9_]*\Z", max_length=400)]
+
+
+class Layer(StrEnum):
+    """Where on the driver's sys.path a distribution lives, nearest first (dcs-contract: order read off a DBR 11)."""
+
+    NOTEBOOK = "notebook"
+    """`/local_disk0/.ephemeral_nfs/envs/pythonEnv-*`: what `%pip` installed in one notebook."""
+    CLUSTER = "cluster"
+    """`/local_disk0/.ephemeral_nfs/cluster_libraries/python`: the cluster's libraries."""
+    RUNTIME = "runtime"
+    """`/databricks/python3`: the runtime's own, and what init scripts added."""
+    LOCAL = "local"
+    """`/usr/local/lib/python3.X/dist-packages` (or site-packages): pip outside the environment."""
+    APT = "apt"
+    """`/usr/lib/python3/dist-packages`: owned by Debian packages."""
+    EDGE = "edge"
+    """`/databricks/.python_edge_libs`: put there by the platform when the cluster starts."""
+
+
+NEAREST_FIRST: tuple[Layer, ...] = tuple(Layer)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectUrl:
+    """Where a distribution came from if not from an index (PEP 610), with any credentials taken out of the URL."""
+
+    url: Text
+    vcs: Text | None = None
+    """`git`, `hg`, …; None for archives and folders."""
+    commit: Annotated[str, Meta(pattern=r"\A[0-9a-fA-F]{7,64}\Z")] | None = None
+    requested_revision: Text | None = None
+    sha256: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")] | None = None
+    subdirectory: Text | None = None
+    editable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distribution:
+    """One installed Python distribution: one `.dist-info` or `.egg-info` on the host."""
+
+    name: Name
+    spelling: Text
+    """The name as its metadata spells it."""
+    version: Version
+    layer: Layer
+    location: Path
+    """The folder that holds its metadata (a site-packages or dist-packages)."""
+    installer: Text | None = None
+    """The content of INSTALLER: `pip`, `uv`, `debian`, `conda`, …"""
+    direct_url: DirectUrl | None = None
+    requires: tuple[Text, ...] = ()
+    """Requires-Dist lines, in the order of the metadata."""
+    requires_python: Text | None = None
+    wheel_tags: tuple[Text, ...] = ()
+    """Tag lines of its WHEEL file; empty where it was not installed from a wheel."""
+    capturable: bool = False
+    """Its RECORD lists its files with hashes, so that it can be packed into a wheel again."""
+    apt_package: DebianName | None = None
+    """The Debian package that owns its metadata, where dpkg says so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreter:
+    """A Python of the host."""
+
+    path: Path
+    version: Annotated[str, Meta(pattern=r"\A\d+\.\d+\.\d+[A-Za-z0-9+.]*\Z")]
+    """As `platform.python_version()` says: `3.11.11`, `3.11.0rc1`."""
+    implementation: Text = "CPython"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RPackage:
+    """One installed R package, from its DESCRIPTION."""
+
+    name: RName
+    version: Annotated[str, Meta(pattern=r"\A[0-9]+([.-][0-9]+)*\Z")]
+    library: Path
+    priority: Text | None = None
+    """`base`, `recommended`, or None."""
+    repository: Text | None = None
+    """The field Repository: `CRAN`, `RSPM`, …"""
+    remote: tuple[tuple[Text, Text], ...] = ()
+    """The `Remote*` fields, sorted by name."""
+    depends: tuple[RName, ...] = ()
+    """Packages of Depends, Imports and LinkingTo, sorted, without R itself."""
+    system_requirements: Text | None = None
+    needs_compilation: bool = False
+    built_under: Text | None = None
+    """The R version of the field Built."""
+    apt_package: DebianName | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebianPackage:
+    """One installed package of dpkg's status file."""
+
+    name: DebianName
+    version: DebianVersion
+    architecture: Text = "amd64"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jar:
+    """One jar on the driver; coordinates where its file name carries them (`…--mvn--…`)."""
+
+    path: Path
+    group: Text | None = None
+    artifact: Text | None = None
+    version: Text | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Something that is there and could not be read or has a hostile form; it still gets a fate."""
+
+    path: Text
+    """Where; any unprintable character is written as an escape."""
+    reason: Text
+    name: Name | None = None
+    """The distribution's name as far as its folder tells it."""
+    layer: Layer | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """Everything that one collection found. The same host state gives an equal value: all tuples are sorted."""
+
+    os_id: Text
+    """ID of /etc/os-release: `ubuntu`, `debian`."""
+    os_version: Text
+    """VERSION_ID of /etc/os-release: `22.04`."""
+    architecture: Text
+    """`platform.machine()`: `x86_64`."""
+    glibc: Annotated[str, Meta(pattern=r"\A\d+\.\d+\Z")] | None
+    """`2.35`; None where the C library is another one."""
+    python: Interpreter
+    """The interpreter of the runtime environment, else the first found."""
+    interpreters: tuple[Interpreter, ...] = ()
+    distributions: tuple[Distribution, ...] = ()
+    r_version: Text | None = None
+    r_packages: tuple[RPackage, ...] = ()
+    debian_packages: tuple[DebianPackage, ...] = ()
+    jars: tuple[Jar, ...] = ()
+    java_version: Text | None = None
+    runtime_version: Text | None = None
+    """Content of /databricks/DBR_VERSION."""
+    spark_version: Text | None = None
+    """Content of /databricks/spark/VERSION."""
+    scala_version: Text | None = None
+    environment_variables: tuple[EnvironmentVariable, ...] = ()
+    """Names only."""
+    environment_values: tuple[tuple[EnvironmentVariable, Text], ...] = ()
+    """Values of the few harmless variables that the collector names (LANG, SPARK_SCALA_VERSION, …)."""
+    problems: tuple[Problem, ...] = ()
+
+    def notebook_environments(self) -> tuple[str, ...]:
+        """The folders of the notebook-scoped environments, sorted."""
+        return tuple(sorted({d.location for d in self.distributions if d.layer is Layer.NOTEBOOK}))
+
+    def effective(self, notebook_environment: str | None = None) -> dict[str, Distribution]:
+        """The distribution that an import on the driver gets, by name: of each name the nearest layer's.
+
+        Every notebook has an environment of its own. A single one is taken; of several only `notebook_environment`
+        (a folder as `notebook_environments()` gives it), or none.
+        """
+        environments = self.notebook_environments()
+        if notebook_environment is None and len(environments) == 1:
+            notebook_environment = environments[0]
+        nearest: dict[str, Distribution] = {}
+        for distribution in self.distributions:
+            if distribution.layer is Layer.NOTEBOOK and distribution.location != notebook_environment:
+                continue
+            known = nearest.get(distribution.name)
+            if known is None or NEAREST_FIRST.index(distribution.layer) < NEAREST_FIRST.index(known.layer):
+                nearest[distribution.name] = distribution
+        return nearest

@@ -1,0 +1,30 @@
+"""Where dbmirror keeps what is its own on this machine; never inside ~/.ssh or ~/.databrickscfg."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+
+def state_folder() -> Path:
+    """Known hosts and the sandbox: `$DBMIRROR_HOME`, else the platform's state folder (`~/.local/state/dbmirror`)."""
+    home = os.environ.get("DBMIRROR_HOME")
+    return Path(home) if home else Path(platformdirs.user_state_dir("dbmirror", appauthor=False))
+
+
+def cache_folder() -> Path:
+    """What can be thrown away: `$DBMIRROR_HOME/cache`, else the platform's cache folder (`~/.cache/dbmirror`)."""
+    home = os.environ.get("DBMIRROR_HOME")
+    return Path(home) / "cache" if home else Path(platformdirs.user_cache_dir("dbmirror", appauthor=False))
+
+
+def known_hosts_file() -> Path:
+    """The pinned host keys of drivers, under their clusters' ids (OpenSSH known_hosts format)."""
+    return state_folder() / "known_hosts"
+
+
+def sandbox_folder() -> Path:
+    """The sandbox's state: its profile file, its mirror defaults, its keys."""
+    return state_folder() / "sandbox"

@@ -1,0 +1,1 @@
+"""What each Databricks Runtime is and needs: facts as data, one lookup."""

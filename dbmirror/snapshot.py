@@ -1,0 +1,149 @@
+"""A snapshot: the inventory of a cluster's driver with the facts of the cluster, in a versioned file with a digest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from dbmirror.errors import UsageError
+from dbmirror.files import canonical_json, digest_of, write_atomically
+from dbmirror.inventory.model import SCHEMA_VERSION, Inventory, Text
+
+FILE_NAME = "snapshot.json"
+
+
+class SnapshotError(UsageError):
+    """A snapshot file is missing, unreadable, of another schema version, or was changed by hand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterLibrary:
+    """One library as the Libraries API states it, whether or not it is installed."""
+
+    kind: Text
+    """`pypi`, `whl`, `egg`, `jar`, `maven`, `cran`, `requirements`."""
+    specification: Text
+    """`simplejson==3.8.0`, a path, `org.jsoup:jsoup:1.7.2`; without credentials."""
+    status: Text
+    """`INSTALLED`, `FAILED`, `PENDING`, …"""
+    messages: tuple[Text, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """The facts of a cluster that stay the same while it is the same cluster: no state, no address, no time."""
+
+    cluster_id: Text
+    cluster_name: Text
+    spark_version: Text
+    """`15.4.x-scala2.12`, `17.3.x-cpu-ml-scala2.13`, …"""
+    node_type: Text | None = None
+    driver_node_type: Text | None = None
+    access_mode: Text | None = None
+    """data_security_mode of the Clusters API: `SINGLE_USER`, `USER_ISOLATION`, …"""
+    runtime_engine: Text | None = None
+    """`PHOTON` or `STANDARD`."""
+    docker_image: Text | None = None
+    """URL of the container image that the cluster itself runs on, if it does."""
+    init_scripts: tuple[Text, ...] = ()
+    """Where the cluster's init scripts lie, in the order in which they run."""
+    uses_volumes: bool = False
+    """The Spark conf `spark.databricks.unityCatalog.volumes.enabled` is true."""
+    libraries: tuple[ClusterLibrary, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """When and how a snapshot was taken. Outside the digest."""
+
+    at: Text
+    """UTC, `2026-11-20T12:00:00Z`."""
+    host: Text
+    dbmirror: Text
+    """Version of the program."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What a cluster is made of. `digest` covers `cluster` and `inventory` alone."""
+
+    cluster: Cluster
+    inventory: Inventory
+    taken: Taken
+    schema: int = SCHEMA_VERSION
+
+    @property
+    def digest(self) -> str:
+        """`sha256:<hex>` over the cluster and the inventory: equal for the same state of the same cluster."""
+        return digest_of({"schema": self.schema, "cluster": self.cluster, "inventory": self.inventory})
+
+    @property
+    def short_digest(self) -> str:
+        """The first 12 hexadecimal digits, for tags and messages."""
+        return self.digest.removeprefix("sha256:")[:12]
+
+    def encode(self) -> bytes:
+        """The file's content, canonical."""
+        document: dict[str, Any] = {
+            "schema": self.schema,
+            "digest": self.digest,
+            "taken": self.taken,
+            "cluster": self.cluster,
+            "inventory": self.inventory,
+        }
+        return canonical_json(document)
+
+
+class _Document(msgspec.Struct, forbid_unknown_fields=True):
+    schema: int
+    digest: str
+    taken: Taken
+    cluster: Cluster
+    inventory: Inventory
+
+
+def read_snapshot(path: Path) -> Snapshot:
+    """The snapshot in the file `path`, every name and version checked against its grammar.
+
+    Raises SnapshotError where there is none, it is damaged or hostile, or its digest is not that of its content.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise SnapshotError(
+            f"There is no snapshot at {path}.", remedy="Take one with 'dbmirror snapshot MIRROR'."
+        ) from None
+    except OSError as error:
+        raise SnapshotError(f"{path} cannot be read: {error.strerror or error}.") from error
+    try:
+        version = msgspec.json.decode(content, type=dict[str, Any]).get("schema")
+        if version != SCHEMA_VERSION:
+            raise SnapshotError(
+                f"{path} has schema version {version!r}; this dbmirror reads version {SCHEMA_VERSION}.",
+                remedy="Take the snapshot again with this version of dbmirror.",
+            )
+        document = msgspec.json.decode(content, type=_Document)
+    except msgspec.DecodeError as error:
+        raise SnapshotError(
+            f"{path} is not a valid snapshot: {error}.", remedy="Take it again with 'dbmirror snapshot MIRROR'."
+        ) from error
+    snapshot = Snapshot(cluster=document.cluster, inventory=document.inventory, taken=document.taken)
+    if snapshot.digest != document.digest:
+        raise SnapshotError(
+            f"{path} was changed after it was taken: its content has not the digest that it states.",
+            remedy="Restore the file from version control, or take the snapshot again.",
+        )
+    return snapshot
+
+
+def write_snapshot(snapshot: Snapshot, path: Path) -> bool:
+    """Write `snapshot` unless `path` already holds one of the same digest; True if the file changed."""
+    try:
+        if read_snapshot(path).digest == snapshot.digest:
+            return False
+    except SnapshotError:
+        pass
+    return write_atomically(path, snapshot.encode())

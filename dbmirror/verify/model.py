@@ -1,0 +1,95 @@
+"""What verification found: a comparison per package, an attempt per import, a finding per rule, one verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dbmirror.inventory.model import Name, Text
+
+
+class Severity(StrEnum):
+    """How much a failed rule weighs."""
+
+    ERROR = "error"
+    """The cluster would not start, or would do the wrong thing: verification fails."""
+    WARNING = "warning"
+    INFORMATION = "information"
+
+
+class Outcome(StrEnum):
+    """How a rule came out."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    WAIVED = "waived"
+    """It failed, and the mirror's configuration says why it cannot hold here."""
+    NOT_APPLICABLE = "not applicable"
+    """It speaks of something that this image or runtime has not; the message says of what."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One rule of the DCS contract, held against the image."""
+
+    rule: Text
+    """`L02`: the number in the contract."""
+    title: Text
+    severity: Severity
+    outcome: Outcome
+    message: Text
+    """What was found, and for a failure what to do."""
+    waiver: Text | None = None
+    """The reason of the waiver, where it is waived."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One distribution that the image must have, as the lock says and as the image has it."""
+
+    name: Name
+    expected: Text
+    found: Text | None
+    """The effective version in the image; None if it is missing."""
+
+    @property
+    def equal(self) -> bool:
+        """Whether the image has it at exactly that version."""
+        return self.expected == self.found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportAttempt:
+    """One top-level import of a mirrored distribution, tried in a process of its own in the image."""
+
+    distribution: Name
+    module: Text
+    error: Text | None
+    """The last line of the traceback; None if it imported."""
+    expected: Text | None = None
+    """Why a failure is no defect of the image: the same import fails on the cluster, it needs Spark, …"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All that verification found in one image."""
+
+    image_id: Text
+    """`sha256:…`: the engine's id of what was verified."""
+    snapshot: Text
+    lock: Text
+    """Digests of what it was held against."""
+    comparisons: tuple[Comparison, ...]
+    imports: tuple[ImportAttempt, ...]
+    findings: tuple[Finding, ...]
+    extra: tuple[tuple[Name, Text], ...] = ()
+    """Distributions that the image has and the cluster has not, with their versions: the base brought them."""
+
+    @property
+    def passed(self) -> bool:
+        """No comparison differs, no import failed unexpectedly, no rule of severity error failed unwaived."""
+        return (
+            all(comparison.equal for comparison in self.comparisons)
+            and all(attempt.error is None or attempt.expected for attempt in self.imports)
+            and not any(f.outcome is Outcome.FAILED and f.severity is Severity.ERROR for f in self.findings)
+        )

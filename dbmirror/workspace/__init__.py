@@ -1,0 +1,1 @@
+"""What Databricks says: profiles, clusters, cluster libraries, SSH keys."""
