@@ -12,10 +12,14 @@ from msgspec import Meta, Struct
 from dbmirror.errors import UsageError
 from dbmirror.filters.model import Verdict
 from dbmirror.places import sandbox_folder
+from dbmirror.registries.config import RegistryConfig
 
 FILE_NAME = "dbmirror.toml"
 MirrorName = Annotated[str, Meta(pattern=r"\A[a-z0-9]+([._-][a-z0-9]+)*\Z", max_length=100)]
 """A mirror's name is a folder and a part of an image's name: lower case, digits, single `.`, `_` or `-` between."""
+
+
+RegistryName = Annotated[str, Meta(pattern=r"\A[a-z0-9]+([_-][a-z0-9]+)*\Z", max_length=50)]
 
 
 class ConfigError(UsageError):
@@ -95,6 +99,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     mirrors: dict[MirrorName, MirrorConfig] = {}
     filters: FilterConfig = FilterConfig()
     index: IndexConfig = IndexConfig()
+    registries: dict[RegistryName, RegistryConfig] = {}
+    """Where images are pushed to, by the name that `--push` takes."""
     folder: Path = Path("mirrors")
     """Where the mirrors' folders lie, relative to the file."""
 

@@ -14,6 +14,8 @@ from dbmirror.inventory.model import DebianName, DebianVersion, Layer, Name, Tex
 Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Url = Annotated[str, Meta(pattern=r"\A(https?|file)://[!-~]+\Z", max_length=4096)]
 """An absolute URL of printable ASCII characters, without credentials."""
+GitUrl = Annotated[str, Meta(pattern=r"\A(https?|ssh)://[!-~]+\Z", max_length=4096)]
+"""The address of a git repository, without credentials (a user name in front of an ssh host is none)."""
 FileName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._+!-]*\Z", max_length=400)]
 """The name of a wheel or source distribution: no slash, no space, no leading dash."""
 RelativePath = Annotated[str, Meta(pattern=r"\A(wheels|sources)/[A-Za-z0-9][A-Za-z0-9._+!-]*\Z", max_length=400)]
@@ -72,7 +74,7 @@ class UrlFile(Struct, frozen=True, kw_only=True, tag="url", tag_field="source"):
 class GitSource(Struct, frozen=True, kw_only=True, tag="git", tag_field="source"):
     """A commit of a git repository, archived into the mirror's folder when the lock is made."""
 
-    url: Url
+    url: GitUrl
     commit: Annotated[str, Meta(pattern=r"\A[0-9a-f]{40}([0-9a-f]{24})?\Z")]
     path: RelativePath
     """The archive, `sources/NAME-COMMIT.tar.gz`: the build needs neither git nor the repository."""
@@ -199,6 +201,8 @@ class Lock:
     base: BaseImage
     packages: tuple[LockedPackage, ...]
     fates: tuple[Fate, ...]
+    indexes: tuple[Url, ...] = ()
+    """The package indexes that were asked, in order."""
 
     def counts(self) -> dict[FateKind, int]:
         """How many packages have each fate; the sum is the number of distributions and problems found."""

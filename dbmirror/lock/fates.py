@@ -1,0 +1,92 @@
+"""What becomes of every package of a selection: the one place where fates are made and counted."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from dbmirror.filters.model import Decision, Selection
+from dbmirror.inventory.model import Layer, Problem
+from dbmirror.lock.errors import Unaccounted
+from dbmirror.lock.model import Fate, FateKind
+
+UNKNOWN = "unknown"
+"""The version of an entry that could not be read."""
+
+
+def fate_of(decision: Decision, kind: FateKind, reason: str, *, substitute: str | None = None) -> Fate:
+    """The fate of the distribution that `decision` speaks of."""
+    return Fate(
+        name=decision.name,
+        version=decision.version,
+        layer=decision.layer,
+        location=decision.location,
+        kind=kind,
+        reason=one_line(reason),
+        substitute=substitute,
+    )
+
+
+def excluded(decision: Decision) -> Fate:
+    """The fate of what a rule keeps out."""
+    rule = decision.rule
+    return fate_of(decision, FateKind.EXCLUDED, f"{rule.name} ({rule.pattern}): {rule.reason}")
+
+
+def unreadable(problem: Problem) -> Fate:
+    """The fate of an entry of the inventory that could not be read."""
+    return Fate(
+        name=problem.name or _name_from(problem.path),
+        version=UNKNOWN,
+        layer=problem.layer or Layer.RUNTIME,
+        location=one_line(problem.path),
+        kind=FateKind.UNAVAILABLE,
+        reason=one_line(f"Its metadata on the cluster could not be read: {problem.reason}"),
+    )
+
+
+def account(selection: Selection, fates: Iterable[Fate]) -> tuple[Fate, ...]:
+    """`fates` sorted by name and layer, one for each decision and each problem of `selection`.
+
+    Raises Unaccounted, naming the package, where one has no fate, or two, or a fate speaks of nothing that was found.
+    """
+    found = tuple(
+        sorted(fates, key=lambda fate: (fate.name, list(Layer).index(fate.layer), fate.location, fate.version))
+    )
+    expected = Counter((d.name, d.version, d.layer, d.location) for d in selection.decisions)
+    expected.update(_identity(unreadable(problem)) for problem in selection.problems)
+    difference = Counter(expected)
+    difference.subtract(Counter(_identity(fate) for fate in found))
+    for (name, version, layer, location), count in sorted(difference.items()):
+        if count:
+            raise Unaccounted(
+                f"{name} {version} ({layer}, {location}) has {'no fate' if count > 0 else 'a fate too many'}"
+            )
+    return found
+
+
+def same_version(one: str, other: str) -> bool:
+    """Whether two versions are the same, local part included, in PEP 440's eyes if both have its form."""
+    try:
+        return Version(one) == Version(other)
+    except InvalidVersion:
+        return one == other
+
+
+def one_line(text: str) -> str:
+    """`text` with every control character and line separator turned into a blank, cut to what a fate may hold."""
+    return re.sub(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]+", " ", text)[:2000]
+
+
+def _identity(fate: Fate) -> tuple[str, str, Layer, str]:
+    return fate.name, fate.version, fate.layer, fate.location
+
+
+def _name_from(path: str) -> str:
+    stem = re.sub(r"(-[^-]*)?\.(dist|egg)-info\Z", "", PurePosixPath(path).name)
+    return canonicalize_name(re.sub(r"[^A-Za-z0-9._-]+", "-", stem)).strip("-")[:200].strip("-") or "unreadable"

@@ -1,0 +1,48 @@
+"""The files of a lock in a mirror's folder: pylock.toml, fates.json, and the archives in wheels/ and sources/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dbmirror.files import sha256_hex, write_atomically
+from dbmirror.lock.document import FATES, PYLOCK, REMEDY, decode, encode_fates, encode_pylock
+from dbmirror.lock.errors import LockError
+from dbmirror.lock.model import CapturedWheel, GitSource, Lock
+
+ARCHIVE_FOLDERS = ("wheels", "sources")
+
+
+def write_lock(lock: Lock, folder: Path) -> tuple[str, ...]:
+    """Write `lock` into `folder` and remove the archives that it no longer names; the names of the files that changed.
+
+    Raises UsageError where the folder cannot be written: what stood there stays.
+    """
+    contents = {PYLOCK: encode_pylock(lock), FATES: encode_fates(lock)}
+    changed = [name for name, content in contents.items() if write_atomically(folder / name, content)]
+    named = {package.source.path for package in lock.packages if isinstance(package.source, CapturedWheel | GitSource)}
+    for place in ARCHIVE_FOLDERS:
+        for path in sorted((folder / place).glob("*")):
+            name = f"{place}/{path.name}"
+            if path.is_file() and name not in named:
+                path.unlink()
+                changed.append(name)
+    return tuple(changed)
+
+
+def read_lock(folder: Path) -> Lock:
+    """The lock in `folder`, every field checked. Raises LockError where there is none, or it is damaged or hostile."""
+    return decode(_read(folder / PYLOCK), _read(folder / FATES))
+
+
+def lock_digest(lock: Lock) -> str:
+    """`sha256:<hex>` of the bytes of the lock's pylock.toml: equal for the same packages from the same sources."""
+    return "sha256:" + sha256_hex(encode_pylock(lock))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise LockError(f"There is no {path}.", remedy="Make the lock with 'dbmirror lock MIRROR'.") from None
+    except OSError as error:
+        raise LockError(f"{path} cannot be read: {error.strerror or error}.", remedy=REMEDY) from error
