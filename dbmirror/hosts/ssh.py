@@ -1,0 +1,164 @@
+"""A host over SSH: one connection, one channel a command, host keys pinned."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+import paramiko
+
+from dbmirror.hosts.interface import Completed
+from dbmirror.hosts.known_hosts import Fingerprint, HostKey, KnownHosts, trusted_keys
+from dbmirror.hosts.ssh_channel import Exchanged, TooMuch, run_on_channel
+from dbmirror.hosts.ssh_config import Hop, SshTarget, find_route
+from dbmirror.hosts.ssh_errors import CommandTookTooLong, ConnectionLost, FileNotFetched
+from dbmirror.hosts.ssh_socket import Deadline
+from dbmirror.hosts.ssh_transport import check_jump, check_own, log_in, open_hop
+from dbmirror.progress import SILENT, Observer
+
+__all__ = ["SshHost", "SshTarget", "connect", "read_host_key"]
+
+_DEADLINE = 30.0
+_KEEPALIVE = 15
+_FETCH_TIMEOUT = 600.0
+
+
+class SshHost:
+    """A Host at the other end of an SSH connection. Commands run one after the other."""
+
+    def __init__(self, name: str, transport: paramiko.Transport, resources: ExitStack) -> None:
+        self._name = name
+        self._transport = transport
+        self._resources = resources
+
+    @property
+    def name(self) -> str:
+        """What messages call this host, for example `driver of demo (10.0.0.4:2200)`."""
+        return self._name
+
+    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
+        """Run `argv` with `stdin` in the user's login shell (POSIX; `argv` is quoted), for at most `timeout` seconds.
+
+        What the shell's start-up files print on stdout is cut off. The code is 255 where a signal ended the shell
+        itself. Raises CommandTookTooLong (the command is told to stop) or ConnectionLost.
+        """
+        done = self._exchange(argv, stdin=stdin, timeout=timeout, limit=None)
+        return Completed(argv=tuple(argv), code=done.code, stdout=done.stdout, stderr=done.stderr)
+
+    def fetch(self, path: str, *, limit: int = 1 << 30) -> bytes:
+        """The content of the file at the absolute `path`, of at most `limit` bytes.
+
+        Raises FileNotFetched if there is no such file, it cannot be read, or it is larger; ConnectionLost.
+        """
+        if not path.startswith("/") or "\0" in path:
+            raise FileNotFetched(f"{path!r} is no absolute path.")
+        try:
+            done = self._exchange(["cat", "--", path], stdin=b"", timeout=_FETCH_TIMEOUT, limit=limit)
+        except TooMuch:
+            raise FileNotFetched(f"{path} on {self.name} is larger than {limit} bytes.") from None
+        if done.code != 0:
+            reason = done.stderr.decode(errors="replace").strip().splitlines() or [f"cat ended with code {done.code}"]
+            raise FileNotFetched(f"{path} on {self.name} cannot be read: {reason[-1]}.")
+        return done.stdout
+
+    def close(self) -> None:
+        """Close the connection and all that it runs through."""
+        self._resources.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _exchange(self, argv: Sequence[str], *, stdin: bytes, timeout: float, limit: int | None) -> Exchanged:
+        if not argv or any("\0" in word for word in argv):
+            raise ValueError(f"{argv!r} is no command")
+        marker = f"dbmirror-{secrets.token_hex(8)}"
+        # Not the last command of the shell, so that a signal's number comes back as the shell's 128 + N.
+        command = f"{shlex.join(argv)}; exit $?"
+        try:
+            return run_on_channel(
+                self._transport,
+                command,
+                marker=marker,
+                stdin=stdin,
+                deadline=Deadline(timeout),
+                limit=limit,
+            )
+        except TimeoutError:
+            raise CommandTookTooLong(self.name, argv[0], timeout) from None
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise ConnectionLost(self.name, f"while '{argv[0]}' ran") from error
+
+
+def connect(
+    target: SshTarget,
+    *,
+    known_hosts: KnownHosts,
+    confirm: Callable[[Fingerprint], bool] | None,
+    accept_new: bool = False,
+    deadline: float | None = None,
+    observer: Observer = SILENT,
+) -> SshHost:
+    """A connection to `target`, by way of its jump hosts, within `deadline` seconds (None: ConnectTimeout, else 30).
+
+    The target's host key must be pinned in `known_hosts`. On first contact `confirm` is asked; where it is None the key
+    is refused, or with `accept_new` pinned, with a note. A jump host's key must stand in the user's own known_hosts.
+    Raises an SshError that says what went wrong and what to do; nothing stays open then, also after Ctrl-C.
+    """
+    route = find_route(target)
+    limit = Deadline(deadline or route.connect_timeout or _DEADLINE)
+    *jumps, last = route.hops
+    name = f"{target.label} ({last.address})" if target.label else last.address
+    own = check_own(known_hosts, confirm=confirm, accept_new=accept_new, observer=observer)
+    resources = ExitStack()
+    try:
+        transport = _through_jumps(jumps, limit, resources, observer)
+        transport, key = open_hop(
+            last, through=transport, expected=known_hosts.keys(last.name), deadline=limit, resources=resources
+        )
+        own(last, key)
+        # A person's thinking time is not the network's.
+        log_in(transport, last, deadline=Deadline(limit.seconds) if confirm else limit)
+        transport.set_keepalive(_KEEPALIVE)
+    except BaseException:
+        resources.close()
+        raise
+    return SshHost(name, transport, resources)
+
+
+def read_host_key(target: SshTarget, *, deadline: float | None = None, observer: Observer = SILENT) -> HostKey:
+    """The key that `target` has now, without logging in on it: what re-pinning shows before it asks.
+
+    Raises the same errors as `connect`, but for those about the target's host key and login.
+    """
+    route = find_route(target)
+    limit = Deadline(deadline or route.connect_timeout or _DEADLINE)
+    *jumps, last = route.hops
+    resources = ExitStack()
+    try:
+        transport = _through_jumps(jumps, limit, resources, observer)
+        return open_hop(last, through=transport, expected=(), deadline=limit, resources=resources)[1]
+    finally:
+        resources.close()
+
+
+def _through_jumps(
+    jumps: Sequence[Hop], deadline: Deadline, resources: ExitStack, observer: Observer
+) -> paramiko.Transport | None:
+    """A session that is logged in on the last of the jump hosts; None where there are none."""
+    transport: paramiko.Transport | None = None
+    check = check_jump(observer)
+    for hop in jumps:
+        expected = trusted_keys(hop.known_hosts, hop.name)
+        transport, key = open_hop(hop, through=transport, expected=expected, deadline=deadline, resources=resources)
+        check(hop, key)
+        log_in(transport, hop, deadline=deadline)
+    return transport

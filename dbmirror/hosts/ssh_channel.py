@@ -1,0 +1,194 @@
+"""One command on one channel: stdin, stdout and stderr at the same time, within a deadline and a limit."""
+
+from __future__ import annotations
+
+import re
+import select
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import paramiko
+
+from dbmirror.hosts.ssh_socket import Deadline
+
+_READ = 1 << 18
+_WRITE = 1 << 15
+_SECONDS_TO_END = 3.0
+
+
+class TooMuch(Exception):
+    """The command printed more than the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """What came back."""
+
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+
+class _Received:
+    """What has come so far. The shell prints the marker and its process id on a line before anything of the command."""
+
+    def __init__(self, marker: bytes) -> None:
+        self._line = re.compile(re.escape(marker) + rb" ([0-9]{1,10})\n")
+        self._begins = 0
+        self._searched = 0
+        self.shell: int | None = None
+        """The process id of the shell, which leads the process group of the command."""
+        self.stdout = bytearray()
+        self.stderr = bytearray()
+
+    def take(self, channel: paramiko.Channel) -> bool:
+        """Append what is there; False if nothing is."""
+        moved = False
+        if channel.recv_ready():
+            self.stdout += channel.recv(_READ)
+            moved = True
+            if self.shell is None:
+                self._find()
+        if channel.recv_stderr_ready():
+            self.stderr += channel.recv_stderr(_READ)
+            moved = True
+        return moved
+
+    def length(self) -> int:
+        """Bytes of stdout that the command has printed."""
+        return len(self.stdout) - self._begins
+
+    def output(self) -> bytes:
+        """The command's stdout; all of it where a forced command came in place of ours."""
+        return bytes(memoryview(self.stdout)[self._begins :])
+
+    def _find(self) -> None:
+        found = self._line.search(self.stdout, self._searched)
+        if found:
+            self._begins, self.shell = found.end(), int(found[1])
+        self._searched = max(0, len(self.stdout) - 100)
+
+
+def run_on_channel(
+    transport: paramiko.Transport,
+    command: str,
+    *,
+    marker: str,
+    stdin: bytes,
+    deadline: Deadline,
+    limit: int | None,
+) -> Exchanged:
+    """Run the shell `command`; what is on stdout before the `marker` that this has printed first is dropped.
+
+    Raises TimeoutError at the deadline, TooMuch above `limit` bytes of stdout, and SSHException, EOFError or OSError
+    where the connection breaks. A command that is still running then is ended, also after Ctrl-C.
+    """
+    received = _Received(marker.encode())
+    channel = transport.open_session(timeout=max(deadline.left(), 0.1))
+    try:
+        with _closed_at(channel, deadline):
+            channel.exec_command(f"printf '%s %s\\n' {marker} $$; {command}")
+        code = _pump(transport, channel, received, stdin=stdin, deadline=deadline, limit=limit)
+    except BaseException:
+        channel.close()
+        _end(transport, received.shell)
+        raise
+    finally:
+        channel.close()
+    return Exchanged(code=code, stdout=received.output(), stderr=bytes(received.stderr))
+
+
+def _pump(
+    transport: paramiko.Transport,
+    channel: paramiko.Channel,
+    received: _Received,
+    *,
+    stdin: bytes,
+    deadline: Deadline,
+    limit: int | None,
+) -> int:
+    """Pass everything on until the command has ended; gives its code."""
+    channel.setblocking(0)
+    unsent: memoryview | None = memoryview(stdin)
+    while True:
+        # Looked at before the buffers are: what was sent before the end is in them by then.
+        ended = channel.closed or (channel.eof_received and channel.exit_status_ready()) or not transport.is_active()
+        moved = received.take(channel)
+        if limit is not None and received.length() > limit + (_READ if received.shell is None else 0):
+            raise TooMuch
+        if unsent is not None and not ended:
+            rest = _send(channel, unsent)
+            moved, unsent = moved or rest is not unsent, rest
+        if moved and not deadline.left():
+            raise TimeoutError
+        if not moved:
+            if ended:
+                break
+            _wait(channel, deadline, writing=unsent is not None)
+    if channel.exit_status < 0:
+        # A broken connection closes its channels just before its thread ends.
+        transport.join(0.5)
+        if not transport.is_active():
+            raise EOFError
+        return 255
+    return channel.exit_status
+
+
+def _send(channel: paramiko.Channel, unsent: memoryview) -> memoryview | None:
+    """Send as much as the window takes, and give the rest; None once all is sent and stdin is closed."""
+    try:
+        if not unsent:
+            channel.shutdown_write()
+            return None
+        if not channel.send_ready():
+            return unsent
+        return unsent[channel.send(bytes(unsent[:_WRITE])) :]
+    except TimeoutError:
+        return unsent
+    except OSError:
+        # The command has closed its stdin or ended; what it printed is still to be read.
+        return None
+
+
+def _wait(channel: paramiko.Channel, deadline: Deadline, *, writing: bool) -> None:
+    """Until something can be read; not for long where the window for writing is full, of which nobody tells."""
+    left = deadline.left()
+    if not left:
+        raise TimeoutError
+    if channel.eof_received:
+        channel.status_event.wait(min(left, 0.05))
+    else:
+        select.select([channel], [], [], min(left, 0.005 if writing else 0.25))
+
+
+@contextmanager
+def _closed_at(channel: paramiko.Channel, deadline: Deadline) -> Iterator[None]:
+    """Close `channel` at the deadline: paramiko waits without end for the answer to a request."""
+    timer = threading.Timer(deadline.left(), channel.close)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except paramiko.SSHException:
+        if not deadline.left():
+            raise TimeoutError from None
+        raise
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+def _end(transport: paramiko.Transport, shell: int | None) -> None:
+    """End the command's process group, over a channel of its own: closing a command's channel does not end it, and
+    the protocol's own signals are refused where the login is root's.
+    """
+    if shell is None or not transport.is_active():
+        return
+    with suppress(paramiko.SSHException, EOFError, OSError, TimeoutError):
+        deadline = Deadline(_SECONDS_TO_END)
+        channel = transport.open_session(timeout=deadline.left())
+        with channel, _closed_at(channel, deadline):
+            channel.exec_command(f"kill -TERM -- -{shell}")
+            channel.status_event.wait(deadline.left())

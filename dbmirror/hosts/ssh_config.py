@@ -1,0 +1,209 @@
+"""Where a host is and how it is reached: the user's ssh config, read as OpenSSH reads it and never written.
+
+Honoured: Host and Match blocks, Include, HostName, Port, User, IdentityFile, IdentitiesOnly, ProxyJump, ProxyCommand,
+ConnectTimeout, HostKeyAlias, and for jump hosts UserKnownHostsFile, GlobalKnownHostsFile and StrictHostKeyChecking.
+paramiko.SSHConfig decides which blocks match, so what it leaves out is left out here: the tokens %%, %i, %k and %n of
+ProxyCommand, criteria of Match that are younger than `final` (`tagged`, `localnetwork`, …), environment variables in
+values; IdentityAgent, CertificateFile and AddKeysToAgent are not read either.
+"""
+
+from __future__ import annotations
+
+import getpass
+import re
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from paramiko.config import SSHConfigDict
+
+from dbmirror.hosts.ssh_errors import SshConfigInvalid
+from dbmirror.hosts.ssh_include import look_up
+
+DRIVER_PORT = 2200
+DRIVER_USER = "ubuntu"
+_SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
+_MOST_JUMPS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SshTarget:
+    """A host to connect to. What is given here beats the ssh config, which beats the defaults of a driver."""
+
+    host: str
+    """An alias of the ssh config, a host name or an address."""
+    label: str | None = None
+    """What messages call it, for example `driver of demo`; None for the host itself."""
+    port: int | None = None
+    """None for the ssh config's, else 2200."""
+    user: str | None = None
+    """None for the ssh config's, else `ubuntu`."""
+    identity_files: tuple[Path, ...] = ()
+    """The only private keys to offer; none for the ssh config's, else `~/.ssh/id_<profile>`, else the agent's."""
+    profile: str | None = None
+    """The Databricks profile whose key `~/.ssh/id_<profile>` is offered, where nothing else says which."""
+    host_key_alias: str | None = None
+    """What the host key is pinned under: the cluster's id."""
+    config_file: Path | None = None
+    """Another ssh config, read alone as with `ssh -F`; None for the user's and then the system's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """One connection on the way to a target; the last hop is the target itself."""
+
+    host: str
+    """A name or address that the hop before it (this machine for the first) can connect to."""
+    port: int
+    user: str
+    name: str
+    """What its host key is kept under."""
+    identity_files: tuple[Path, ...]
+    """Private keys to offer first, of which some may be missing unless `identities_only` and `explicit`."""
+    explicit: bool
+    """The identity files were named for this connection: each must be usable."""
+    identities_only: bool
+    """No other key is offered than the identity files'."""
+    proxy_command: str | None = None
+    """A command whose stdin and stdout are the connection; only on the first hop."""
+    known_hosts: tuple[Path, ...] = ()
+    """The user's known_hosts files that a jump host's key must stand in; none for dbmirror's own."""
+    accept_new: bool = False
+    """The user's ssh config accepts an unknown key of this jump host."""
+
+    @property
+    def address(self) -> str:
+        """`host:port`, as messages show it."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """All hops to a target, in the order in which they are connected."""
+
+    hops: tuple[Hop, ...]
+    connect_timeout: float | None
+    """Seconds, where the ssh config says so for the target."""
+
+
+def find_route(target: SshTarget) -> Route:
+    """How `target` is reached. Raises SshConfigInvalid where the ssh config is damaged or its jumps have no end."""
+    # Both may come from a cluster's description and end up in a ProxyCommand, which a shell runs.
+    if not re.fullmatch(r"[A-Za-z0-9_:][A-Za-z0-9._:%-]*", target.host):
+        raise SshConfigInvalid(f"{target.host!r} cannot be the name or address of a host.")
+    if target.user is not None and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._@+-]*", target.user):
+        raise SshConfigInvalid(f"{target.user!r} cannot be the name of a user.")
+    files = (target.config_file,) if target.config_file else (Path.home() / ".ssh" / "config", _SYSTEM_CONFIG)
+    given = {"Port": target.port, "User": target.user, "HostKeyAlias": target.host_key_alias}
+    found = look_up(
+        files,
+        target.host,
+        first={name: value for name, value in given.items() if value is not None},
+        last={"Port": DRIVER_PORT, "User": DRIVER_USER},
+    )
+    keys, explicit = _identity_files(target, found)
+    hops, command = _way_to(found, files, depth=0)
+    last = Hop(
+        host=found["hostname"],
+        port=_port(found),
+        user=found["user"],
+        name=_name(found),
+        identity_files=keys,
+        explicit=explicit,
+        identities_only=explicit or _says_yes(found, "identitiesonly"),
+        proxy_command=command,
+    )
+    seconds = found.get("connecttimeout", "")
+    return Route(hops=(*hops, last), connect_timeout=float(seconds) if seconds.isdigit() and int(seconds) else None)
+
+
+def _identity_files(target: SshTarget, found: SSHConfigDict) -> tuple[tuple[Path, ...], bool]:
+    """The private keys to offer, and whether they are the only ones."""
+    if target.identity_files:
+        return target.identity_files, True
+    if "identityfile" in found:
+        return _paths(found["identityfile"]), False
+    own = Path.home() / ".ssh" / f"id_{target.profile}"
+    return ((own,), True) if target.profile and own.is_file() else ((), False)
+
+
+def _way_to(found: SSHConfigDict, files: tuple[Path, ...], *, depth: int) -> tuple[tuple[Hop, ...], str | None]:
+    """The jumps before a host, and the ProxyCommand to it: of the two the one that the ssh config sets first."""
+    for setting, value in found.items():
+        if setting == "proxycommand":
+            return (), value
+        if setting == "proxyjump":
+            return (() if value.lower() == "none" else _jumps(value, files, depth=depth)), None
+    return (), None
+
+
+def _jumps(value: str, files: tuple[Path, ...], *, depth: int) -> tuple[Hop, ...]:
+    if depth >= _MOST_JUMPS:
+        raise SshConfigInvalid(
+            f"The jumps of the ssh config have no end (ProxyJump {value}).",
+            remedy="Set 'ProxyJump none' in the block of the first jump host.",
+        )
+    hops: list[Hop] = []
+    for text in value.split(","):
+        user, host, port = _parse_jump(text.strip())
+        given = {"Port": port, "User": user}
+        found = look_up(
+            files,
+            host,
+            first={name: value for name, value in given.items() if value is not None},
+            last={"Port": 22, "User": getpass.getuser()},
+        )
+        before, command = ((), None) if hops else _way_to(found, files, depth=depth + 1)
+        hops += before
+        hops.append(
+            Hop(
+                host=found["hostname"],
+                port=_port(found),
+                user=found["user"],
+                name=_name(found),
+                identity_files=_paths(found.get("identityfile", ())),
+                explicit=False,
+                identities_only=_says_yes(found, "identitiesonly"),
+                proxy_command=command,
+                known_hosts=_known_hosts_files(found),
+                accept_new=found.get("stricthostkeychecking", "ask").lower() in {"accept-new", "no", "off"},
+            )
+        )
+    return tuple(hops)
+
+
+def _parse_jump(text: str) -> tuple[str | None, str, int | None]:
+    """User, host and port of `[user@]host[:port]`, where an IPv6 address stands in brackets."""
+    match = re.fullmatch(r"(?:ssh://)?(?:(.+)@)?(?:\[([^\]]+)\]|([^:\[\]]+))(?::(\d+))?/?", text)
+    if match is None:
+        raise SshConfigInvalid(f"ProxyJump names {text!r}, which is no [user@]host[:port].")
+    user, bracketed, plain, port = match.groups()
+    return user, bracketed or plain, int(port) if port else None
+
+
+def _known_hosts_files(found: SSHConfigDict) -> tuple[Path, ...]:
+    own = found.get("userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2")
+    system = found.get("globalknownhostsfile", "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2")
+    return tuple(Path(name).expanduser() for name in (*shlex.split(own), *shlex.split(system)) if name != "none")
+
+
+def _paths(names: Iterable[str]) -> tuple[Path, ...]:
+    return tuple(Path(name.strip('"')).expanduser() for name in names if name.lower() != "none")
+
+
+def _name(found: SSHConfigDict) -> str:
+    """What the host's key is kept under, in OpenSSH's spelling."""
+    host, port = found["hostname"], _port(found)
+    return found.get("hostkeyalias") or (host if port == 22 else f"[{host}]:{port}")
+
+
+def _port(found: SSHConfigDict) -> int:
+    value: str = found["port"]
+    if not (value.isdigit() and 0 < int(value) < 65536):
+        raise SshConfigInvalid(f"The ssh config sets Port {value!r}, which is none.")
+    return int(value)
+
+
+def _says_yes(found: SSHConfigDict, setting: str) -> bool:
+    return found.get(setting, "no").lower() in {"yes", "true"}

@@ -1,0 +1,190 @@
+"""An SSH session through all hops of a route: host keys checked, logged in, and closed again as a whole."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import paramiko
+from paramiko.ssh_exception import IncompatiblePeer
+
+from dbmirror.hosts.known_hosts import Fingerprint, HostKey, KnownHosts, trusted_keys
+from dbmirror.hosts.ssh_config import Hop
+from dbmirror.hosts.ssh_errors import (
+    ConnectionLost,
+    DeadlinePassed,
+    HostKeyChanged,
+    HostKeyUnknown,
+    KeyRefused,
+    NotAnSshServer,
+    SshError,
+    Unreachable,
+)
+from dbmirror.hosts.ssh_keys import keys_to_offer
+from dbmirror.hosts.ssh_socket import Deadline, ProxyCommand, connect_tcp, proxy_command
+from dbmirror.progress import Observer
+
+_SECONDS_TO_STOP = 5.0
+
+CheckHostKey = Callable[[Hop, HostKey], None]
+"""Raises HostKeyUnknown or HostKeyChanged unless the key is that of the hop."""
+
+
+def open_hop(
+    hop: Hop,
+    *,
+    through: paramiko.Transport | None,
+    expected: tuple[HostKey, ...],
+    deadline: Deadline,
+    resources: ExitStack,
+) -> tuple[paramiko.Transport, HostKey]:
+    """A session with `hop`, not logged in yet, and the key that the server proved to have.
+
+    It runs over the session `through` (a jump host), over the hop's ProxyCommand, or over TCP. A key of a kind that is
+    `expected` is asked for first. All that is opened is put on `resources`. Raises the SshError of what went wrong.
+    """
+    proxy: ProxyCommand | None = None
+    if through is not None:
+        under: socket.socket | paramiko.Channel = _forward(through, hop, deadline)
+    elif hop.proxy_command:
+        proxy = resources.enter_context(proxy_command(hop.proxy_command))
+        under = proxy.socket
+    else:
+        under = connect_tcp(hop, deadline)
+    resources.callback(under.close)
+    try:
+        transport = paramiko.Transport(under)
+        resources.callback(_close, transport, under)
+        transport.banner_timeout = transport.handshake_timeout = deadline.left()
+        _prefer(transport, expected)
+        transport.start_client(timeout=deadline.left())
+        key = transport.get_remote_server_key()
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        if not deadline.left():
+            said = f"; the ProxyCommand said: {proxy.said()}" if proxy and proxy.said() else ""
+            raise DeadlinePassed(hop.address, deadline.seconds, f"no SSH greeting{said}") from error
+        if proxy is not None:
+            raise proxy.failure() from error
+        raise _explain(hop, error) from error
+    return transport, HostKey(kind=key.get_name(), blob=key.asbytes())
+
+
+def log_in(transport: paramiko.Transport, hop: Hop, *, deadline: Deadline) -> None:
+    """Log in on `hop` with one of its keys. Raises KeyRefused, the error of an unusable key file, or ConnectionLost."""
+    agent = paramiko.Agent()
+    tried: list[str] = []
+    reason = ""
+    try:
+        for offer in keys_to_offer(hop, agent.get_keys()):
+            tried.append(offer.label)
+            transport.auth_timeout = max(deadline.left(), 0.1)
+            try:
+                wanted = transport.auth_publickey(hop.user, offer.key)
+            except paramiko.BadAuthenticationType as error:
+                reason = f"it takes {' or '.join(error.allowed_types)}, not a key"
+                break
+            except (paramiko.SSHException, EOFError, OSError) as error:
+                if not deadline.left():
+                    raise DeadlinePassed(hop.address, deadline.seconds, "login") from error
+                if not transport.is_active():
+                    reason = "it closed the connection, as after too many keys"
+                    break
+            else:
+                if not wanted:
+                    return
+                reason = f"beyond the key it asks for {' or '.join(wanted)}"
+                break
+    finally:
+        agent.close()
+    raise KeyRefused(hop.address, hop.user, tried, reason=reason)
+
+
+def check_own(
+    known_hosts: KnownHosts, *, confirm: Callable[[Fingerprint], bool] | None, accept_new: bool, observer: Observer
+) -> CheckHostKey:
+    """The check of the target's key: pinned in `known_hosts`, or else confirmed and then pinned."""
+
+    def check(hop: Hop, key: HostKey) -> None:
+        pinned = known_hosts.keys(hop.name)
+        presented = key.fingerprint(hop.name, address=hop.address)
+        if key in pinned:
+            return
+        if pinned:
+            raise HostKeyChanged([known.fingerprint(hop.name) for known in pinned], presented)
+        if confirm is not None:
+            if not confirm(presented):
+                raise HostKeyUnknown(
+                    presented, remedy="It was not accepted, so nothing was sent and nothing was pinned."
+                )
+        elif not accept_new:
+            raise HostKeyUnknown(
+                presented,
+                remedy="Compare it and accept it once at a terminal, or say that new keys are accepted unseen.",
+            )
+        known_hosts.pin(hop.name, key)
+        observer.note(f"Pinned the host key of {hop.name}: {presented}.")
+
+    return check
+
+
+def check_jump(observer: Observer) -> CheckHostKey:
+    """The check of a jump host's key: it stands in the user's own known_hosts, which is never written."""
+
+    def check(hop: Hop, key: HostKey) -> None:
+        known = trusted_keys(hop.known_hosts, hop.name)
+        presented = key.fingerprint(hop.name, address=hop.address)
+        if key in known:
+            return
+        by_hand = f"ssh -p {hop.port} {hop.user}@{hop.host}"
+        if known:
+            raise HostKeyChanged(
+                [other.fingerprint(hop.name) for other in known],
+                presented,
+                command=f"ssh-keygen -R '{hop.name}'; {by_hand}",
+            )
+        if not hop.accept_new:
+            raise HostKeyUnknown(presented, remedy=f"Connect to the jump host once by hand: '{by_hand}'.")
+        observer.note(f"The jump host {hop.name} has the unknown key {presented}, which the ssh config accepts.")
+
+    return check
+
+
+def _forward(through: paramiko.Transport, hop: Hop, deadline: Deadline) -> paramiko.Channel:
+    try:
+        return through.open_channel(
+            "direct-tcpip", (hop.host, hop.port), ("127.0.0.1", 0), timeout=max(deadline.left(), 0.1)
+        )
+    except paramiko.ChannelException as error:
+        raise Unreachable(hop.address, f"the jump host says '{error.text}'") from error
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        if not deadline.left():
+            raise DeadlinePassed(hop.address, deadline.seconds, "through the jump host") from error
+        raise ConnectionLost("the jump host", f"while it connected to {hop.address}") from error
+
+
+def _close(transport: paramiko.Transport, under: socket.socket | paramiko.Channel) -> None:
+    """Close the session and wait for its thread, which paramiko leaves to end by itself."""
+    transport.close()
+    under.close()
+    if transport.is_alive():
+        transport.join(_SECONDS_TO_STOP)
+
+
+def _prefer(transport: paramiko.Transport, expected: tuple[HostKey, ...]) -> None:
+    """Ask for the kind of key that is known: a server has several, and any other one would look like a changed key."""
+    options = transport.get_security_options()
+    kinds = {key.kind for key in expected}
+    if "ssh-rsa" in kinds:
+        kinds |= {"rsa-sha2-512", "rsa-sha2-256"}
+    options.key_types = tuple(sorted(options.key_types, key=lambda kind: kind not in kinds))
+
+
+def _explain(hop: Hop, error: Exception) -> SshError:
+    if isinstance(error, IncompatiblePeer):
+        return NotAnSshServer(hop.address, str(error))
+    if "banner" in str(error):
+        return NotAnSshServer(hop.address, "it closed the connection or sent no SSH greeting")
+    if isinstance(error, EOFError | OSError):
+        return ConnectionLost(hop.address, "while the session was agreed on")
+    return NotAnSshServer(hop.address, str(error) or type(error).__name__)

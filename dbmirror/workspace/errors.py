@@ -1,0 +1,146 @@
+"""What goes wrong between this machine and a workspace, and the one place where the SDK's errors become these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import requests
+from databricks.sdk import errors as api
+from databricks.sdk.errors.base import DatabricksError
+
+from dbmirror.errors import RemoteError, UsageError
+from dbmirror.workspace.texts import one_line
+
+
+class WorkspaceError(RemoteError):
+    """The workspace failed, or refused."""
+
+
+class WorkspaceUsageError(UsageError):
+    """What was asked of the workspace does not fit it: an unknown profile, an ambiguous cluster, …"""
+
+
+class ProfileUnknown(WorkspaceUsageError):
+    """There is no such profile."""
+
+    def __init__(self, profile: str, file: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"There is no profile {profile!r} in {file}.",
+            remedy=f"Known are: {', '.join(known)}."
+            if known
+            else "Make one with 'databricks auth login --profile NAME'.",
+        )
+
+
+class ProfileInvalid(WorkspaceUsageError):
+    """A profile, or the file it stands in, cannot be used."""
+
+
+class WorkspaceUnreachable(WorkspaceError):
+    """Nothing answers at the workspace's address, or not in time."""
+
+    def __init__(self, host: str, reason: str) -> None:
+        super().__init__(
+            f"The workspace {host} cannot be reached: {reason}.",
+            remedy="Check the profile's host, the network, the VPN and the proxy settings.",
+        )
+
+
+class LoginRefused(WorkspaceError):
+    """The workspace does not accept the token or the login."""
+
+    def __init__(self, host: str, words: str, *, profile: str | None, auth: str | None) -> None:
+        name = f" --profile {profile}" if profile else ""
+        renew = {
+            "pat": f"Make a new token under Settings > Developer in the workspace and store it with "
+            f"'databricks configure{name}'; or change to a login with 'databricks auth login{name}'.",
+            "oauth-m2m": "Check the service principal's client id and secret; secrets expire.",
+            "azure-cli": "Log in again with 'az login'.",
+        }.get(auth or "", f"Log in again with 'databricks auth login{name}'.")
+        super().__init__(
+            f"The workspace {host} does not accept the login ({words}): it is wrong or has expired.", remedy=renew
+        )
+
+
+class PermissionMissing(WorkspaceError):
+    """The user is known, and may not do this."""
+
+
+class RateLimited(WorkspaceError):
+    """The workspace asked to slow down, and went on doing so."""
+
+
+class AnswerInvalid(WorkspaceError):
+    """The workspace's answer is not one of the API, or holds text of a form that is not let through."""
+
+
+class ClusterUnknown(WorkspaceUsageError):
+    """There is no such cluster, or none at all that can be mirrored."""
+
+
+class ClusterAmbiguous(WorkspaceUsageError):
+    """Several clusters are meant."""
+
+
+class ClusterNotStarted(WorkspaceError):
+    """The cluster did not come up."""
+
+
+class KeyNotInstalled(WorkspaceUsageError):
+    """The SSH key cannot be put on the cluster."""
+
+
+@contextmanager
+def said_clearly(host: str | None, *, profile: str | None = None, auth: str | None = None) -> Iterator[None]:
+    """Turn whatever the SDK raises inside into a WorkspaceError with one clear sentence."""
+    where = host or "(no host)"
+    try:
+        yield
+    except DatabricksError as error:
+        raise _of_api(error, where, profile, auth) from error
+    except TimeoutError as error:
+        cause = error.__cause__
+        if isinstance(cause, DatabricksError):
+            raise _of_api(cause, where, profile, auth) from error
+        raise WorkspaceUnreachable(where, _why(cause or error)) from error
+    except requests.RequestException as error:
+        raise WorkspaceUnreachable(where, _why(error)) from error
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        # The SDK takes an answer apart without a look at its form.
+        raise AnswerInvalid(
+            f"The workspace {where} gave an answer that is none of its API ({one_line(str(error), 200)}).",
+            remedy="Check that the profile's host is a Databricks workspace.",
+        ) from error
+
+
+def _of_api(error: DatabricksError, host: str, profile: str | None, auth: str | None) -> WorkspaceError:
+    words = one_line(str(error), 400).rstrip(".")
+    expired = any(sign in words.lower() for sign in ("invalid access token", "token is expired", "expired token"))
+    if isinstance(error, api.Unauthenticated) or expired:
+        return LoginRefused(host, words, profile=profile, auth=auth)
+    if isinstance(error, api.PermissionDenied):
+        return PermissionMissing(
+            f"The workspace {host} does not permit this: {words}.",
+            remedy="Ask its administrator, or the cluster's owner for the permission 'Can manage'.",
+        )
+    if isinstance(error, api.TooManyRequests):
+        return RateLimited(
+            f"The workspace {host} limits the rate of requests: {words}.", remedy="Try again in a minute."
+        )
+    return WorkspaceError(f"The workspace {host} answered with an error: {words}.")
+
+
+def _why(error: BaseException) -> str:
+    text = str(error)
+    for sign, reason in (
+        ("NameResolutionError", "its name has no address"),
+        ("Name or service not known", "its name has no address"),
+        ("Connection refused", "connection refused"),
+        ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted (set REQUESTS_CA_BUNDLE to your CA's file)"),
+        ("timed out", "no answer in time"),
+        ("Timeout", "no answer in time"),
+    ):
+        if sign in text or sign in type(error).__name__:
+            return reason
+    return one_line(text, 200).rstrip(".") or type(error).__name__

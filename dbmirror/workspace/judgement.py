@@ -1,0 +1,95 @@
+"""Whether a cluster can be mirrored, and whether an image made of it can run on it; else why not."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from databricks.sdk.service.compute import ClusterDetails, ClusterSource, State
+
+from dbmirror.inventory.model import Text
+from dbmirror.workspace.texts import checked, one_line
+
+_RUNNING = {State.RUNNING, State.RESIZING}
+_ON_THE_WAY = {State.PENDING, State.RESTARTING}
+_STANDARD = {"USER_ISOLATION", "DATA_SECURITY_MODE_STANDARD", "LEGACY_TABLE_ACL", "LEGACY_PASSTHROUGH"}
+_ARM = re.compile(r"[a-z]+\d+g[a-z]*\.|Standard_[A-Z]+\d+p[a-z]*_v\d|(t2a|c4a|n4a)-")
+"""Node types of AWS Graviton, Azure Cobalt and Ampere, Google Axion and Ampere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSummary:
+    """A cluster in a list."""
+
+    cluster_id: Text
+    cluster_name: Text
+    spark_version: Text
+    node_type: Text | None
+    access_mode: Text | None
+    state: Text
+    source: Text | None
+    """Who made it: `UI`, `API`, `JOB`, `PIPELINE`, …"""
+    cannot_snapshot: tuple[Text, ...]
+    """Why it cannot be read; empty where it can, perhaps after a start."""
+    cannot_run_image: tuple[Text, ...]
+    """Why no custom image can run on it (rule L25 of the DCS contract); its snapshot and a lab image are possible."""
+    needs_start: bool
+    """It must be started first (`--start`)."""
+
+    @property
+    def can_snapshot(self) -> bool:
+        """It can be mirrored, perhaps after a start."""
+        return not self.cannot_snapshot
+
+
+def summarise(details: ClusterDetails) -> ClusterSummary:
+    """What `details` say. Raises ValueError where a text has a form that is not let through."""
+    return checked(
+        {
+            "cluster_id": details.cluster_id,
+            "cluster_name": details.cluster_name or details.cluster_id,
+            "spark_version": details.spark_version,
+            "node_type": details.node_type_id,
+            "access_mode": details.data_security_mode.value if details.data_security_mode else None,
+            "state": details.state.value if details.state else "UNKNOWN",
+            "source": details.cluster_source.value if details.cluster_source else None,
+            "cannot_snapshot": _snapshot_obstacles(details),
+            "cannot_run_image": image_obstacles(details),
+            "needs_start": details.state not in _RUNNING,
+        },
+        ClusterSummary,
+    )
+
+
+def _snapshot_obstacles(details: ClusterDetails) -> tuple[str, ...]:
+    found: list[str] = []
+    made_by = details.cluster_source
+    if details.state is State.ERROR:
+        found.append(f"it is in state ERROR: {one_line(details.state_message or 'no reason given', 300)}")
+    if details.state not in _RUNNING | _ON_THE_WAY and made_by not in {None, ClusterSource.UI, ClusterSource.API}:
+        found.append(f"it belongs to a {made_by.value.lower() if made_by else ''} and cannot be started by hand")
+    driver = details.driver
+    if details.state in _RUNNING and not (driver and (driver.public_dns or driver.private_ip)):
+        found.append("the workspace states no address of its driver (serverless, or not yet up)")
+    if not details.ssh_public_keys:
+        found.append(
+            "it has no SSH key: 'dbmirror ssh setup PROFILE' adds one, or use the tunnel of 'databricks ssh setup'"
+        )
+    return tuple(found)
+
+
+def image_obstacles(details: ClusterDetails) -> tuple[str, ...]:
+    """Why Databricks Container Services cannot run an image on this cluster as it is configured (dcs-contract 1.4)."""
+    found: list[str] = []
+    version = details.spark_version or ""
+    mode = details.data_security_mode.value if details.data_security_mode else ""
+    if re.search(r"(^|[.-])(ml|hls)([.-]|$)|-ml-|cpu-ml|gpu-ml", version) or details.use_ml_runtime:
+        found.append("ML runtimes take no custom image")
+    if "snapshot" in version or version.startswith("custom:"):
+        found.append(f"the runtime {version} is no released one")
+    if mode in _STANDARD:
+        found.append(f"access mode {mode}: custom images need dedicated (single user) access")
+    nodes = {node for node in (details.node_type_id, details.driver_node_type_id) if node and _ARM.match(node)}
+    if nodes:
+        found.append(f"{', '.join(sorted(nodes))} is no x86 node type")
+    return tuple(one_line(reason, 300) for reason in found)

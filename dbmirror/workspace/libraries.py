@@ -1,0 +1,49 @@
+"""The libraries of a cluster as the Libraries API states them, without credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from databricks.sdk.service.compute import Library, LibraryFullStatus
+
+from dbmirror.snapshot import ClusterLibrary
+from dbmirror.workspace.texts import checked, one_line, without_credentials
+
+
+def to_libraries(statuses: Iterable[LibraryFullStatus]) -> tuple[ClusterLibrary, ...]:
+    """The libraries sorted by kind and specification. Raises ValueError where a text has a form not let through.
+
+    A package of another index or repository is spelled `NAME --index-url URL` (PyPI) or `NAME --repository URL`.
+    """
+    found = [
+        checked(
+            {
+                "kind": kind,
+                "specification": specification,
+                "status": status.status.value if status.status else "UNKNOWN",
+                "messages": tuple(one_line(message) for message in status.messages or ()),
+            },
+            ClusterLibrary,
+        )
+        for status in statuses
+        if status.library is not None
+        for kind, specification in _specifications(status.library)
+    ]
+    return tuple(sorted(found, key=lambda library: (library.kind, library.specification)))
+
+
+def _specifications(library: Library) -> Iterable[tuple[str, str]]:
+    if library.pypi:
+        yield "pypi", _of_index(library.pypi.package, "--index-url", library.pypi.repo)
+    if library.maven:
+        yield "maven", _of_index(library.maven.coordinates, "--repository", library.maven.repo)
+    if library.cran:
+        yield "cran", _of_index(library.cran.package, "--repository", library.cran.repo)
+    for kind in ("whl", "egg", "jar", "requirements"):
+        path: str | None = getattr(library, kind)
+        if path:
+            yield kind, without_credentials(path)
+
+
+def _of_index(name: str, option: str, index: str | None) -> str:
+    return without_credentials(f"{name} {option} {index}" if index else name)

@@ -1,0 +1,110 @@
+"""Starting a terminated cluster, and waiting until it runs."""
+
+from __future__ import annotations
+
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.clock import Clock, RealClock
+from databricks.sdk.service.compute import ClusterDetails, State
+
+from dbmirror.progress import SILENT, Observer
+from dbmirror.workspace.clusters import ClusterState, get_details, read
+from dbmirror.workspace.errors import ClusterNotStarted, WorkspaceUnreachable, said_clearly
+from dbmirror.workspace.texts import one_line
+
+STAGE = "start"
+_FIRST_PAUSE = 2.0
+_LONGEST_PAUSE = 15.0
+_SECONDS_UNTIL_PENDING = 30.0
+_FAILURES_IN_A_ROW = 3
+
+
+def start(
+    w: WorkspaceClient,
+    cluster_id: str,
+    *,
+    observer: Observer = SILENT,
+    clock: Clock | None = None,
+    deadline: float = 1200.0,
+) -> ClusterState:
+    """Start the cluster if it is terminated, and wait until it runs, for at most `deadline` seconds.
+
+    Every new state is reported under the stage `start`. Raises ClusterNotStarted in the API's words where the cluster
+    ends in ERROR or TERMINATED or takes longer; ClusterUnknown; WorkspaceError.
+    """
+    clock = clock or RealClock()
+    began = clock.time()
+    attempt = _Attempt(w, cluster_id, observer, clock)
+    pause = _FIRST_PAUSE
+    observer.started(STAGE)
+    while not attempt.look():
+        if clock.time() - began + pause > deadline:
+            raise ClusterNotStarted(
+                f"The cluster {cluster_id} did not run within {deadline:g} s; the last of it was '{attempt.said}'.",
+                remedy="Look at its event log in the workspace, and try again: a start that is under way goes on.",
+            )
+        clock.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
+    state = read(w, cluster_id)
+    observer.finished(STAGE, f"{state.cluster.cluster_name} runs")
+    return state
+
+
+class _Attempt:
+    """What is known of one start while it is under way."""
+
+    def __init__(self, w: WorkspaceClient, cluster_id: str, observer: Observer, clock: Clock) -> None:
+        self.said = ""
+        self._w = w
+        self._cluster_id = cluster_id
+        self._observer = observer
+        self._clock = clock
+        self._asked: float | None = None
+        self._rose = False
+        self._failures = 0
+
+    def look(self) -> bool:
+        """Look at the cluster, and start it if that is to be done. True once it runs."""
+        try:
+            details = get_details(self._w, self._cluster_id)
+        except WorkspaceUnreachable:
+            # A start takes minutes: one lost request is no reason to give up.
+            self._failures += 1
+            if self._failures == _FAILURES_IN_A_ROW:
+                raise
+            return False
+        self._failures = 0
+        self._report(details)
+        self._rose = self._rose or details.state in {State.PENDING, State.RESTARTING}
+        if details.state is State.ERROR or (details.state is State.TERMINATED and self._is_over()):
+            raise _not_started(details)
+        if details.state is State.TERMINATED and self._asked is None:
+            with said_clearly(self._w.config.host, profile=self._w.config.profile, auth=self._w.config.auth_type):
+                self._w.clusters.start(self._cluster_id)
+            self._asked = self._clock.time()
+        return details.state in {State.RUNNING, State.RESIZING}
+
+    def _is_over(self) -> bool:
+        """A terminated cluster has been up since, or had its time to leave that state."""
+        late = self._asked is not None and self._clock.time() - self._asked > _SECONDS_UNTIL_PENDING
+        return self._rose or late
+
+    def _report(self, details: ClusterDetails) -> None:
+        state = details.state.value.lower() if details.state else "unknown"
+        said = f"{state}: {one_line(details.state_message or '', 200)}".rstrip(": ")
+        if said != self.said:
+            self._observer.advanced(STAGE, said)
+            self.said = said
+
+
+def _not_started(details: ClusterDetails) -> ClusterNotStarted:
+    reason = details.termination_reason
+    words = [one_line(details.state_message or "", 400)]
+    if reason is not None:
+        words.append(" ".join(part.value for part in (reason.code, reason.type) if part is not None))
+        words += [f"{name}: {one_line(value, 300)}" for name, value in sorted((reason.parameters or {}).items())]
+    said = "; ".join(word for word in words if word) or "no reason given"
+    state = details.state.value if details.state else "UNKNOWN"
+    return ClusterNotStarted(
+        f"The cluster {details.cluster_name} ({details.cluster_id}) did not start and is {state}: {said}.",
+        remedy="Its event log in the workspace says more; a quota, a policy or the node type are the usual causes.",
+    )

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dbmirror import __version__
+from dbmirror.workspace.clusters import list_clusters
+from dbmirror.workspace.errors import ProfileInvalid, ProfileUnknown, WorkspaceUnreachable
+from dbmirror.workspace.profiles import client, list_profiles
+from tests.workspace.conftest import TOKEN, Workspace
+
+
+def test_profiles_are_listed_with_host_login_and_key(write_profiles: Callable[[str], Path], home: Path) -> None:
+    file = write_profiles(
+        "[DEFAULT]\nhost = https://default.example\nauth_type = databricks-cli\n"
+        "[demo]\nhost = demo.example/\ntoken = dapi\ncluster_id = 0101-1-a\n"
+        "[robot]\nhost = https://robot.example\nclient_id = a\nclient_secret = b\n"
+    )
+    (home / ".ssh").mkdir()
+    (home / ".ssh" / "id_demo").touch()
+    default, demo, robot = list_profiles()
+    assert (default.name, default.auth, default.file) == ("DEFAULT", "databricks-cli", file)
+    assert (demo.host, demo.auth, demo.cluster_id) == ("https://demo.example", "pat", "0101-1-a")
+    assert (demo.has_ssh_key, demo.ssh_key) == (True, home / ".ssh" / "id_demo")
+    assert (robot.auth, robot.has_ssh_key) == ("oauth-m2m", False)
+    assert "dapi" not in repr(demo)
+
+
+def test_no_file_is_no_profiles() -> None:
+    assert list_profiles() == ()
+
+
+def test_the_file_is_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own").write_text("[mine]\nhost = https://mine.example\n")
+    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(tmp_path / "own"))
+    assert [profile.name for profile in list_profiles()] == ["mine"]
+
+
+def test_further_files_come_after_the_users_own(write_profiles: Callable[[str], Path], tmp_path: Path) -> None:
+    write_profiles("[a]\nhost = https://a.example\n")
+    (tmp_path / "sandbox").write_text("[demo]\nhost = http://127.0.0.1:1\n")
+    listed = list_profiles([tmp_path / "sandbox", tmp_path / "missing"])
+    assert [(profile.name, profile.file.name) for profile in listed] == [("a", ".databrickscfg"), ("demo", "sandbox")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "garbage before\n[demo]\nhost = https://demo.example\n",
+        "[demo]\nhost = https://demo.example\nnonsense\n",
+        "\ufeff[demo]\nhost = https://demo.example\n",
+        "[demo]\nhost = https://other.example\n[demo]\nhost = https://demo.example\n",
+        "[__settings__]\ndefault_profile = demo\n[demo]\nhost = https://demo.example\n",
+        "[empty]\n[demo]\nhost = https://user:secret@demo.example\npassword = 100%s\n",
+    ],
+)
+def test_an_odd_file_still_gives_its_profiles(write_profiles: Callable[[str], Path], text: str) -> None:
+    write_profiles(text)
+    assert [(profile.name, profile.host) for profile in list_profiles()] == [("demo", "https://demo.example")]
+
+
+def test_a_client_says_who_it_is(workspace: Workspace, write_profiles: Callable[[str], Path]) -> None:
+    write_profiles(f"[demo]\nhost = {workspace.host}\ntoken = {TOKEN}\n")
+    list_clusters(client("demo"))
+    assert f"dbmirror/{__version__}" in workspace.headers[-1]["User-Agent"]
+
+
+def test_a_profile_of_a_further_file_is_used(workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "sandbox").write_text(f"[demo]\nhost = {workspace.host}\ntoken = {TOKEN}\n")
+    assert list_clusters(client("demo", tmp_path / "sandbox")) == ()
+
+
+def test_an_unknown_profile_lists_the_known_ones(write_profiles: Callable[[str], Path]) -> None:
+    write_profiles("[a]\nhost = https://a.example\n[b]\nhost = https://b.example\n")
+    with pytest.raises(ProfileUnknown, match="no profile 'c'") as caught:
+        client("c")
+    assert caught.value.remedy == "Known are: a, b."
+    assert caught.value.exit_code == 2
+
+
+def test_the_environment_is_used_where_no_file_has_the_profile(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABRICKS_HOST", workspace.host)
+    monkeypatch.setenv("DATABRICKS_TOKEN", TOKEN)
+    assert list_clusters(client("demo")) == ()
+    assert list_clusters(client(None)) == ()
+
+
+def test_a_named_profile_beats_the_environment(
+    workspace: Workspace, write_profiles: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_profiles(f"[demo]\nhost = {workspace.host}\ntoken = {TOKEN}\n")
+    monkeypatch.setenv("DATABRICKS_HOST", "http://127.0.0.1:1")
+    monkeypatch.setenv("DATABRICKS_TOKEN", "another")
+    monkeypatch.setenv("DATABRICKS_CLIENT_ID", "another")
+    assert list_clusters(client("demo")) == ()
+    assert os.environ["DATABRICKS_TOKEN"] == "another"
+
+
+def test_a_profile_without_a_login_says_how_to_log_in(
+    workspace: Workspace, write_profiles: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    write_profiles(f"[demo]\nhost = {workspace.host}\ntoken =\n")
+    with pytest.raises(ProfileInvalid) as caught:
+        client("demo")
+    assert "databricks auth login --profile demo" in caught.value.remedy
+
+
+def test_two_logins_in_one_profile_are_an_error_without_the_secret(
+    workspace: Workspace, write_profiles: Callable[[str], Path]
+) -> None:
+    write_profiles(f"[demo]\nhost = {workspace.host}\ntoken = {TOKEN}\nclient_id = a\nclient_secret = hidden\n")
+    with pytest.raises(ProfileInvalid, match="more than one authorization method") as caught:
+        client("demo")
+    assert TOKEN not in str(caught.value)
+    assert "hidden" not in str(caught.value)
+
+
+def test_a_damaged_file_is_said_so(write_profiles: Callable[[str], Path]) -> None:
+    write_profiles("garbage\n[demo]\nhost = https://demo.example\ntoken = x\n")
+    with pytest.raises(ProfileInvalid):
+        client("demo")
+
+
+def test_an_unreachable_workspace_fails_soon(
+    write_profiles: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dbmirror.workspace.profiles._RETRY_TIMEOUT", 1)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    write_profiles(f"[demo]\nhost = http://127.0.0.1:{port}\ntoken = x\n")
+    began = time.monotonic()
+    with pytest.raises(WorkspaceUnreachable, match="connection refused"):
+        list_clusters(client("demo"))
+    assert time.monotonic() - began < 10
+
+
+def test_a_host_without_an_address_is_said_so(
+    write_profiles: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dbmirror.workspace.profiles._RETRY_TIMEOUT", 1)
+    write_profiles("[demo]\nhost = https://no-such-workspace.invalid\ntoken = x\n")
+    with pytest.raises(WorkspaceUnreachable, match="no-such-workspace"):
+        list_clusters(client("demo"))
+
+
+def test_nothing_is_printed_by_the_sdk(write_profiles: Callable[[str], Path]) -> None:
+    write_profiles("[demo]\nhost = http://127.0.0.1:1\ntoken = x\n")
+    script = "from dbmirror.workspace import profiles; profiles._RETRY_TIMEOUT = 1; profiles.client('demo')"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pytest
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.clock import Clock
+
+from dbmirror.progress import Observer
+from dbmirror.workspace.errors import ClusterNotStarted, ClusterUnknown
+from dbmirror.workspace.starting import start
+from tests.workspace.conftest import Workspace, a_cluster
+
+ID = "0101-120000-abcdefgh"
+
+
+class FastClock(Clock):
+    """A clock whose sleep takes no time."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.pauses: list[float] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now += seconds
+
+
+class Watch(Observer):
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def advanced(self, stage: str, text: str = "", *, steps: int = 1) -> None:
+        del steps
+        self.seen.append(f"{stage}: {text}")
+
+
+def starts(workspace: Workspace) -> int:
+    return sum(path == "/api/2.1/clusters/start" for _, path, _ in workspace.requests)
+
+
+def test_a_terminated_cluster_is_started_and_waited_for(w: WorkspaceClient, workspace: Workspace) -> None:
+    workspace.clusters[ID] = a_cluster(state="TERMINATED", state_message="Inactive")
+    workspace.after_start = [
+        {"state_message": "Finding instances"},
+        {"state_message": "Finding instances"},
+        {"state": "RUNNING", "state_message": "", "driver": {"private_ip": "10.0.0.77"}},
+    ]
+    watch, clock = Watch(), FastClock()
+    state = start(w, ID, observer=watch, clock=clock)
+    assert (state.state, state.driver_address, starts(workspace)) == ("RUNNING", "10.0.0.77", 1)
+    assert watch.seen == ["start: terminated: Inactive", "start: pending: Finding instances", "start: running"]
+    assert clock.pauses == [2.0, 3.0, 4.5]
+
+
+def test_a_running_cluster_is_left_alone(w: WorkspaceClient, workspace: Workspace) -> None:
+    workspace.clusters[ID] = a_cluster()
+    assert start(w, ID, clock=FastClock()).state == "RUNNING"
+    assert starts(workspace) == 0
+
+
+def test_a_cluster_on_its_way_is_only_waited_for(w: WorkspaceClient, workspace: Workspace) -> None:
+    workspace.clusters[ID] = a_cluster(state="PENDING")
+    workspace.after_start = [{"state": "PENDING"}, {"state": "RUNNING"}]
+    assert start(w, ID, clock=FastClock()).state == "RUNNING"
+    assert starts(workspace) == 0
+
+
+def test_a_cluster_that_is_going_down_is_started_afterwards(w: WorkspaceClient, workspace: Workspace) -> None:
+    workspace.clusters[ID] = a_cluster(state="TERMINATING")
+    workspace.after_start = [{"state": "TERMINATING"}, {"state": "TERMINATED"}, {"state": "RUNNING"}]
+    assert start(w, ID, clock=FastClock()).state == "RUNNING"
+    assert starts(workspace) == 1
+
+
+@pytest.mark.parametrize("end", ["TERMINATED", "ERROR"])
+def test_a_start_that_fails_gives_the_reason_in_the_apis_words(
+    w: WorkspaceClient, workspace: Workspace, end: str
+) -> None:
+    workspace.clusters[ID] = a_cluster(state="TERMINATED")
+    reason = {
+        "code": "CLOUD_PROVIDER_LAUNCH_FAILURE",
+        "type": "CLOUD_FAILURE",
+        "parameters": {"azure_error_message": "Quota of\ncores exceeded"},
+    }
+    workspace.after_start = [{}, {"state": end, "state_message": "Could not launch", "termination_reason": reason}]
+    with pytest.raises(ClusterNotStarted) as caught:
+        start(w, ID, clock=FastClock())
+    assert f"is {end}: Could not launch; CLOUD_PROVIDER_LAUNCH_FAILURE CLOUD_FAILURE" in caught.value.message
+    assert "azure_error_message: Quota of cores exceeded" in caught.value.message
+
+
+def test_a_start_that_takes_too_long_says_where_it_stands(w: WorkspaceClient, workspace: Workspace) -> None:
+    workspace.clusters[ID] = a_cluster(state="PENDING", state_message="Finding instances")
+    clock = FastClock()
+    with pytest.raises(ClusterNotStarted, match=r"within 120 s.*pending: Finding instances"):
+        start(w, ID, clock=clock, deadline=120)
+    assert clock.now - 1000 <= 120
+    assert max(clock.pauses) == 15.0
+
+
+def test_an_unknown_cluster_is_not_waited_for(w: WorkspaceClient) -> None:
+    with pytest.raises(ClusterUnknown):
+        start(w, ID, clock=FastClock())
