@@ -1,1 +1,6 @@
 """A stand-in workspace and driver, so that everything runs without a cloud account."""
+
+from dbmirror.sandbox.lifecycle import down, status, up
+from dbmirror.sandbox.state import SandboxState
+
+__all__ = ["SandboxState", "down", "status", "up"]

@@ -1,0 +1,1 @@
+"""The sandbox's driver: its image, its own packages, and the containers that run it."""

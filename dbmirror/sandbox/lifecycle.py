@@ -1,0 +1,184 @@
+"""Bring the sandbox up, take it down, say how it stands."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+import msgspec
+import requests
+
+from dbmirror.engine.docker import client, unavailable
+from dbmirror.places import sandbox_folder
+from dbmirror.progress import SILENT, Observer
+from dbmirror.sandbox import profile
+from dbmirror.sandbox.base import ensure_base
+from dbmirror.sandbox.driver.containers import remove_containers
+from dbmirror.sandbox.driver.image import ensure_driver_image
+from dbmirror.sandbox.driver.packages import PackageList, read_packages
+from dbmirror.sandbox.errors import WorkspaceNotAnswering
+from dbmirror.sandbox.network import build_gateway, ensure_network, remove_network
+from dbmirror.sandbox.state import Record, SandboxState, instance, only_one, read_record, write_record
+from dbmirror.sandbox.workspace import process
+from dbmirror.sandbox.workspace.catalogue import new_cluster_id
+
+STAGE = "sandbox"
+
+
+def up(
+    *,
+    name: str = "demo",
+    packages: Path | None = None,
+    observer: Observer = SILENT,
+    ca_bundle: Path | None = None,
+) -> SandboxState:
+    """Make the sandbox, or what is missing of it, and return when its cluster runs.
+
+    `name` names the profile and the mirror; `packages` is a file of `name==version` lines for the driver instead of
+    the project's own; `ca_bundle` a PEM file of certificate authorities that the driver's build has to trust.
+    Nothing is written outside `places.state_folder()`. A second call finds all there and changes nothing.
+    Raises SandboxRefused (a usage error), SandboxNotBuilt or EngineError (Docker), WorkspaceNotAnswering.
+    """
+    profile.require_free_name(name)
+    wanted = read_packages(packages)
+    with only_one(), closing(client(timeout=120)) as connected:
+        observer.started(STAGE)
+        try:
+            record = _build(connected, name=name, packages=wanted, ca_bundle=ca_bundle, observer=observer)
+        except BaseException as error:
+            if read_record() is None:
+                _stop_workspace()
+                shutil.rmtree(sandbox_folder(), ignore_errors=True)
+            if isinstance(error, docker.errors.DockerException | requests.RequestException):
+                raise unavailable(error) from error
+            raise
+    state = _state(record)
+    for pin, reason in state.missing:
+        observer.warn(f"The driver lacks {pin}: {reason}.")
+    observer.finished(STAGE, f"driver at {state.driver_address}, workspace at {state.workspace_url}")
+    return state
+
+
+def down(observer: Observer = SILENT) -> None:
+    """Remove the sandbox's containers, network, process and files; its images stay, for the next `up` to be fast.
+
+    What is not there is no error. Raises EngineError where Docker does not answer: then the files stay, too.
+    """
+    folder = sandbox_folder()
+    with only_one(), closing(client(timeout=120)) as connected:
+        observer.started(STAGE)
+        try:
+            _stop_workspace()
+            remove_containers(connected, instance())
+            remove_network(connected, instance())
+        except (docker.errors.DockerException, requests.RequestException) as error:
+            raise unavailable(error) from error
+        shutil.rmtree(folder, ignore_errors=True)
+        observer.finished(STAGE, "removed; its images stay")
+
+
+def status() -> SandboxState | None:
+    """How the sandbox stands at this moment; None where there is none."""
+    record = read_record()
+    return None if record is None else _state(record)
+
+
+def _build(
+    connected: docker.DockerClient, *, name: str, packages: PackageList, ca_bundle: Path | None, observer: Observer
+) -> Record:
+    """Make what is missing and write it down; the record of what is there then."""
+    base = ensure_base(observer=observer)
+    settings, running = _ensure_workspace(connected, name)
+    image = ensure_driver_image(
+        connected, base=base, packages=packages, files_url=settings.files_url, ca_bundle=ca_bundle, observer=observer
+    )
+    if running is not None and running != image.name:
+        # Another image is another cluster, with an id of its own: what was pinned for the old one ends.
+        _stop_workspace()
+        settings, _ = _ensure_workspace(connected, name)
+    observer.advanced(STAGE, "starting the driver")
+    process.ask(settings.port, instance(), "open", {"image": image.name})
+    identity_file, _ = profile.ensure_key(name)
+    profile.write_profile(name=name, host=_url(settings.port), token=settings.token, cluster_id=settings.cluster_id)
+    profile.write_mirror(name=name, cluster_id=settings.cluster_id, base=base.name, identity_file=identity_file)
+    record = Record(
+        profile=name,
+        port=settings.port,
+        addresses=settings.addresses,
+        cluster_id=settings.cluster_id,
+        base_image=base.name,
+        base_origin=base.origin,
+        driver_image=image.name,
+        pins=image.pins,
+        missing=image.missing,
+    )
+    write_record(record)
+    return record
+
+
+def _ensure_workspace(connected: docker.DockerClient, name: str) -> tuple[process.Settings, str | None]:
+    """The settings of the workspace, which answers, and the image that its cluster was opened with, if it was."""
+    folder = sandbox_folder()
+    _, public_key = profile.ensure_key(name)
+    network = ensure_network(connected, instance())
+    addresses = ("127.0.0.1", build_gateway(connected), network.gateway)
+    try:
+        settings = process.read_settings(folder)
+        known = process.ask(settings.port, instance(), "state", timeout=5)
+    except (OSError, msgspec.DecodeError, WorkspaceNotAnswering):
+        pass
+    else:
+        if settings.addresses == addresses and settings.public_key == public_key:
+            return settings, known["image"]
+        process.stop(folder, settings.port, instance())
+    port = process.free_port(addresses)
+    settings = process.Settings(
+        instance=instance(),
+        token="dapi" + secrets.token_hex(16),
+        public_key=public_key,
+        cluster_id=new_cluster_id(),
+        addresses=addresses,
+        port=port,
+        files_url=f"http://{addresses[1]}:{port}",
+    )
+    process.start(folder, settings)
+    return settings, None
+
+
+def _state(record: Record) -> SandboxState:
+    cluster: dict[str, Any] = {}
+    try:
+        listed = process.ask(record.port, instance(), "state", timeout=5)["clusters"]
+        cluster = next((each for each in listed if each["cluster_id"] == record.cluster_id), {})
+    except WorkspaceNotAnswering:
+        pass
+    address = cluster.get("driver", {}).get("private_ip")
+    return SandboxState(
+        profile=record.profile,
+        profile_file=profile.profile_file(),
+        workspace_url=_url(record.port),
+        workspace_answers=bool(cluster),
+        cluster_id=record.cluster_id,
+        cluster_state=cluster.get("state"),
+        driver_container=f"dbmirror-sandbox-{instance()}-{record.cluster_id}" if address else None,
+        driver_address=address,
+        driver_image=record.driver_image,
+        base_image=record.base_image,
+        base_origin=record.base_origin,
+        pins=record.pins,
+        missing=record.missing,
+    )
+
+
+def _stop_workspace() -> None:
+    with suppress(OSError, msgspec.DecodeError):
+        process.stop(sandbox_folder(), process.read_settings(sandbox_folder()).port, instance())
+
+
+def _url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"

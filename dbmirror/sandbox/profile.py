@@ -1,0 +1,89 @@
+"""What the sandbox leaves for the other commands: a profile file, a key pair, and the section of its mirror."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+import tomli_w
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from dbmirror.config import FILE_NAME
+from dbmirror.files import write_atomically
+from dbmirror.places import sandbox_folder
+from dbmirror.sandbox.errors import SandboxRefused
+
+_WAIVED: Final = {
+    "L02": "The sandbox's base image is Debian 12, a stand-in: an Ubuntu image is not to be had on every machine.",
+    "L03": "The sandbox's base image is Debian 12, whose archive has no Java 8, which runtime 15.4 starts with.",
+}
+
+
+def profile_file() -> Path:
+    """The sandbox's own profile file."""
+    return sandbox_folder() / "databrickscfg"
+
+
+def require_free_name(name: str) -> None:
+    """Raises SandboxRefused where `name` cannot name a mirror, or where the user has a profile of that name."""
+    if not re.fullmatch(r"[a-z0-9]+([._-][a-z0-9]+)*", name) or len(name) > 100:
+        raise SandboxRefused(
+            f"{name!r} cannot be the sandbox's name.",
+            remedy="Use lower-case letters and digits, with single '.', '_' or '-' between them.",
+        )
+    places = [Path.home() / ".databrickscfg"]
+    if configured := os.environ.get("DATABRICKS_CONFIG_FILE"):
+        places.append(Path(configured).expanduser())
+    for path in places:
+        if path.absolute() != profile_file().absolute() and name in _profiles(path):
+            raise SandboxRefused(
+                f"{path} already has a profile '{name}', and the sandbox must not be mistaken for it.",
+                remedy="Choose another name: 'dbmirror sandbox up --name sandbox'.",
+            )
+
+
+def ensure_key(name: str) -> tuple[Path, str]:
+    """The file of the private key `id_NAME` (ed25519, mode 0600) and the public key's line; made if missing."""
+    path = sandbox_folder() / f"id_{name}"
+    public = path.with_suffix(path.suffix + ".pub")
+    if not (path.is_file() and public.is_file()):
+        key = Ed25519PrivateKey.generate()
+        encoded = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+        write_atomically(path, private, mode=0o600)
+        write_atomically(public, f"{encoded} dbmirror-sandbox\n".encode())
+    return path, public.read_text().strip()
+
+
+def write_profile(*, name: str, host: str, token: str, cluster_id: str) -> None:
+    """Write the profile file, readable by its owner alone."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser[name] = {"host": host, "token": token, "cluster_id": cluster_id}
+    lines = [f"[{name}]", *(f"{key} = {value}" for key, value in parser[name].items())]
+    write_atomically(profile_file(), ("\n".join(lines) + "\n").encode(), mode=0o600)
+
+
+def write_mirror(*, name: str, cluster_id: str, base: str, identity_file: Path) -> None:
+    """Write the `[mirrors.NAME]` section that makes `dbmirror build NAME` work with no other configuration."""
+    section = {
+        "profile": name,
+        "profile_file": str(profile_file()),
+        "cluster": cluster_id,
+        "base": base,
+        "ssh": {"identity_file": str(identity_file)},
+        "waive": [{"rule": rule, "reason": reason} for rule, reason in _WAIVED.items()],
+    }
+    write_atomically(sandbox_folder() / FILE_NAME, tomli_w.dumps({"mirrors": {name: section}}).encode())
+
+
+def _profiles(path: Path) -> list[str]:
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        parser.read(path)
+    except (configparser.Error, OSError, UnicodeDecodeError):
+        return []
+    return parser.sections()

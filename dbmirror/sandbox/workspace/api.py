@@ -1,0 +1,113 @@
+"""The calls of the REST API that dbmirror makes, and what the stand-in workspace answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from dbmirror.sandbox.workspace.catalogue import NODE_TYPES, SPARK_VERSIONS, USER
+from dbmirror.sandbox.workspace.fleet import ApiError, Fleet
+
+DISCOVERY: Final = "/.well-known/databricks-config"
+"""Where the SDK asks a host what it is before it authenticates."""
+Arguments = Mapping[str, Any]
+
+
+class Api:
+    """The REST API over a fleet. Every answer is a JSON document; an error is an ApiError."""
+
+    def __init__(self, fleet: Fleet, libraries: list[dict[str, Any]]) -> None:
+        self._fleet = fleet
+        self._libraries = libraries
+        self._calls: dict[tuple[str, str], Callable[[Arguments], dict[str, Any]]] = {
+            ("GET", "clusters/list"): self._list,
+            ("GET", "clusters/get"): lambda arguments: fleet.get(_cluster_id(arguments)),
+            ("POST", "clusters/start"): _silent(lambda arguments: fleet.start(_cluster_id(arguments))),
+            ("POST", "clusters/restart"): _silent(lambda arguments: fleet.restart(_cluster_id(arguments))),
+            ("POST", "clusters/delete"): _silent(lambda arguments: fleet.terminate(_cluster_id(arguments))),
+            ("POST", "clusters/edit"): _silent(lambda arguments: fleet.edit(_cluster_id(arguments), dict(arguments))),
+            ("POST", "clusters/events"): self._events,
+            ("GET", "clusters/list-node-types"): lambda _: {"node_types": list(NODE_TYPES)},
+            ("GET", "clusters/spark-versions"): lambda _: {"versions": list(SPARK_VERSIONS)},
+            ("GET", "libraries/cluster-status"): self._library_status,
+            ("GET", "libraries/all-cluster-statuses"): self._all_library_statuses,
+            ("GET", "preview/scim/v2/Me"): lambda _: _me(),
+        }
+
+    def answer(self, method: str, path: str, arguments: Arguments) -> dict[str, Any]:
+        """The answer to `method` on `path` (`/api/2.1/clusters/get`), its query or body in `arguments`."""
+        match = re.fullmatch(r"/api/2\.[01]/(.+)", path)
+        call = self._calls.get((method, match[1])) if match else None
+        if call is None:
+            raise ApiError(404, "ENDPOINT_NOT_FOUND", f"No API found for '{method} {path}'")
+        return call(arguments)
+
+    def _list(self, arguments: Arguments) -> dict[str, Any]:
+        clusters = self._fleet.listed()
+        states = arguments.get("filter_by.cluster_states")
+        if states:
+            wanted = {states} if isinstance(states, str) else set(states)
+            clusters = [cluster for cluster in clusters if cluster["state"] in wanted]
+        # Pages are kept short, so that whoever reads only the first one is found out.
+        size = min(int(arguments.get("page_size") or 4), 100)
+        first = int(arguments.get("page_token") or 0)
+        page: dict[str, Any] = {"clusters": clusters[first : first + size]}
+        if first + size < len(clusters):
+            page["next_page_token"] = str(first + size)
+        return page
+
+    def _events(self, arguments: Arguments) -> dict[str, Any]:
+        events = self._fleet.events(_cluster_id(arguments))
+        wanted = set(arguments.get("event_types") or ())
+        events = [event for event in events if not wanted or event["type"] in wanted]
+        if arguments.get("order") == "ASC":
+            events.reverse()
+        first, size = int(arguments.get("offset") or 0), int(arguments.get("limit") or 50)
+        page: dict[str, Any] = {"events": events[first : first + size], "total_count": len(events)}
+        if first + size < len(events):
+            page["next_page"] = {**arguments, "offset": first + size, "limit": size}
+        return page
+
+    def _library_status(self, arguments: Arguments) -> dict[str, Any]:
+        cluster = self._fleet.get(_cluster_id(arguments))
+        statuses = self._libraries if cluster["cluster_id"] == self._fleet.first_id else []
+        if cluster["state"] != "RUNNING":
+            statuses = [{**status, "status": "PENDING", "messages": []} for status in statuses]
+        return {"cluster_id": cluster["cluster_id"], "library_statuses": statuses}
+
+    def _all_library_statuses(self, _: Arguments) -> dict[str, Any]:
+        ids = [cluster["cluster_id"] for cluster in self._fleet.listed()]
+        return {"statuses": [self._library_status({"cluster_id": cluster_id}) for cluster_id in ids]}
+
+
+def discovery(host: str) -> dict[str, Any]:
+    """What the workspace at the URL `host` says of itself to everybody."""
+    return {"oidc_endpoint": f"{host}/oidc", "workspace_id": "4242424242424242", "cloud": "AWS"}
+
+
+def _cluster_id(arguments: Arguments) -> str:
+    cluster_id = arguments.get("cluster_id")
+    if not isinstance(cluster_id, str) or not cluster_id:
+        raise ApiError(400, "INVALID_PARAMETER_VALUE", "Missing required field: cluster_id")
+    return cluster_id
+
+
+def _silent(call: Callable[[Arguments], None]) -> Callable[[Arguments], dict[str, Any]]:
+    def answered(arguments: Arguments) -> dict[str, Any]:
+        call(arguments)
+        return {}
+
+    return answered
+
+
+def _me() -> dict[str, Any]:
+    return {
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+        "id": "4242424242424242",
+        "userName": USER,
+        "displayName": "Sandbox",
+        "active": True,
+        "emails": [{"type": "work", "value": USER, "primary": True}],
+        "groups": [{"display": "users", "type": "direct", "value": "1"}],
+    }
