@@ -1,0 +1,149 @@
+"""Build an image: `docker buildx build` as a child process, its events as progress, its failures in plain words."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from docker.context import ContextAPI
+
+from dbmirror.engine.docker import client, plugin_version, require_buildx
+from dbmirror.engine.errors import EngineError
+from dbmirror.engine.failures import BuildFailed, diagnose
+from dbmirror.engine.images import inspect_image
+from dbmirror.engine.process import run
+from dbmirror.engine.rawjson import STAGE, BuildProgress
+from dbmirror.progress import SILENT, Observer
+
+PROXY_VARIABLES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
+"""Build arguments that BuildKit predefines, in both cases: they reach the steps, and neither cache keys nor history."""
+SETTLE_SECONDS: Final = 0.6
+"""How long a step must have run before the build is cancelled: within 0.1 s of its start BuildKit (Engine 26.1) ends
+the build and leaves the step's process running for good."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildResult:
+    """An image that was built."""
+
+    image_id: str
+    """`sha256:…`, as the engine's inspect gives it."""
+    digest: str | None
+    """Digest of its manifest; None on an image store that makes one only at a push (overlay2)."""
+    seconds: float
+    steps: int
+    """How many instructions of the Dockerfile other than FROM this build had."""
+    cached_steps: int
+    """How many of them came from the cache."""
+
+
+def build(
+    context: Path,
+    *,
+    tags: Sequence[str],
+    labels: Mapping[str, str],
+    secrets: Mapping[str, Path],
+    build_arguments: Mapping[str, str] | None = None,
+    platform: str = "linux/amd64",
+    load: bool = True,
+    no_cache: bool = False,
+    observer: Observer = SILENT,
+    dockerfile: str = "Dockerfile",
+) -> BuildResult:
+    """Build the folder `context` into an image with `tags` and `labels`; with `load` it is in the engine afterwards.
+
+    `secrets` maps the id of a BuildKit secret mount to the file that holds it. `build_arguments` are visible in the
+    image's history: no secrets. The proxies of the environment are handed on by name alone. Without `load` the
+    build runs and its result stays in the cache. Ctrl-C cancels the build.
+    Raises BuildFailed where a step fails, EngineError where Docker or buildx cannot be used.
+    """
+    require_buildx(plugin_version("buildx"))
+    with tempfile.TemporaryDirectory(prefix="dbmirror-build-") as scratch:
+        metadata_file = Path(scratch) / "metadata.json"
+        argv = [
+            "docker",
+            *("buildx", "build", "--progress", "rawjson", "--provenance=false", "--sbom=false"),
+            *("--builder", builder(), "--platform", platform, "--metadata-file", str(metadata_file)),
+            *("--file", str(context / dockerfile)),
+            *(argument for tag in tags for argument in ("--tag", tag)),
+            *(argument for name, value in sorted(labels.items()) for argument in ("--label", f"{name}={value}")),
+            *(argument for name, path in sorted(secrets.items()) for argument in ("--secret", f"id={name},src={path}")),
+            *(argument for name in _proxies(os.environ) for argument in ("--build-arg", name)),
+            *(
+                argument
+                for name, value in sorted((build_arguments or {}).items())
+                for argument in ("--build-arg", f"{name}={value}")
+            ),
+            *(["--load"] if load else []),
+            *(["--no-cache"] if no_cache else []),
+            str(context),
+        ]
+        progress = BuildProgress(observer)
+        finished = run(
+            argv,
+            on_stderr=progress.feed,
+            on_stdout=progress.feed,
+            check=False,
+            before_interrupt=lambda: time.sleep(max(0.0, progress.last_start + SETTLE_SECONDS - time.monotonic())),
+        )
+        progress.end()
+        if finished.code != 0:
+            _explain_silence(progress)
+            raise diagnose(progress, code=finished.code)
+        metadata = _read_metadata(metadata_file)
+    counted = progress.counted()
+    cached = sum(step.cached for step in counted)
+    image_id = metadata.get("containerimage.config.digest", "")
+    if load and tags:
+        found = inspect_image(tags[0])
+        if found is None:
+            raise BuildFailed(f"The build ended well, but the engine has no image {tags[0]}.", step="", log=())
+        image_id = found.image_id
+    digest = metadata.get("containerimage.digest")
+    observer.finished(STAGE, f"{len(counted)} steps, {cached} of them from the cache")
+    return BuildResult(
+        image_id=image_id,
+        digest=digest if digest != metadata.get("containerimage.config.digest") else None,
+        seconds=finished.seconds,
+        steps=len(counted),
+        cached_steps=cached,
+    )
+
+
+def builder() -> str:
+    """The builder to use: BUILDX_BUILDER, else the engine's own.
+
+    A builder in a container of its own, which `docker buildx use` may have chosen, does not see the engine's images:
+    a base that was made on this machine would be looked for in a registry.
+    """
+    named = os.environ.get("BUILDX_BUILDER")
+    if named:
+        return named
+    if os.environ.get("DOCKER_HOST"):
+        return "default"
+    return os.environ.get("DOCKER_CONTEXT") or ContextAPI.get_current_context().name
+
+
+def _proxies(environment: Mapping[str, str]) -> list[str]:
+    names = (name for upper in PROXY_VARIABLES for name in (upper, upper.lower()))
+    return [name for name in names if environment.get(name)]
+
+
+def _explain_silence(progress: BuildProgress) -> None:
+    """Raises EngineUnavailable where the build failed because there is no engine to build it."""
+    if progress.failed is None:
+        client().close()
+
+
+def _read_metadata(path: Path) -> dict[str, str]:
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise EngineError(f"buildx did not say what it built: {error}.") from error
+    return {key: value for key, value in document.items() if isinstance(value, str)}

@@ -1,0 +1,168 @@
+"""The event stream of `docker buildx build --progress rawjson`, as steps with a state and their last words."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from dbmirror.engine.errors import without_credentials
+from dbmirror.progress import Observer
+
+STAGE: Final = "build"
+KEPT_LINES: Final = 200
+"""How many of the last lines of a step's log are kept: a compiler's first error stands well above its last line."""
+_PLACED = re.compile(r"\[(?P<stage>.*?)\s*(?P<position>\d+/\d+)\] (?P<instruction>.*)", re.DOTALL)
+_FLAGS = re.compile(r"(--[a-z]+(=(\"[^\"]*\"|'[^']*'|\S+))?\s+)+")
+_NOTICE = "dbmirror: "
+"""Lines of a Dockerfile's own scripts that begin so are shown while the step runs."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Step:
+    """One vertex of the build graph."""
+
+    name: str
+    """As BuildKit names it: `[runtime 2/4] RUN …`."""
+    counted: bool = False
+    """It is an instruction that does something: neither BuildKit's housekeeping nor a FROM of an image at hand."""
+    started: bool = False
+    completed: bool = False
+    cached: bool = False
+    error: str = ""
+    log: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
+
+    @property
+    def words(self) -> str:
+        """What the step does, in plain words on one line."""
+        return in_words(self.name)
+
+
+class BuildProgress:
+    """Reads the stream line by line, tells `observer` of each step, and knows at the end how each came out."""
+
+    def __init__(self, observer: Observer) -> None:
+        self.steps: dict[str, Step] = {}
+        """By digest, in the order of their first mention."""
+        self.remarks: deque[str] = deque(maxlen=KEPT_LINES)
+        """Lines that are no events: buildx's own errors and warnings."""
+        self.last_start = 0.0
+        """When the last step began, by the monotonic clock."""
+        self._observer = observer
+        self._pending: list[str] = []
+        self._unended: dict[tuple[str, int], str] = {}
+        self._announced = False
+
+    def feed(self, line: str) -> None:
+        """Take one line of the stream. Up to 0.13 an event spans many lines, later ones are a line each."""
+        if not self._pending and not line.startswith("{"):
+            if line.strip():
+                self.remarks.append(without_credentials(line))
+            return
+        self._pending.append(line)
+        if line.endswith("}") and (len(self._pending) == 1 or line == "}"):
+            text, self._pending = "\n".join(self._pending), []
+            try:
+                event = json.loads(text)
+            except ValueError:
+                self.remarks.extend(without_credentials(remark) for remark in text.splitlines())
+                return
+            self._take(event)
+
+    @property
+    def failed(self) -> Step | None:
+        """The step that the build stopped at; steps that were merely cancelled with it do not count."""
+        failed = [step for step in self.steps.values() if step.error]
+        return next((step for step in failed if "context canceled" not in step.error), failed[0] if failed else None)
+
+    def counted(self) -> list[Step]:
+        """The steps that are instructions other than FROM."""
+        return [step for step in self.steps.values() if step.counted]
+
+    def _take(self, event: Mapping[str, Any]) -> None:
+        for vertex in event.get("vertexes") or ():
+            self._vertex(vertex)
+        for entry in event.get("logs") or ():
+            for line in self._log_lines(entry):
+                self._log(entry.get("vertex", ""), line)
+
+    def _vertex(self, vertex: Mapping[str, Any]) -> None:
+        name = str(vertex.get("name", ""))
+        step = self.steps.setdefault(str(vertex.get("digest", "")), Step(name=name))
+        placed = _PLACED.match(name)
+        step.counted = placed is not None and not placed["instruction"].startswith("FROM ")
+        if vertex.get("started") and not step.started:
+            step.started = True
+            self.last_start = time.monotonic()
+            if step.counted and not self._announced:
+                # BuildKit sends the whole graph in one event, so that the number of steps is known from here on.
+                self._announced = True
+                self._observer.started(STAGE, total=len(self.counted()))
+            if self._announced:
+                self._observer.advanced(STAGE, step.words, steps=0)
+        step.cached = step.cached or bool(vertex.get("cached"))
+        step.error = without_credentials(str(vertex.get("error") or step.error))
+        if vertex.get("completed") and not step.completed and (step.cached or step.started):
+            step.completed = True
+            if step.counted and not step.error:
+                self._observer.advanced(STAGE, step.words)
+
+    def _log_lines(self, entry: Mapping[str, Any]) -> Iterator[str]:
+        """The whole lines that `entry` ends; what comes after the last line end waits for the next entry."""
+        try:
+            data = base64.b64decode(entry.get("data") or b"").decode(errors="replace")
+        except (binascii.Error, ValueError):
+            return
+        key = (str(entry.get("vertex", "")), int(entry.get("stream") or 0))
+        *lines, self._unended[key] = (self._unended.get(key, "") + data).split("\n")
+        yield from lines
+
+    def _log(self, digest: str, line: str) -> None:
+        line = without_credentials(line.rpartition("\r")[2] if line.rstrip("\r").count("\r") else line.rstrip("\r"))
+        if (step := self.steps.get(digest)) is not None:
+            step.log.append(line)
+            if line.startswith(_NOTICE):
+                self._observer.advanced(STAGE, line.removeprefix(_NOTICE), steps=0)
+
+    def end(self) -> None:
+        """The stream ended: take what still waits for a line end."""
+        for (digest, _), rest in self._unended.items():
+            if rest:
+                self._log(digest, rest)
+        self._unended.clear()
+        self.remarks.extend(without_credentials(line) for line in self._pending)
+        self._pending.clear()
+
+
+_HOUSEKEEPING: Final[tuple[tuple[str, str], ...]] = (
+    (r"\[internal\] load build definition.*", "reading the Dockerfile"),
+    (r"\[internal\] load \.dockerignore.*", "reading .dockerignore"),
+    (r"\[internal\] load metadata for (.*)", r"looking up \1"),
+    (r"\[internal\] load build context.*", "sending the build context"),
+    (r"exporting to .*image.*", "writing the image"),
+    (r"importing to docker.*", "loading the image into Docker"),
+)
+
+
+def in_words(name: str) -> str:
+    """BuildKit's name of a step in plain words: `[runtime 2/4] RUN --mount=… uv pip …` is `runtime 2/4: uv pip …`."""
+    placed = _PLACED.match(name)
+    if placed is None:
+        for pattern, words in _HOUSEKEEPING:
+            if (match := re.fullmatch(pattern, name, re.DOTALL)) is not None:
+                return match.expand(words)
+        return " ".join(name.split())
+    instruction, _, rest = placed["instruction"].strip().partition(" ")
+    rest = " ".join(_FLAGS.sub("", rest.strip() + " ", count=1).split()) if rest.startswith("--") else rest
+    rest = " ".join(rest.split())
+    what = {"FROM": f"base image {rest}", "COPY": f"copy {rest}", "ADD": f"add {rest}", "RUN": rest}.get(
+        instruction, f"{instruction.lower()} {rest}"
+    )
+    what = what if len(what) <= 100 else what[:97] + "…"
+    return f"{placed['stage'] or 'image'} {placed['position']}: {what}".strip()

@@ -1,0 +1,38 @@
+"""The walls of the model in use: does a value fit its type, and how is a hostile one written in a message."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from dbmirror.inventory.model import Name
+
+_SPELLING = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_SEPARATORS = re.compile(r"[-_.]+")
+LONGEST = 400
+"""Characters of a hostile value that a message shows."""
+
+
+def fits(value: object, grammar: Any) -> bool:
+    """Whether `value` is of the annotated type `grammar`."""
+    try:
+        msgspec.convert(value, type=grammar)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def printable(value: str) -> str:
+    """`value` on one line, every unprintable character as its escape, cut to LONGEST characters."""
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in value)
+    return escaped if len(escaped) <= LONGEST else escaped[: LONGEST - 1] + "…"
+
+
+def normalised(spelling: str) -> str | None:
+    """A distribution's name in PEP 503 form; None where `spelling` is no name at all."""
+    if not _SPELLING.fullmatch(spelling):
+        return None
+    name = _SEPARATORS.sub("-", spelling).lower()
+    return name if fits(name, Name) else None

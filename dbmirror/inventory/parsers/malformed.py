@@ -1,0 +1,13 @@
+"""The other half of what every parser gives back: why a file could not be taken for what it should be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A file, or a part of one, that is broken or hostile."""
+
+    reason: str
+    """One clause without a full stop; hostile values in it are escaped."""

@@ -1,0 +1,129 @@
+"""Two inventories, compared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dbmirror.inventory.compare import UNREADABLE, Changed, Section, compare
+from dbmirror.inventory.model import (
+    DebianPackage,
+    DirectUrl,
+    Distribution,
+    Interpreter,
+    Inventory,
+    Jar,
+    Layer,
+    Problem,
+    RPackage,
+)
+
+EMPTY = Inventory(
+    os_id="ubuntu",
+    os_version="22.04",
+    architecture="x86_64",
+    glibc="2.35",
+    python=Interpreter(path="/databricks/python3/bin/python3", version="3.11.11"),
+)
+
+
+def distribution(
+    name: str, version: str, layer: Layer = Layer.RUNTIME, *, url: DirectUrl | None = None
+) -> Distribution:
+    return Distribution(name=name, spelling=name, version=version, layer=layer, location=f"/{layer}", direct_url=url)
+
+
+def with_python(*distributions: Distribution) -> Inventory:
+    return replace(EMPTY, distributions=distributions)
+
+
+def r_package(version: str, library: str) -> RPackage:
+    return RPackage(name="dplyr", version=version, library=library)
+
+
+def test_equal_inventories_are_equal() -> None:
+    found = compare(with_python(distribution("a", "1.0")), with_python(distribution("a", "1.0")))
+
+    assert found.is_equal
+    assert found.python == Section(same=(("a", "1.0"),))
+    assert ("python", "3.11.11") in found.facts.same
+
+
+def test_a_package_is_only_here_only_there_changed_or_the_same() -> None:
+    a = with_python(distribution("left", "1"), distribution("moved", "1"), distribution("still", "1"))
+    b = with_python(distribution("moved", "2"), distribution("right", "1"), distribution("still", "1"))
+
+    assert compare(a, b).python == Section(
+        only_in_a=(("left", "1"),),
+        only_in_b=(("right", "1"),),
+        changed=(Changed(name="moved", a="1", b="2"),),
+        same=(("still", "1"),),
+    )
+
+
+def test_only_the_nearest_layer_counts() -> None:
+    a = with_python(distribution("a", "2", Layer.CLUSTER), distribution("a", "1", Layer.RUNTIME))
+
+    assert compare(a, with_python(distribution("a", "2"))).is_equal
+
+
+def test_two_spellings_of_one_version_are_the_same() -> None:
+    assert compare(with_python(distribution("a", "1.0")), with_python(distribution("a", "1.0.0"))).is_equal
+
+
+def test_a_local_version_is_another_version() -> None:
+    assert not compare(with_python(distribution("a", "1.0")), with_python(distribution("a", "1.0+cpu"))).is_equal
+
+
+def test_one_version_of_two_commits_is_a_change() -> None:
+    first, second = (
+        with_python(distribution("a", "1.0", url=DirectUrl(url="https://git.example/a", vcs="git", commit=digit * 40)))
+        for digit in "12"
+    )
+
+    assert compare(first, second).python.changed == (Changed(name="a", a="1.0 @ " + "1" * 40, b="1.0 @ " + "2" * 40),)
+    assert compare(first, with_python(distribution("a", "1.0"))).is_equal
+
+
+def test_what_cannot_be_read_is_there_all_the_same() -> None:
+    broken = replace(EMPTY, problems=(Problem(path="/x", reason="broken", name="a", layer=Layer.RUNTIME),))
+
+    assert compare(with_python(distribution("a", "1.0")), broken).python.changed == (
+        Changed(name="a", a="1.0", b=UNREADABLE),
+    )
+
+
+def test_of_an_r_package_in_two_libraries_the_nearest_counts() -> None:
+    a = replace(
+        EMPTY,
+        r_packages=(
+            r_package("1.0", "/usr/lib/R/library"),
+            r_package("2.0", "/local_disk0/.ephemeral_nfs/cluster_libraries/r"),
+        ),
+    )
+
+    assert compare(a, replace(EMPTY, r_packages=(r_package("2.0", "/opt/R/library"),))).is_equal
+
+
+def test_debian_packages_jars_and_facts_are_compared() -> None:
+    a = replace(
+        EMPTY,
+        debian_packages=(DebianPackage(name="libc6", version="2.35"),),
+        jars=(Jar(path="/databricks/jars/x--g__a__1.jar", group="g", artifact="a", version="1"),),
+        java_version="17.0.16",
+    )
+    b = replace(
+        EMPTY,
+        os_version="24.04",
+        debian_packages=(DebianPackage(name="libc6", version="2.39"),),
+        jars=(
+            Jar(path="/databricks/jars/y--g__a__2.jar", group="g", artifact="a", version="2"),
+            Jar(path="/databricks/jars/mine.jar"),
+        ),
+    )
+
+    found = compare(a, b)
+    assert found.debian.changed == (Changed(name="libc6", a="2.35", b="2.39"),)
+    assert found.jars.changed == (Changed(name="g:a", a="1", b="2"),)
+    assert found.jars.only_in_b == (("mine.jar", "present"),)
+    assert found.facts.changed == (Changed(name="operating system", a="ubuntu 22.04", b="ubuntu 24.04"),)
+    assert found.facts.only_in_a == (("java", "17.0.16"),)
