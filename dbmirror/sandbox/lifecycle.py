@@ -14,11 +14,13 @@ import msgspec
 import requests
 
 from dbmirror.engine.docker import client, unavailable
-from dbmirror.places import sandbox_folder
+from dbmirror.hosts.container import ContainerHost
+from dbmirror.hosts.known_hosts import KnownHosts
+from dbmirror.places import known_hosts_file, sandbox_folder
 from dbmirror.progress import SILENT, Observer
 from dbmirror.sandbox import profile
 from dbmirror.sandbox.base import ensure_base
-from dbmirror.sandbox.driver.containers import remove_containers
+from dbmirror.sandbox.driver.containers import container_name, remove_containers
 from dbmirror.sandbox.driver.image import ensure_driver_image
 from dbmirror.sandbox.driver.packages import PackageList, read_packages
 from dbmirror.sandbox.errors import WorkspaceNotAnswering
@@ -26,6 +28,7 @@ from dbmirror.sandbox.network import build_gateway, ensure_network, remove_netwo
 from dbmirror.sandbox.state import Record, SandboxState, instance, only_one, read_record, write_record
 from dbmirror.sandbox.workspace import process
 from dbmirror.sandbox.workspace.catalogue import new_cluster_id
+from dbmirror.workspace.keys import parse_public_key
 
 STAGE = "sandbox"
 
@@ -103,6 +106,7 @@ def _build(
         settings, _ = _ensure_workspace(connected, name)
     observer.advanced(STAGE, "starting the driver")
     process.ask(settings.port, instance(), "open", {"image": image.name})
+    _pin_host_key(connected, settings.cluster_id)
     identity_file, _ = profile.ensure_key(name)
     profile.write_profile(name=name, host=_url(settings.port), token=settings.token, cluster_id=settings.cluster_id)
     profile.write_mirror(name=name, cluster_id=settings.cluster_id, base=base.name, identity_file=identity_file)
@@ -119,6 +123,20 @@ def _build(
     )
     write_record(record)
     return record
+
+
+def _pin_host_key(connected: docker.DockerClient, cluster_id: str) -> None:
+    """Pin the key of the driver that was just made, read out of its container: no network stood in between.
+
+    Only the first one: after a restart the driver has another, and the user meets the same question as on a real one.
+    """
+    known = KnownHosts(known_hosts_file())
+    if known.keys(cluster_id):
+        return
+    with ContainerHost.attach(container_name(instance(), cluster_id), client=connected) as host:
+        line = host.fetch("/etc/ssh/ssh_host_ed25519_key.pub").decode()
+    if key := parse_public_key(line):
+        known.pin(cluster_id, key)
 
 
 def _ensure_workspace(connected: docker.DockerClient, name: str) -> tuple[process.Settings, str | None]:
@@ -165,7 +183,7 @@ def _state(record: Record) -> SandboxState:
         workspace_answers=bool(cluster),
         cluster_id=record.cluster_id,
         cluster_state=cluster.get("state"),
-        driver_container=f"dbmirror-sandbox-{instance()}-{record.cluster_id}" if address else None,
+        driver_container=container_name(instance(), record.cluster_id) if address else None,
         driver_address=address,
         driver_image=record.driver_image,
         base_image=record.base_image,

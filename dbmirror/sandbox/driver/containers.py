@@ -26,6 +26,11 @@ _FIRST_HOST: Final = 10
 _LAST_HOST: Final = 250
 
 
+def container_name(instance: str, cluster_id: str) -> str:
+    """The name of the container of a cluster of the sandbox `instance`."""
+    return f"dbmirror-sandbox-{instance}-{cluster_id}"
+
+
 class DriverContainers:
     """The machines of the workspace's clusters, as containers on the sandbox's network."""
 
@@ -43,7 +48,7 @@ class DriverContainers:
 
     def container_name(self, cluster_id: str) -> str:
         """The name of the cluster's container."""
-        return f"dbmirror-sandbox-{self._instance}-{cluster_id}"
+        return container_name(self._instance, cluster_id)
 
     def boot(self, cluster_id: str, *, public_keys: Sequence[str]) -> str:
         """Start a fresh container for the cluster, in place of any that it had, and return its address.

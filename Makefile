@@ -1,0 +1,48 @@
+# The two commands of the README: `make demo` and `make test`. Each sets up what it needs and can be run again.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+READY := .venv/.ready
+
+.PHONY: help demo test check pure stack golden engine tools clean
+
+help:  ## what can be made
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: $(READY) engine  ## a sandbox cluster, mirrored into a verified image
+	@tools/system-tools mmdebstrap git
+	.venv/bin/dbmirror sandbox up
+	.venv/bin/dbmirror build demo
+
+test: check $(READY) engine tools  ## every check and every test
+	$(PYTHON) -m pytest
+
+check: $(READY)  ## formatting, lint, types, import directions
+	.venv/bin/ruff format --check dbmirror tests
+	.venv/bin/ruff check dbmirror tests
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo
+
+pure: $(READY)  ## the tests that need neither Docker nor a network
+	$(PYTHON) -m pytest -m "not stack"
+
+stack: $(READY) engine tools  ## the tests on the real engine
+	$(PYTHON) -m pytest -m stack
+
+golden: $(READY)  ## write the golden files anew, for review with git diff
+	$(PYTHON) -m pytest tests/render --refresh-golden
+
+engine:
+	@tools/docker-engine
+
+tools:
+	@tools/system-tools
+
+$(READY): pyproject.toml tools/python-environment
+	@tools/python-environment
+	@touch $@
+
+clean:  ## remove the sandbox and the Python environment
+	-[ -x .venv/bin/dbmirror ] && .venv/bin/dbmirror sandbox down
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache

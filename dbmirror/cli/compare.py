@@ -1,0 +1,103 @@
+"""diff, check: what two places have in common, and whether a cluster has drifted from its committed snapshot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dbmirror.cli import tables
+from dbmirror.cli.mirror import opened
+from dbmirror.cli.options import command, config_option, driver_options, mirror_argument
+from dbmirror.cli.output import Output
+from dbmirror.comparison import cluster_changes, parse_place, read_place
+from dbmirror.errors import DifferenceFound
+from dbmirror.inventory.compare import compare
+
+SECTIONS = ("python", "r", "debian", "jars", "facts")
+
+
+class Drifted(DifferenceFound):
+    """The cluster is no longer what the committed snapshot says."""
+
+
+@click.command("diff")
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@config_option
+@driver_options
+@click.option(
+    "--show",
+    "shown",
+    type=click.Choice(["all", "same", "diff"]),
+    default="diff",
+    show_default=True,
+    help="Which rows to print.",
+)
+@command
+def diff_command(output: Output, a: str, b: str, config_file: Path | None, shown: str, **options: Any) -> None:
+    """Compare the packages of two places, by what an import gets in each. Exit code 1 if they differ.
+
+    \b
+    A and B are each one of:
+      snapshot:MIRROR    the mirror's snapshot          cluster:MIRROR   the cluster as it is now
+      image:MIRROR       the image built last           image:REFERENCE  any image of the engine
+      environment        the Python that is on PATH     FILE.txt         a requirements file of pins
+    \b
+    Examples:
+      dbmirror diff snapshot:demo environment
+      dbmirror diff cluster:demo image:demo --show all
+      dbmirror diff requirements.txt snapshot:demo
+    """
+    places = (parse_place(a), parse_place(b))
+    inventories = []
+    for place in places:
+        with opened(output, place.mirror, config_file, **options) as pipeline:
+            inventories.append(read_place(place, pipeline))
+    differences = compare(*inventories)
+    sections = ("python",) if any(place.kind == "requirements" for place in places) else SECTIONS
+    output.document({"a": a, "b": b, "sections": {name: getattr(differences, name) for name in sections}})
+    output.show(tables.differences(differences, a, b, shown=shown, sections=sections))
+    if any(not getattr(differences, name).is_equal for name in sections):
+        raise SystemExit(1)
+
+
+@click.command("check")
+@mirror_argument
+@config_option
+@driver_options
+@command
+def check_command(output: Output, mirror: str, config_file: Path | None, **options: Any) -> None:
+    """Has the cluster drifted from the committed snapshot? Exit code 1 with the difference if it has. Writes nothing.
+
+    \b
+    Example:
+      dbmirror check demo
+    """
+    with opened(output, mirror, config_file, **options) as pipeline:
+        committed = pipeline.snapshot()
+        present = pipeline.read_cluster()
+    differences = compare(committed.inventory, present.inventory)
+    changes = cluster_changes(committed.cluster, present.cluster)
+    drifted = committed.digest != present.digest
+    output.document(
+        {
+            "mirror": mirror,
+            "drifted": drifted,
+            "committed": committed.digest,
+            "present": present.digest,
+            "cluster": [{"fact": name, "committed": old, "present": new} for name, old, new in changes],
+            "sections": {name: getattr(differences, name) for name in SECTIONS},
+        }
+    )
+    if not drifted:
+        output.show(f"The cluster is what the snapshot of {committed.taken.at} says ({committed.short_digest}).")
+        return
+    if changes:
+        output.show(tables.table("FACT", "SNAPSHOT", "CLUSTER", rows=changes, title="The cluster's configuration"))
+    output.show(tables.differences(differences, "snapshot", "cluster", shown="diff", sections=SECTIONS))
+    raise Drifted(
+        f"The cluster has drifted from the snapshot of {committed.taken.at}.",
+        remedy=f"Take it as it is now with 'dbmirror build {mirror}', and commit the folder.",
+    )

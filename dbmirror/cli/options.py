@@ -1,0 +1,102 @@
+"""Options that several commands share, each written once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dbmirror.cli.output import Output
+from dbmirror.errors import DbmirrorError
+
+Command = Callable[..., Any]
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Give `function` an Output as its first argument, `--json`, and the edge where errors become messages.
+
+    Whatever the function raises as a DbmirrorError is printed once and ends the process with its exit code.
+    """
+
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout instead of tables.")
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        as_json = bool(kwargs.pop("as_json"))
+        path = click.get_current_context().command_path.split()[1:]
+        output = Output(" ".join(path), as_json=as_json)
+        try:
+            function(output, *args, **kwargs)
+        except DbmirrorError as error:
+            output.error(error)
+            raise SystemExit(error.exit_code) from error
+        except KeyboardInterrupt:
+            output.say("Interrupted: nothing is left half done; run the command again to go on.")
+            raise SystemExit(130) from None
+
+    return wrapped
+
+
+mirror_argument = click.argument("mirror", metavar="MIRROR")
+
+
+def config_option(function: Command) -> Command:
+    """`--config FILE`."""
+    return click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Configuration file; else dbmirror.toml of this folder or one above it.",
+    )(function)
+
+
+def dry_run_option(function: Command) -> Command:
+    """`--dry-run`."""
+    return click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")(function)
+
+
+def fates_option(function: Command) -> Command:
+    """`--fates all|exceptions|none`."""
+    return click.option(
+        "--fates",
+        "shown",
+        type=click.Choice(["all", "exceptions", "none"]),
+        default="exceptions",
+        show_default=True,
+        help="Which rows of the fate table to print; the counts are always of all packages.",
+    )(function)
+
+
+def driver_options(function: Command) -> Command:
+    """What commands take that read the driver: `--start`, `--accept-host-key`."""
+    function = click.option("--start", "start_cluster", is_flag=True, help="Start the cluster if it is terminated.")(
+        function
+    )
+    return click.option(
+        "--accept-host-key",
+        is_flag=True,
+        help="Pin the driver's host key at first contact without asking. A changed key is still refused.",
+    )(function)
+
+
+def lock_options(function: Command) -> Command:
+    """What shapes the lock: the filter, the base, the index's certificate authorities."""
+    for option in reversed(
+        (
+            click.option(
+                "--whitelist", is_flag=True, help="Mirror only what the whitelist keeps, and what that requires."
+            ),
+            click.option("--base", help="Base image; else the official one of the cluster's runtime."),
+            click.option(
+                "--ca-bundle",
+                type=click.Path(path_type=Path, dir_okay=False, exists=True),
+                help="PEM file of certificate authorities; else SSL_CERT_FILE, REQUESTS_CA_BUNDLE or PIP_CERT.",
+            ),
+            click.option("--refresh", is_flag=True, help="Ask the index again for packages that are locked already."),
+            click.option("--no-capture", is_flag=True, help="Do not pack private wheels from the driver's files."),
+        )
+    ):
+        function = option(function)
+    return function

@@ -1,0 +1,173 @@
+"""What a command shows: one JSON document or tables on stdout, and what happens meanwhile on stderr."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from dbmirror.errors import DbmirrorError
+from dbmirror.progress import Observer
+
+JSON_SCHEMA = 1
+"""Version of the documents that --json prints."""
+_UNBOUNDED = 200
+"""Columns where stdout is no terminal: tables are then read by grep and by log viewers, which do not wrap."""
+_QUIET_PERIOD = 10.0
+"""Seconds between two lines about the same stage, where stderr is no terminal."""
+
+
+class Output:
+    """Everything that one command prints."""
+
+    def __init__(self, command: str, *, as_json: bool) -> None:
+        self.command = command
+        self.as_json = as_json
+        self.stdout = Console(width=None if sys.stdout.isatty() else _UNBOUNDED, highlight=False, soft_wrap=False)
+        self.stderr = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _UNBOUNDED)
+        self._progress: Progress | None = None
+
+    def document(self, body: Mapping[str, Any]) -> None:
+        """Print the command's one JSON document, if --json asks for it."""
+        if self.as_json:
+            document = {"schema": JSON_SCHEMA, "command": self.command, **body}
+            encoded = msgspec.json.encode(document, enc_hook=str, order="sorted")
+            click.echo(msgspec.json.format(encoded, indent=2).decode())
+
+    def show(self, renderable: RenderableType) -> None:
+        """Print a result for people, unless --json asks for a document."""
+        if not self.as_json:
+            self.stdout.print(renderable)
+
+    def say(self, text: str) -> None:
+        """Print a line about the work to stderr. `text` is plain, never markup."""
+        self.stderr.print(escape(text), soft_wrap=True)
+
+    def error(self, error: DbmirrorError) -> None:
+        """Print `error` with its remedy; with --json also as the document."""
+        self.stderr.print(f"[bold red]error:[/] {escape(error.message)}", soft_wrap=True)
+        if error.remedy:
+            self.stderr.print(f"       {escape(error.remedy)}", soft_wrap=True)
+        self.document({"error": {"message": error.message, "remedy": error.remedy, "exit_code": error.exit_code}})
+
+    @contextmanager
+    def observing(self) -> Iterator[Observer]:
+        """An observer that shows progress on stderr: bars on a terminal, else a line now and then."""
+        if not self.stderr.is_terminal:
+            yield _Lines(self)
+            return
+        progress = Progress(
+            SpinnerColumn(finished_text="[green]✓[/]"),
+            TextColumn("{task.description:<9}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[text]}[/]"),
+            console=self.stderr,
+        )
+        with progress:
+            self._progress = progress
+            try:
+                yield _Bars(self, progress)
+            finally:
+                self._progress = None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """No progress is drawn inside, so that a question can be asked."""
+        if self._progress is None:
+            yield
+            return
+        self._progress.stop()
+        try:
+            yield
+        finally:
+            self._progress.start()
+
+
+class _Notes(Observer):
+    """What both observers do with notes and warnings."""
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self.lock = threading.Lock()
+
+    def note(self, text: str) -> None:
+        self.output.say(text)
+
+    def warn(self, text: str) -> None:
+        self.output.stderr.print(f"[yellow]warning:[/] {escape(text)}", soft_wrap=True)
+
+
+class _Bars(_Notes):
+    """A bar for each stage."""
+
+    def __init__(self, output: Output, progress: Progress) -> None:
+        super().__init__(output)
+        self.progress = progress
+        self.tasks: dict[str, TaskID] = {}
+
+    def started(self, stage: str, *, total: int | None = None) -> None:
+        with self.lock:
+            if stage in self.tasks:
+                self.progress.update(self.tasks[stage], total=total)
+            else:
+                self.tasks[stage] = self.progress.add_task(stage, total=total, text="")
+
+    def advanced(self, stage: str, text: str = "", *, steps: int = 1) -> None:
+        if stage not in self.tasks:
+            self.started(stage)
+        self.progress.update(self.tasks[stage], advance=steps, text=_one_line(text))
+
+    def finished(self, stage: str, text: str = "") -> None:
+        if stage not in self.tasks:
+            self.started(stage)
+        task = next(t for t in self.progress.tasks if t.id == self.tasks[stage])
+        total = task.total if task.total is not None else max(task.completed, 1)
+        self.progress.update(self.tasks[stage], total=total, completed=total, text=_one_line(text))
+
+
+class _Lines(_Notes):
+    """A line when a stage begins, every ten seconds while it moves, and when it ends."""
+
+    def __init__(self, output: Output) -> None:
+        super().__init__(output)
+        self.said: dict[str, float] = {}
+        self.began: dict[str, float] = {}
+        self.done: dict[str, int] = {}
+        self.totals: dict[str, int | None] = {}
+
+    def started(self, stage: str, *, total: int | None = None) -> None:
+        with self.lock:
+            self.began[stage] = self.said[stage] = time.monotonic()
+            self.done[stage] = 0
+            self.totals[stage] = total
+        self.output.say(f"{stage}: started" + (f" ({total} steps)" if total else ""))
+
+    def advanced(self, stage: str, text: str = "", *, steps: int = 1) -> None:
+        with self.lock:
+            self.done[stage] = self.done.get(stage, 0) + steps
+            now = time.monotonic()
+            if now - self.said.get(stage, 0.0) < _QUIET_PERIOD:
+                return
+            self.said[stage] = now
+            total = self.totals.get(stage)
+            count = f"{self.done[stage]}/{total} " if total else ""
+        self.output.say(f"{stage}: {count}{_one_line(text)}")
+
+    def finished(self, stage: str, text: str = "") -> None:
+        seconds = time.monotonic() - self.began.get(stage, time.monotonic())
+        self.output.say(f"{stage}: done in {seconds:.1f} s" + (f", {_one_line(text)}" if text else ""))
+
+
+def _one_line(text: str) -> str:
+    return escape(" ".join(text.split()))[:160]

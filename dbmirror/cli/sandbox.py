@@ -1,0 +1,73 @@
+"""sandbox up, down, status: a cluster to try everything on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dbmirror import sandbox
+from dbmirror.cli import tables
+from dbmirror.cli.options import command
+from dbmirror.cli.output import Output
+from dbmirror.trust import find_ca_bundle
+
+
+@click.group("sandbox")
+def sandbox_group() -> None:
+    """A stand-in workspace and driver on this machine: no cloud account is needed to try dbmirror."""
+
+
+@sandbox_group.command("up")
+@click.option("--name", default="demo", show_default=True, help="The profile and mirror that it makes.")
+@click.option(
+    "--packages",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Lines of NAME==VERSION to install on the driver, instead of the sandbox's own list.",
+)
+@click.option(
+    "--ca-bundle",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="PEM file of certificate authorities; else SSL_CERT_FILE, REQUESTS_CA_BUNDLE or PIP_CERT.",
+)
+@command
+def sandbox_up_command(output: Output, name: str, packages: Path | None, ca_bundle: Path | None) -> None:
+    """Start the sandbox; a sandbox that runs already is left as it is.
+
+    \b
+    Example:
+      dbmirror sandbox up && dbmirror build demo
+    """
+    with output.observing() as observer:
+        state = sandbox.up(name=name, packages=packages, observer=observer, ca_bundle=find_ca_bundle(ca_bundle))
+    output.document({"sandbox": state})
+    output.show(tables.sandbox(state))
+    output.say(f"Next: dbmirror build {state.profile}")
+
+
+@sandbox_group.command("down")
+@command
+def sandbox_down_command(output: Output) -> None:
+    """Stop the sandbox and remove all that it made, apart from its images (they make the next start fast).
+
+    \b
+    Example:
+      dbmirror sandbox down
+    """
+    with output.observing() as observer:
+        sandbox.down(observer)
+    output.document({"sandbox": None})
+
+
+@sandbox_group.command("status")
+@command
+def sandbox_status_command(output: Output) -> None:
+    """Show what of the sandbox runs.
+
+    \b
+    Example:
+      dbmirror sandbox status
+    """
+    state = sandbox.status()
+    output.document({"sandbox": state})
+    output.show("The sandbox is down." if state is None else tables.sandbox(state))

@@ -1,0 +1,197 @@
+"""The tables that commands show: fates, verification, differences, clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from dbmirror.filters.explain import Explanation
+from dbmirror.inventory.compare import Differences, Section
+from dbmirror.inventory.model import Layer
+from dbmirror.lock.model import Fate, FateKind, Lock
+from dbmirror.sandbox.state import SandboxState
+from dbmirror.snapshot import Snapshot
+from dbmirror.verify.model import Finding, Outcome, Report, Severity
+
+_COLOUR = {
+    FateKind.MIRRORED: "green",
+    FateKind.PROVIDED: "green",
+    FateKind.SUBSTITUTED: "yellow",
+    FateKind.EXCLUDED: "cyan",
+    FateKind.UNAVAILABLE: "red",
+}
+
+
+def table(*columns: str, rows: Iterable[Sequence[str | Text]], title: str | None = None) -> Table:
+    """A plain table in which no cell is ever cut off: long ones are folded."""
+    drawn = Table(*columns, box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    for column in drawn.columns:
+        column.overflow = "fold"
+    for row in rows:
+        drawn.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+    return drawn
+
+
+def fates(lock: Lock, shown: str) -> RenderableType:
+    """The fate table: the counts of all packages, and the rows that `shown` asks for (all, exceptions, none)."""
+    counts = lock.counts()
+    exceptions = {FateKind.SUBSTITUTED, FateKind.EXCLUDED, FateKind.UNAVAILABLE}
+    rows = [fate for fate in lock.fates if shown == "all" or (shown == "exceptions" and fate.kind in exceptions)]
+    total = f"{len(lock.fates)} packages found = " + " + ".join(f"{counts[kind]} {kind}" for kind in FateKind)
+    parts: list[RenderableType] = []
+    if rows:
+        parts.append(table("PACKAGE", "VERSION", "LAYER", "FATE", "WHY", rows=(_fate_row(fate) for fate in rows)))
+    parts.append(Text(total, style="bold"))
+    return Group(*parts)
+
+
+def _fate_row(fate: Fate) -> tuple[str | Text, ...]:
+    why = f"{fate.reason} Instead: {fate.substitute}." if fate.substitute else fate.reason
+    return fate.name, fate.version, fate.layer.value, Text(fate.kind.value, style=_COLOUR[fate.kind]), why
+
+
+def verification(report: Report) -> RenderableType:
+    """What verification found: the three counts, every failure, and every rule that is not simply passed."""
+    parts: list[RenderableType] = []
+    different = [c for c in report.comparisons if not c.equal]
+    if different:
+        rows = ((c.name, c.expected, c.found or "missing") for c in different)
+        parts.append(table("PACKAGE", "CLUSTER", "IMAGE", rows=rows, title="Not at the cluster's version"))
+    failed = [a for a in report.imports if a.error is not None]
+    if failed:
+        import_rows = ((a.distribution, a.module, a.error or "", a.expected or "unexpected") for a in failed)
+        parts.append(table("PACKAGE", "IMPORT", "ERROR", "EXPECTED", rows=import_rows, title="Imports that fail"))
+    shown = [f for f in report.findings if f.outcome in {Outcome.FAILED, Outcome.WAIVED}]
+    if shown:
+        finding_rows = ((f.rule, _outcome(f), f.title, f"{f.message}{_waiver(f)}") for f in shown)
+        parts.append(table("RULE", "RESULT", "WHAT", "FOUND", rows=finding_rows, title="Container Services contract"))
+    parts.append(Text.from_markup(verdict(report)))
+    return Group(*parts)
+
+
+def verdict(report: Report) -> str:
+    """One sentence, with markup: counts of what was compared, tried and checked, and whether the image passed."""
+    equal = sum(c.equal for c in report.comparisons)
+    imported = sum(a.error is None for a in report.imports)
+    expected = sum(a.error is not None and a.expected is not None for a in report.imports)
+    outcomes = {outcome: sum(f.outcome is outcome for f in report.findings) for outcome in Outcome}
+    rules = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items() if count)
+    word = "[bold green]verified[/]" if report.passed else "[bold red]NOT verified[/]"
+    note = f" ({expected} fail as they do on the cluster)" if expected else ""
+    return (
+        f"{word}: {equal} of {len(report.comparisons)} packages at the cluster's version; "
+        f"{imported} of {len(report.imports)} imports work{note}; rules: {escape(rules)}"
+    )
+
+
+def _outcome(finding: Finding) -> Text:
+    if finding.outcome is Outcome.WAIVED:
+        return Text("waived", style="cyan")
+    return Text(finding.severity.value, style="red" if finding.severity is Severity.ERROR else "yellow")
+
+
+def _waiver(finding: Finding) -> str:
+    return f" Waived: {finding.waiver}" if finding.waiver else ""
+
+
+def facts(rows: Iterable[tuple[str, str]]) -> Table:
+    """Names and values below each other."""
+    drawn = Table(box=None, show_header=False, pad_edge=False)
+    drawn.add_column(style="dim", no_wrap=True)
+    drawn.add_column(overflow="fold")
+    for name, value in rows:
+        drawn.add_row(Text(name), Text(value))
+    return drawn
+
+
+def snapshot(taken: Snapshot) -> RenderableType:
+    """What a snapshot found, in figures; the package list itself is in its file."""
+    inventory = taken.inventory
+    layers = {layer: sum(d.layer is layer for d in inventory.distributions) for layer in Layer}
+    python = ", ".join(f"{count} {layer}" for layer, count in layers.items() if count)
+    return facts(
+        (
+            ("cluster", f"{taken.cluster.cluster_name} ({taken.cluster.cluster_id}), {taken.cluster.spark_version}"),
+            ("system", f"{inventory.os_id} {inventory.os_version}, {inventory.architecture}"),
+            ("python", f"{inventory.python.version}: {len(inventory.distributions)} distributions ({python})"),
+            ("R", f"{inventory.r_version}: {len(inventory.r_packages)} packages" if inventory.r_version else "none"),
+            ("others", f"{len(inventory.debian_packages)} Debian packages, {len(inventory.jars)} jars"),
+            ("unreadable", ", ".join(f"{p.path} ({p.reason})" for p in inventory.problems) or "none"),
+            ("digest", taken.digest),
+        )
+    )
+
+
+def explanation(found: Explanation, fates_of: Sequence[Fate]) -> RenderableType:
+    """All about one package: its copies, the rules that match (the first one won), who requires it, its fates."""
+    parts: list[RenderableType] = []
+    if found.decision:
+        parts.append(Text(f"{found.name} {found.decision.version} ({found.decision.layer} layer)", style="bold"))
+    else:
+        parts.append(Text(found.name, style="bold"))
+    rules = ((o.verdict.value, o.rule.name, o.rule.pattern, o.rule.reason, o.rule.origin) for o in found.opinions)
+    if found.opinions:
+        title = "Rules that match it; the first one counts"
+        parts.append(table("VERDICT", "RULE", "PATTERN", "REASON", "FROM", rows=rules, title=title))
+    if found.hidden:
+        copies = ((d.version, d.layer.value, d.location, d.rule.reason) for d in found.hidden)
+        parts.append(table("VERSION", "LAYER", "PLACE", "WHY", rows=copies, title="Copies that imports do not get"))
+    if found.required_by:
+        needs = ((need.requirer, str(need.requirement)) for need in found.required_by)
+        parts.append(table("PACKAGE", "REQUIREMENT", rows=needs, title="Who requires it on the cluster"))
+    if found.problems:
+        unreadable = ((problem.path, problem.reason) for problem in found.problems)
+        parts.append(table("PLACE", "PROBLEM", rows=unreadable, title="Could not be read"))
+    if fates_of:
+        rows = (_fate_row(fate) for fate in fates_of)
+        parts.append(table("PACKAGE", "VERSION", "LAYER", "FATE", "WHY", rows=rows, title="Fate in the present lock"))
+    return Group(*parts)
+
+
+def sandbox(state: SandboxState) -> RenderableType:
+    """What of the sandbox runs."""
+    missing = ", ".join(f"{pin} ({reason})" for pin, reason in state.missing) or "none"
+    return facts(
+        (
+            ("profile", f"{state.profile} (in {state.profile_file})"),
+            ("workspace", f"{state.workspace_url} ({'answers' if state.workspace_answers else 'does not answer'})"),
+            ("cluster", f"{state.cluster_id}: {state.cluster_state or 'unknown'}"),
+            ("driver", f"{state.driver_address or 'none'} ({state.driver_container or 'no container'})"),
+            ("base", f"{state.base_image}, {state.base_origin}"),
+            ("packages", f"{state.pins} pins; not to be had: {missing}"),
+        )
+    )
+
+
+def differences(found: Differences, a: str, b: str, *, shown: str, sections: Sequence[str]) -> RenderableType:
+    """Two inventories side by side; `shown` is all, same or diff."""
+    parts: list[RenderableType] = []
+    for name in sections:
+        section: Section = getattr(found, name)
+        rows = sorted(_section_rows(section, shown))
+        if rows:
+            parts.append(table(name.upper(), a, b, "", rows=rows))
+    counts = (f"{name}: {_section_counts(getattr(found, name))}" for name in sections)
+    parts.append(Text("\n".join(counts), style="bold"))
+    return Group(*parts)
+
+
+def _section_rows(section: Section, shown: str) -> Iterable[tuple[str, str, str, str]]:
+    if shown in {"all", "diff"}:
+        yield from ((name, version, "-", "only in the first") for name, version in section.only_in_a)
+        yield from ((name, "-", version, "only in the second") for name, version in section.only_in_b)
+        yield from ((changed.name, changed.a, changed.b, "differs") for changed in section.changed)
+    if shown in {"all", "same"}:
+        yield from ((name, version, version, "same") for name, version in section.same)
+
+
+def _section_counts(section: Section) -> str:
+    return (
+        f"{len(section.same)} same, {len(section.changed)} at other versions, "
+        f"{len(section.only_in_a)} only in the first, {len(section.only_in_b)} only in the second"
+    )
