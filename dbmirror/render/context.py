@@ -12,7 +12,7 @@ from dbmirror.files import write_atomically
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """The files that `docker buildx build` is given, apart from captured wheels and vendored sources."""
+    """The files that `docker buildx build` is given."""
 
     files: Mapping[str, bytes]
     """Relative POSIX path to content."""
@@ -23,13 +23,13 @@ class BuildContext:
     def write(self, folder: Path) -> tuple[str, ...]:
         """Write every file below `folder`, each atomically; the names of those that changed.
 
-        Files of an earlier context that this one does not have are removed, wheels/ and sources/ left alone.
+        What else lies in the folder is removed: it is of an earlier context.
         Raises UsageError where the folder cannot be written.
         """
         changed = [name for name, content in self.files.items() if write_atomically(folder / name, content)]
         for path in sorted(folder.rglob("*")):
             name = path.relative_to(folder).as_posix()
-            if path.is_file() and name not in self.files and not name.startswith(("wheels/", "sources/")):
+            if path.is_file() and name not in self.files:
                 path.unlink()
                 changed.append(name)
         return tuple(changed)

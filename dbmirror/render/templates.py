@@ -1,0 +1,41 @@
+"""The one loader of images/ and compose/: beside the package in a checkout, inside it in an installed wheel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jinja2
+
+import dbmirror
+from dbmirror.render import quoting
+from dbmirror.render.errors import RenderError
+
+
+def shipped_folder(name: str) -> Path:
+    """The folder `images` or `compose` with what dbmirror brings. Raises RenderError where it is missing."""
+    package = Path(dbmirror.__file__).parent
+    for folder in (package / "_shipped" / name, package.parent / name):
+        if folder.is_dir():
+            return folder
+    raise RenderError(
+        f"This installation of dbmirror lacks its {name}/ folder.", remedy="Install it again: pip install dbmirror."
+    )
+
+
+def environment(folder: Path) -> jinja2.Environment:
+    """Templates of `folder` in which every printed value must have gone through a filter of `quoting`.
+
+    An unknown name, and a value without such a filter, end in an error when the template is rendered.
+    """
+    loaded = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        finalize=quoting.only_quoted,
+        autoescape=False,  # noqa: S701 (HTML escaping says nothing about Dockerfiles; `finalize` demands our quoting)
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    loaded.filters.clear()
+    loaded.filters.update(label=quoting.label, reference=quoting.reference, word=quoting.word, shell=quoting.shell)
+    return loaded
