@@ -46,6 +46,8 @@ from dbmirror.lock.make import make_lock
 from dbmirror.lock.model import Lock
 from dbmirror.places import known_hosts_file
 from dbmirror.progress import SILENT, Observer
+from dbmirror.publication import FILE_NAME as PUSH_FILE
+from dbmirror.publication import Destination, Pushed, find_destinations, publish, require_verified
 from dbmirror.render.context import BuildContext
 from dbmirror.render.python import linked_files, render
 from dbmirror.render.settings import ImageSettings
@@ -389,6 +391,38 @@ class Pipeline:
         )
         write_report(report, path)
         return report
+
+    def destinations(self, names: Sequence[str], *, password: str | None = None) -> tuple[Destination, ...]:
+        """The registries of `names`, each with a credential that it accepts."""
+        registries = self.loaded.config.registries
+        return find_destinations(names, registries, mirror=self.name, password=password, observer=self.observer)
+
+    def push(
+        self,
+        built: Built,
+        destinations: Sequence[Destination],
+        *,
+        allow_unverified: bool = False,
+        replace: bool = False,
+    ) -> tuple[Pushed, ...]:
+        """The built image in every destination, under its own tag; the record is written.
+
+        Raises NotVerified unless the last verification was of this very image and passed, or that is allowed.
+        """
+        report_file = self.folder / REPORT_FILE
+        report = read_report(report_file) if report_file.is_file() else None
+        verified = require_verified(built, report, mirror=self.name, allow_unverified=allow_unverified)
+        if not verified:
+            self.observer.warn(f"{built.tags[0]} is pushed without having passed verification, as asked.")
+        return publish(
+            built,
+            destinations,
+            tag=built.tags[0].rpartition(":")[2],
+            verified=verified,
+            record=self.folder / PUSH_FILE,
+            replace=replace,
+            observer=self.observer,
+        )
 
     def _base_reference(self, runtime: Runtime) -> str:
         return self.choices.base or self.section.base or runtime.official_image

@@ -19,6 +19,7 @@ COMMANDS = {
     "lock": "mirror:lock_command",
     "render": "mirror:render_command",
     "verify": "mirror:verify_command",
+    "push": "mirror:push_command",
     "diff": "compare:diff_command",
     "check": "compare:check_command",
     "sandbox": "sandbox:sandbox_group",

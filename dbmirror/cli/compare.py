@@ -22,7 +22,7 @@ class Drifted(DifferenceFound):
     """The cluster is no longer what the committed snapshot says."""
 
 
-@click.command("diff")
+@click.command("diff", short_help="Compare the packages of two places.")
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
 @config_option
@@ -63,7 +63,7 @@ def diff_command(output: Output, a: str, b: str, config_file: Path | None, shown
         raise SystemExit(1)
 
 
-@click.command("check")
+@click.command("check", short_help="Has the cluster drifted from the snapshot?")
 @mirror_argument
 @config_option
 @driver_options

@@ -15,7 +15,7 @@ from dbmirror.doctor import Check, examine
 from dbmirror.errors import DifferenceFound
 
 
-@click.command("doctor")
+@click.command("doctor", short_help="Say what is missing on this machine.")
 @config_option
 @command
 def doctor_command(output: Output, config_file: Path | None) -> None:

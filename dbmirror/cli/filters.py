@@ -15,7 +15,7 @@ from dbmirror.filters.lists import NAMES, load
 from dbmirror.lock.errors import LockError
 
 
-@click.group("filter")
+@click.group("filter", short_help="The whitelist and the blacklist.")
 def filter_group() -> None:
     """The lists that decide which packages are mirrored."""
 
@@ -38,7 +38,7 @@ def filter_show_command(output: Output, name: str, config_file: Path | None) -> 
     output.show(tables.table("PACKAGE", "VERDICT", "REASON", "FROM", rows=rows))
 
 
-@click.command("explain")
+@click.command("explain", short_help="Say all about one package.")
 @mirror_argument
 @click.argument("package")
 @config_option

@@ -20,6 +20,8 @@ from dbmirror.cli.options import (
     fates_option,
     lock_options,
     mirror_argument,
+    push_options,
+    read_password,
 )
 from dbmirror.cli.output import Output
 from dbmirror.config import load_config
@@ -29,11 +31,12 @@ from dbmirror.hosts.known_hosts import Fingerprint
 from dbmirror.lock.files import lock_digest
 from dbmirror.lock.model import Lock
 from dbmirror.pipeline import Choices, Pipeline, Questions
+from dbmirror.publication import Pushed
 from dbmirror.verify.model import Report
 from dbmirror.workspace.clusters import ClusterState
 
 
-class NotVerified(DifferenceFound):
+class ImageRefuted(DifferenceFound):
     """The image is not what the lock says, or does not keep the contract."""
 
 
@@ -95,7 +98,7 @@ def questions(output: Output) -> Questions:
     return Questions(host_key=host_key, start=start)
 
 
-@click.command("snapshot")
+@click.command("snapshot", short_help="Read what is installed on the cluster.")
 @mirror_argument
 @config_option
 @driver_options
@@ -116,7 +119,7 @@ def snapshot_command(output: Output, mirror: str, config_file: Path | None, **op
     output.say(f"The snapshot is {place}.")
 
 
-@click.command("lock")
+@click.command("lock", short_help="Find every package's source; show the fates.")
 @mirror_argument
 @config_option
 @driver_options
@@ -138,7 +141,7 @@ def lock_command(output: Output, mirror: str, config_file: Path | None, shown: s
     output.say(f"The lock is {pipeline.folder / 'pylock.toml'}, the whole table fates.json beside it.")
 
 
-@click.command("render")
+@click.command("render", short_help="Write the Dockerfile and all that it reads.")
 @mirror_argument
 @config_option
 @dry_run_option
@@ -156,12 +159,16 @@ def render_command(output: Output, mirror: str, config_file: Path | None, dry_ru
     output.show("\n".join(str(pipeline.context_folder / name) for name in context.files))
 
 
-@click.command("build")
+@click.command("build", short_help="Turn a running cluster into a verified image.")
 @mirror_argument
 @config_option
 @driver_options
 @lock_options
 @fates_option
+@click.option(
+    "--push", "targets", multiple=True, metavar="NAME", help="Push to this registry afterwards; can be given again."
+)
+@push_options
 @click.option("--frozen", is_flag=True, help="Build from the mirror's files alone: no workspace, no SSH, no new lock.")
 @dry_run_option
 @command
@@ -170,6 +177,10 @@ def build_command(
     mirror: str,
     config_file: Path | None,
     shown: str,
+    targets: tuple[str, ...],
+    password_stdin: bool,
+    allow_unverified: bool,
+    replace_tag: bool,
     frozen: bool,
     dry_run: bool,
     **options: Any,
@@ -181,12 +192,16 @@ def build_command(
     \b
     Examples:
       dbmirror build demo
+      dbmirror build demo --push acr --push dockerhub
       dbmirror build demo --base ubuntu:22.04 --whitelist
       dbmirror build demo --frozen
     """
-    facts()  # no engine is better said now than after minutes of work
+    # No engine, an unknown registry, a wrong password: better said now than after minutes of work.
+    facts()
+    password = read_password(password_stdin)
     began = time.monotonic()
     with opened(output, mirror, config_file, dry_run=dry_run, **options) as pipeline:
+        destinations = pipeline.destinations(targets, password=password)
         snapshot = pipeline.snapshot() if frozen else pipeline.take_snapshot()
         lock = pipeline.lock() if frozen else pipeline.make_lock(snapshot)
         if dry_run:
@@ -196,6 +211,9 @@ def build_command(
         pipeline.render(lock)
         built, result = pipeline.build(lock)
         report = pipeline.verify(built, lock, snapshot)
+        pushed: tuple[Pushed, ...] = ()
+        if destinations and (report.passed or allow_unverified):
+            pushed = pipeline.push(built, destinations, allow_unverified=allow_unverified, replace=replace_tag)
     tag = built.tags[0]
     output.document(
         {
@@ -204,6 +222,7 @@ def build_command(
             "build": {"seconds": round(result.seconds, 1), "steps": result.steps, "cached": result.cached_steps},
             **_lock_document(lock),
             "verification": _report_document(report),
+            "pushed": pushed,
         }
     )
     output.show(tables.fates(lock, shown))
@@ -211,16 +230,18 @@ def build_command(
     output.show(
         f"[bold]{tag}[/]  built in {result.seconds:.1f} s ({result.cached_steps} of {result.steps} steps cached)"
     )
+    if pushed:
+        output.show(tables.pushed(pushed))
     output.say(f"Done in {time.monotonic() - began:.1f} s. All files are in {pipeline.folder}; commit them.")
     if not report.passed:
-        raise NotVerified(
+        raise ImageRefuted(
             f"{tag} was built, but it is not what the cluster has, or breaks the contract: see the rows above.",
             remedy=f"The whole report is {pipeline.folder / 'verification.json'}. A push refuses this image.",
         )
     output.say(f"Next: docker run --rm -it {tag} /databricks/python3/bin/python")
 
 
-@click.command("verify")
+@click.command("verify", short_help="Hold the image against lock and contract.")
 @mirror_argument
 @config_option
 @command
@@ -237,10 +258,49 @@ def verify_command(output: Output, mirror: str, config_file: Path | None) -> Non
     output.document({"mirror": mirror, "image": {"tag": built.tags[0]}, "verification": _report_document(report)})
     output.show(tables.verification(report))
     if not report.passed:
-        raise NotVerified(
+        raise ImageRefuted(
             f"{built.tags[0]} is not what the cluster has, or breaks the contract: see the rows above.",
             remedy=f"The whole report is {pipeline.folder / 'verification.json'}.",
         )
+
+
+@click.command("push", short_help="Push the verified image to registries.")
+@mirror_argument
+@click.argument("targets", metavar="NAME...", nargs=-1, required=True)
+@config_option
+@push_options
+@dry_run_option
+@command
+def push_command(
+    output: Output,
+    mirror: str,
+    targets: tuple[str, ...],
+    config_file: Path | None,
+    password_stdin: bool,
+    allow_unverified: bool,
+    replace_tag: bool,
+    dry_run: bool,
+) -> None:
+    """Push the image that was built and verified last. An image that is there already is not sent again.
+
+    NAME is a [registries.NAME] section of dbmirror.toml; `acr` and `dockerhub` do without one and take what they
+    need from the environment.
+
+    \b
+    Examples:
+      dbmirror push demo acr
+      dbmirror push demo dockerhub --password-stdin < token.txt
+    """
+    password = read_password(password_stdin)
+    with opened(output, mirror, config_file, dry_run=dry_run) as pipeline:
+        built = pipeline.built()
+        destinations = pipeline.destinations(targets, password=password)
+        pushed: tuple[Pushed, ...] = ()
+        if not dry_run:
+            pushed = pipeline.push(built, destinations, allow_unverified=allow_unverified, replace=replace_tag)
+    output.document({"mirror": mirror, "image": {"tag": built.tags[0], "id": built.image_id}, "pushed": pushed})
+    if pushed:
+        output.show(tables.pushed(pushed))
 
 
 def _lock_document(lock: Lock) -> dict[str, Any]:

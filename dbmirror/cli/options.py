@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import click
 
 from dbmirror.cli.output import Output
-from dbmirror.errors import DbmirrorError
+from dbmirror.errors import DbmirrorError, UsageError
 
 Command = Callable[..., Any]
 
@@ -100,3 +101,28 @@ def lock_options(function: Command) -> Command:
     ):
         function = option(function)
     return function
+
+
+def push_options(function: Command) -> Command:
+    """How a push is made: `--password-stdin`, `--allow-unverified`, `--replace-tag`."""
+    for option in reversed(
+        (
+            click.option("--password-stdin", is_flag=True, help="Read the registry's password from stdin."),
+            click.option(
+                "--allow-unverified", is_flag=True, help="Push an image that did not pass; the record says so."
+            ),
+            click.option("--replace-tag", is_flag=True, help="Let a tag that names another image name this one."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def read_password(wanted: bool) -> str | None:
+    """The password on stdin, without its line's end; None where it is not asked for. Raises UsageError if empty."""
+    if not wanted:
+        return None
+    password = sys.stdin.read().rstrip("\r\n")
+    if not password:
+        raise UsageError("There is no password on stdin.", remedy="Pipe it in: --password-stdin < FILE.")
+    return password

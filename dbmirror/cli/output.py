@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from dbmirror.engine.failures import BuildFailed
 from dbmirror.errors import DbmirrorError
 from dbmirror.progress import Observer
 
@@ -22,6 +24,7 @@ JSON_SCHEMA = 1
 """Version of the documents that --json prints."""
 _UNBOUNDED = 200
 """Columns where stdout is no terminal: tables are then read by grep and by log viewers, which do not wrap."""
+_LOG_LINES = 20
 _QUIET_PERIOD = 10.0
 """Seconds between two lines about the same stage, where stderr is no terminal."""
 
@@ -35,6 +38,8 @@ class Output:
         self.stdout = Console(width=None if sys.stdout.isatty() else _UNBOUNDED, highlight=False, soft_wrap=False)
         self.stderr = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _UNBOUNDED)
         self._progress: Progress | None = None
+        # What libraries say of their retries would stand between our lines; our own messages say what came of them.
+        logging.getLogger("urllib3").addHandler(logging.NullHandler())
 
     def document(self, body: Mapping[str, Any]) -> None:
         """Print the command's one JSON document, if --json asks for it."""
@@ -53,7 +58,10 @@ class Output:
         self.stderr.print(escape(text), soft_wrap=True)
 
     def error(self, error: DbmirrorError) -> None:
-        """Print `error` with its remedy; with --json also as the document."""
+        """Print `error` with its remedy, a failed build after the end of its log; with --json also as the document."""
+        if isinstance(error, BuildFailed):
+            for line in error.log[-_LOG_LINES:]:
+                self.stderr.print(f"[dim]  | {escape(line)}[/]", soft_wrap=True)
         self.stderr.print(f"[bold red]error:[/] {escape(error.message)}", soft_wrap=True)
         if error.remedy:
             self.stderr.print(f"       {escape(error.remedy)}", soft_wrap=True)

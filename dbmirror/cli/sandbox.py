@@ -13,7 +13,7 @@ from dbmirror.cli.output import Output
 from dbmirror.trust import find_ca_bundle
 
 
-@click.group("sandbox")
+@click.group("sandbox", short_help="A stand-in cluster on this machine.")
 def sandbox_group() -> None:
     """A stand-in workspace and driver on this machine: no cloud account is needed to try dbmirror."""
 

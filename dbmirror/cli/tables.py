@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from rich import box
@@ -14,6 +15,7 @@ from dbmirror.filters.explain import Explanation
 from dbmirror.inventory.compare import Differences, Section
 from dbmirror.inventory.model import Layer
 from dbmirror.lock.model import Fate, FateKind, Lock
+from dbmirror.publication import Pushed
 from dbmirror.sandbox.state import SandboxState
 from dbmirror.snapshot import Snapshot
 from dbmirror.verify.model import Finding, Outcome, Report, Severity
@@ -62,10 +64,10 @@ def verification(report: Report) -> RenderableType:
     if different:
         rows = ((c.name, c.expected, c.found or "missing") for c in different)
         parts.append(table("PACKAGE", "CLUSTER", "IMAGE", rows=rows, title="Not at the cluster's version"))
-    failed = [a for a in report.imports if a.error is not None]
+    failed = [a for a in report.imports if a.error is not None and a.expected is None]
     if failed:
-        import_rows = ((a.distribution, a.module, a.error or "", a.expected or "unexpected") for a in failed)
-        parts.append(table("PACKAGE", "IMPORT", "ERROR", "EXPECTED", rows=import_rows, title="Imports that fail"))
+        import_rows = ((a.distribution, a.module, a.error or "") for a in failed)
+        parts.append(table("PACKAGE", "IMPORT", "ERROR", rows=import_rows, title="Imports that fail"))
     shown = [f for f in report.findings if f.outcome in {Outcome.FAILED, Outcome.WAIVED}]
     if shown:
         finding_rows = ((f.rule, _outcome(f), f.title, f"{f.message}{_waiver(f)}") for f in shown)
@@ -79,10 +81,10 @@ def verdict(report: Report) -> str:
     equal = sum(c.equal for c in report.comparisons)
     imported = sum(a.error is None for a in report.imports)
     expected = sum(a.error is not None and a.expected is not None for a in report.imports)
-    outcomes = {outcome: sum(f.outcome is outcome for f in report.findings) for outcome in Outcome}
-    rules = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items() if count)
+    outcomes = Counter(_outcome(finding).plain for finding in report.findings)
+    rules = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
     word = "[bold green]verified[/]" if report.passed else "[bold red]NOT verified[/]"
-    note = f" ({expected} fail as they do on the cluster)" if expected else ""
+    note = f" (the other {expected} explained in the report)" if expected else ""
     return (
         f"{word}: {equal} of {len(report.comparisons)} packages at the cluster's version; "
         f"{imported} of {len(report.imports)} imports work{note}; rules: {escape(rules)}"
@@ -90,8 +92,8 @@ def verdict(report: Report) -> str:
 
 
 def _outcome(finding: Finding) -> Text:
-    if finding.outcome is Outcome.WAIVED:
-        return Text("waived", style="cyan")
+    if finding.outcome is not Outcome.FAILED:
+        return Text(finding.outcome.value, style="cyan" if finding.outcome is Outcome.WAIVED else "")
     return Text(finding.severity.value, style="red" if finding.severity is Severity.ERROR else "yellow")
 
 
@@ -195,3 +197,18 @@ def _section_counts(section: Section) -> str:
         f"{len(section.same)} same, {len(section.changed)} at other versions, "
         f"{len(section.only_in_a)} only in the first, {len(section.only_in_b)} only in the second"
     )
+
+
+def pushed(results: Sequence[Pushed]) -> RenderableType:
+    """What was pushed where."""
+    rows = (
+        (
+            result.registry,
+            result.reference,
+            result.digest,
+            "was there already" if result.already_there else "sent",
+            "yes" if result.verified else Text("no", style="red"),
+        )
+        for result in results
+    )
+    return table("REGISTRY", "IMAGE", "DIGEST", "PUSH", "VERIFIED", rows=rows)

@@ -25,7 +25,7 @@ from dbmirror.workspace.profiles import list_profiles, ssh_key_of
 from dbmirror.workspace.ssh_entry import include_line, ssh_entry, write_ssh_entry
 
 
-@click.command("profiles")
+@click.command("profiles", short_help="List the workspaces that you can reach.")
 @command
 def profiles_command(output: Output) -> None:
     """List the workspaces that you can reach, and whether their SSH key exists.
@@ -47,7 +47,7 @@ def profiles_command(output: Output) -> None:
     output.show(tables.table("PROFILE", "HOST", "LOGIN", "SSH KEY", "FILE", rows=rows))
 
 
-@click.command("clusters")
+@click.command("clusters", short_help="List the clusters that can be mirrored.")
 @click.argument("profile")
 @config_option
 @command
@@ -80,7 +80,7 @@ def _cluster_row(cluster: ClusterSummary) -> tuple[str | Text, ...]:
     )
 
 
-@click.group("ssh")
+@click.group("ssh", short_help="SSH keys and pinned host keys.")
 def ssh_group() -> None:
     """The SSH key of a profile, and the pinned host keys of drivers."""
 

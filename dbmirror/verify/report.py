@@ -1,0 +1,65 @@
+"""The report of a verification as a file: canonical JSON, without a clock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from dbmirror.files import canonical_json, write_atomically
+from dbmirror.verify.errors import ReportError
+from dbmirror.verify.model import Comparison, Finding, ImportAttempt, Report
+
+FILE_NAME: Final = "verification.json"
+SCHEMA_VERSION: Final = 1
+
+
+class _Document(msgspec.Struct, forbid_unknown_fields=True):
+    schema: int
+    passed: bool
+    image_id: str
+    snapshot: str
+    lock: str
+    comparisons: tuple[Comparison, ...]
+    imports: tuple[ImportAttempt, ...]
+    findings: tuple[Finding, ...]
+    extra: tuple[tuple[str, str], ...]
+
+
+def encode_report(report: Report) -> bytes:
+    """The file's content: the same report gives the same bytes."""
+    return canonical_json({"schema": SCHEMA_VERSION, "passed": report.passed, **msgspec.to_builtins(report)})
+
+
+def write_report(report: Report, path: Path) -> bool:
+    """Write `report` to `path`; False if the file already held just that. Raises UsageError."""
+    return write_atomically(path, encode_report(report))
+
+
+def read_report(path: Path) -> Report:
+    """The report in the file `path`. Raises ReportError where there is none, or it is damaged or changed by hand."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise ReportError(
+            f"There is no verification report at {path}.", remedy="Make one with 'dbmirror verify MIRROR'."
+        ) from None
+    except OSError as error:
+        raise ReportError(f"{path} cannot be read: {error.strerror or error}.") from error
+    again = "Verify again with 'dbmirror verify MIRROR'."
+    try:
+        version = msgspec.json.decode(content, type=dict[str, Any]).get("schema")
+        if version != SCHEMA_VERSION:
+            raise ReportError(
+                f"{path} has schema version {version!r}; this dbmirror reads version {SCHEMA_VERSION}.", remedy=again
+            )
+        document = msgspec.json.decode(content, type=_Document)
+        body = {field: getattr(document, field) for field in document.__struct_fields__}
+        stated = (body.pop("schema"), body.pop("passed"))
+        report = msgspec.convert(body, Report, from_attributes=True)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise ReportError(f"{path} is not a valid verification report: {error}.", remedy=again) from error
+    if stated[1] != report.passed:
+        raise ReportError(f"{path} was changed by hand: its verdict is not that of its findings.", remedy=again)
+    return report

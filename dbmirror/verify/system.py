@@ -1,0 +1,106 @@
+"""What the image itself says about its system: one shell script's answers, and the search for secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from dbmirror.hosts.interface import Host
+from dbmirror.inventory.grammar import printable
+from dbmirror.verify.errors import VerificationFailed
+from dbmirror.verify.program import sent
+
+SEARCH_SECONDS: Final = 20
+"""How long each of the two searches for secrets may take."""
+_SYSTEM_SECONDS: Final = 240.0
+_RECORD, _FIELD = "\x1e", "\x1f"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command in the image answered."""
+
+    code: int
+    output: str = ""
+
+    @property
+    def good(self) -> bool:
+        """It ran and ended with 0."""
+        return self.code == 0
+
+    @property
+    def first_line(self) -> str:
+        """The first line of its output, printable."""
+        return printable(self.output.strip().partition("\n")[0])
+
+    @property
+    def last_line(self) -> str:
+        """The last line of its output, printable."""
+        return printable(self.output.strip().rpartition("\n")[2])
+
+
+NO_ANSWER: Final = Answer(127)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """A file that looks as if it held a secret."""
+
+    kind: str
+    """`Databricks token`, `private key`, …; `stopped` where the search did not come to its end, with the reason."""
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemFacts:
+    """All answers of verify/sent/system.sh by name, and what verify/sent/secrets.sh found."""
+
+    answers: Mapping[str, Answer]
+    secrets: tuple[Secret, ...] = ()
+
+    def answer(self, name: str) -> Answer:
+        """The answer to `name`; a code of 127 where the image gave none."""
+        return self.answers.get(name, NO_ANSWER)
+
+    def has(self, command: str) -> bool:
+        """Whether the image has `command` on its PATH."""
+        return self.answer(f"command:{command}").good
+
+    @property
+    def os_release(self) -> Mapping[str, str]:
+        """The fields of /etc/os-release, unquoted."""
+        pairs = (line.partition("=") for line in self.answer("os-release").output.splitlines() if "=" in line)
+        return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}
+
+
+def examine_system(host: Host) -> SystemFacts:
+    """Ask `host`, as its root, what the rules want to know; two execs.
+
+    Raises VerificationFailed where the image has no shell, HostError where the host fails.
+    """
+    completed = host.run(["sh", "-s"], stdin=sent("system.sh"), timeout=_SYSTEM_SECONDS)
+    answers = parse_answers(completed.stdout.decode(errors="replace"))
+    if "os-release" not in answers:
+        raise VerificationFailed(
+            f"The shell in {host.name} did not answer (code {completed.code}).",
+            remedy="Look at the image by hand: docker run --rm -it IMAGE sh",
+        )
+    searched = host.run(["sh", "-s", "--", str(SEARCH_SECONDS)], stdin=sent("secrets.sh"), timeout=4.0 * SEARCH_SECONDS)
+    return SystemFacts(answers=answers, secrets=parse_secrets(searched.stdout.decode(errors="replace")))
+
+
+def parse_answers(text: str) -> dict[str, Answer]:
+    """The records of system.sh; what has not their form is left out."""
+    answers = {}
+    for record in text.split(_RECORD)[1:]:
+        fields = record.split(_FIELD, 2)
+        if len(fields) == 3 and fields[1].isdecimal():
+            answers[fields[0]] = Answer(int(fields[1]), fields[2])
+    return answers
+
+
+def parse_secrets(text: str) -> tuple[Secret, ...]:
+    """The finds of secrets.sh, sorted by path, each once."""
+    pairs = {tuple(line.split("\t", 1)) for line in text.splitlines() if "\t" in line}
+    return tuple(Secret(kind=printable(kind), path=printable(path)) for path, kind in sorted((p, k) for k, p in pairs))

@@ -1,0 +1,70 @@
+"""A report is the same bytes for the same findings, comes back as it was, and shows when it was changed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dbmirror.verify.errors import ReportError
+from dbmirror.verify.model import Comparison, Finding, ImportAttempt, Outcome, Report, Severity
+from dbmirror.verify.report import encode_report, read_report, write_report
+
+REPORT = Report(
+    image_id="sha256:" + "1" * 64,
+    snapshot="sha256:2",
+    lock="sha256:3",
+    comparisons=(Comparison(name="six", expected="1.16.0", found=None),),
+    imports=(ImportAttempt(distribution="six", module="six", error=None),),
+    findings=(
+        Finding(
+            rule="L02",
+            title="System",
+            severity=Severity.ERROR,
+            outcome=Outcome.WAIVED,
+            message="It is Debian.",
+            waiver="A stand-in.",
+        ),
+    ),
+    extra=(("wheel", "0.38.4"),),
+)
+
+
+def test_a_report_comes_back_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "verification.json"
+    assert write_report(REPORT, path)
+    assert read_report(path) == REPORT
+    assert not write_report(REPORT, path)
+
+
+def test_the_file_states_its_schema_and_its_verdict_and_no_clock() -> None:
+    document = json.loads(encode_report(REPORT))
+    assert document["schema"] == 1
+    assert document["passed"] is False
+    assert encode_report(REPORT) == encode_report(REPORT)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "not a valid"),
+        (b"[]", "not a valid"),
+        (b'{"schema": 99}', "schema version 99"),
+        (b'{"schema": 1}', "not a valid"),
+        (encode_report(REPORT).replace(b'"passed": false', b'"passed": true'), "changed by hand"),
+        (encode_report(REPORT).replace(b'"six"', b'"$(x)"'), "not a valid"),
+    ],
+)
+def test_a_damaged_or_changed_file_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "verification.json"
+    path.write_bytes(content)
+    with pytest.raises(ReportError, match=words) as caught:
+        read_report(path)
+    assert caught.value.remedy
+
+
+def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="no verification report") as caught:
+        read_report(tmp_path / "verification.json")
+    assert "dbmirror verify" in caught.value.remedy
