@@ -23,6 +23,7 @@ from dbmirror.config import LoadedConfig, MirrorConfig
 from dbmirror.engine.buildx import BuildResult
 from dbmirror.engine.images import inspect_image
 from dbmirror.errors import RemoteError, UsageError
+from dbmirror.files import write_atomically
 from dbmirror.filters.explain import Explanation, explain
 from dbmirror.filters.lists import FilterList, load
 from dbmirror.filters.model import Selection
@@ -39,7 +40,7 @@ from dbmirror.inventory.repack import CapturedFile
 from dbmirror.lock.apt import apt_candidates
 from dbmirror.lock.base import read_base
 from dbmirror.lock.errors import LockError
-from dbmirror.lock.files import lock_digest, read_lock, write_lock
+from dbmirror.lock.files import lock_digest, read_lock, remove_unnamed, write_lock
 from dbmirror.lock.index import Index
 from dbmirror.lock.index_settings import IndexSettings, find_indexes
 from dbmirror.lock.make import make_lock
@@ -49,6 +50,8 @@ from dbmirror.progress import SILENT, Observer
 from dbmirror.publication import FILE_NAME as PUSH_FILE
 from dbmirror.publication import Destination, Pushed, find_destinations, publish, require_verified
 from dbmirror.render.context import BuildContext
+from dbmirror.render.deployment import FOLDER_NAME as DEPLOYMENT_FOLDER
+from dbmirror.render.deployment import PullSecret, render_deployment
 from dbmirror.render.python import linked_files, render
 from dbmirror.render.settings import ImageSettings
 from dbmirror.runtimes.lookup import lookup, parse_spark_version
@@ -57,7 +60,7 @@ from dbmirror.snapshot import FILE_NAME as SNAPSHOT_FILE
 from dbmirror.snapshot import Snapshot, Taken, read_snapshot, write_snapshot
 from dbmirror.trust import find_ca_bundle
 from dbmirror.verify.errors import ReportError
-from dbmirror.verify.model import Report
+from dbmirror.verify.model import Outcome, Report
 from dbmirror.verify.report import FILE_NAME as REPORT_FILE
 from dbmirror.verify.report import read_report, write_report
 from dbmirror.verify.verify import verify
@@ -306,20 +309,26 @@ class Pipeline:
             with ContainerHost(base.image_id, network="bridge") as host:
                 return apt_candidates(host, packages)
 
-        with Index(self.indexes, ca_bundle=self.ca_bundle) as index:
-            lock = make_lock(
-                self.select(snapshot),
-                snapshot,
-                runtime=runtime.version,
-                base=base,
-                base_inventory=base_inventory,
-                index=index,
-                folder=self.folder,
-                capture=self._capture if self.section.capture and self.choices.capture else None,
-                apt_candidates=candidates,
-                observer=self.observer,
-                previous=None if self.choices.refresh else self._previous_lock(),
-            )
+        previous = self._previous_lock()
+        try:
+            with Index(self.indexes, ca_bundle=self.ca_bundle) as index:
+                lock = make_lock(
+                    self.select(snapshot),
+                    snapshot,
+                    runtime=runtime.version,
+                    base=base,
+                    base_inventory=base_inventory,
+                    index=index,
+                    folder=self.folder,
+                    capture=self._capture if self.section.capture and self.choices.capture else None,
+                    apt_candidates=candidates,
+                    observer=self.observer,
+                    previous=None if self.choices.refresh else previous,
+                )
+        except BaseException:
+            # Archives that were fetched for a lock that did not come about.
+            remove_unnamed(previous, self.folder)
+            raise
         write_lock(lock, self.folder)
         return lock
 
@@ -392,6 +401,11 @@ class Pipeline:
         write_report(report, path)
         return report
 
+    def report(self) -> Report | None:
+        """The last verification's report; None where there is none. Raises ReportError where it is damaged."""
+        path = self.folder / REPORT_FILE
+        return read_report(path) if path.is_file() else None
+
     def destinations(self, names: Sequence[str], *, password: str | None = None) -> tuple[Destination, ...]:
         """The registries of `names`, each with a credential that it accepts."""
         registries = self.loaded.config.registries
@@ -409,9 +423,7 @@ class Pipeline:
 
         Raises NotVerified unless the last verification was of this very image and passed, or that is allowed.
         """
-        report_file = self.folder / REPORT_FILE
-        report = read_report(report_file) if report_file.is_file() else None
-        verified = require_verified(built, report, mirror=self.name, allow_unverified=allow_unverified)
+        verified = require_verified(built, self.report(), mirror=self.name, allow_unverified=allow_unverified)
         if not verified:
             self.observer.warn(f"{built.tags[0]} is pushed without having passed verification, as asked.")
         return publish(
@@ -423,6 +435,36 @@ class Pipeline:
             replace=replace,
             observer=self.observer,
         )
+
+    def deploy(self, snapshot: Snapshot, pushed: Sequence[Pushed], report: Report | None) -> tuple[Path, ...]:
+        """What to do with a pushed image: files for the Clusters API, Terraform and asset bundles, in `deploy/`.
+
+        With several registries they name the first. Raises DeploymentRefused where the platform takes no image on
+        such a cluster (rule L25).
+        """
+        first = pushed[0]
+        secret = PullSecret.for_registry(first.registry) if first.needs_login else None
+        has_virtualenv = report is None or any(f.rule == "L07" and f.outcome is Outcome.PASSED for f in report.findings)
+        files = render_deployment(
+            snapshot.cluster,
+            mirror=self.name,
+            reference=first.reference,
+            digest=first.digest,
+            pull_secret=secret,
+            driver_nfs=has_virtualenv,
+        )
+        # Only these files: the folder may hold Terraform's state, too.
+        for name, content in files.items():
+            write_atomically(self.folder / DEPLOYMENT_FOLDER / name, content)
+        return tuple(self.folder / DEPLOYMENT_FOLDER / name for name in files)
+
+    def write_sbom(self, built: Built, lock: Lock, snapshot: Snapshot, pushed: Sequence[Pushed] = ()) -> Path:
+        """The bill of materials of the built image, in the mirror's folder."""
+        # The library takes 0.7 s to import, and few runs need it.
+        from dbmirror.supply_chain import write_sbom  # noqa: PLC0415
+
+        digest = pushed[0].digest if pushed else None
+        return write_sbom(self.folder, mirror=self.name, lock=lock, snapshot=snapshot, built=built, digest=digest)
 
     def _base_reference(self, runtime: Runtime) -> str:
         return self.choices.base or self.section.base or runtime.official_image

@@ -52,6 +52,8 @@ class Cluster:
     """Where the cluster's init scripts lie, in the order in which they run."""
     uses_volumes: bool = False
     """The Spark conf `spark.databricks.unityCatalog.volumes.enabled` is true."""
+    uses_ml_runtime: bool = False
+    """The field use_ml_runtime of the Clusters API, which makes a standard spark_version a machine learning one."""
     libraries: tuple[ClusterLibrary, ...] = ()
 
 

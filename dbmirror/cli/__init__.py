@@ -22,6 +22,7 @@ COMMANDS = {
     "push": "mirror:push_command",
     "diff": "compare:diff_command",
     "check": "compare:check_command",
+    "ci": "ci:ci_command",
     "sandbox": "sandbox:sandbox_group",
     "doctor": "doctor:doctor_command",
 }

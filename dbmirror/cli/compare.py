@@ -60,7 +60,7 @@ def diff_command(output: Output, a: str, b: str, config_file: Path | None, shown
     output.document({"a": a, "b": b, "sections": {name: getattr(differences, name) for name in sections}})
     output.show(tables.differences(differences, a, b, shown=shown, sections=sections))
     if any(not getattr(differences, name).is_equal for name in sections):
-        raise SystemExit(1)
+        raise DifferenceFound(f"{a} and {b} differ.")
 
 
 @click.command("check", short_help="Has the cluster drifted from the snapshot?")

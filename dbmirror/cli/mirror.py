@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ from dbmirror.lock.files import lock_digest
 from dbmirror.lock.model import Lock
 from dbmirror.pipeline import Choices, Pipeline, Questions
 from dbmirror.publication import Pushed
+from dbmirror.render.deployment import DeploymentRefused
+from dbmirror.snapshot import Snapshot
 from dbmirror.verify.model import Report
 from dbmirror.workspace.clusters import ClusterState
 
@@ -84,16 +86,12 @@ def questions(output: Output) -> Questions:
         return Questions()
 
     def host_key(fingerprint: Fingerprint) -> bool:
-        with output.paused():
-            output.say(f"First contact with {fingerprint.name} at {fingerprint.address}. Its host key is:")
-            output.say(f"    {fingerprint}")
-            return click.confirm("Is that the driver's key?", default=False, err=True)
+        output.say(f"First contact with {fingerprint.name} at {fingerprint.address}. Its host key is:")
+        output.say(f"    {fingerprint}")
+        return output.confirm("Is that the driver's key?")
 
     def start(state: ClusterState) -> bool:
-        with output.paused():
-            return click.confirm(
-                f"{state.cluster.cluster_name} is {state.state.lower()}. Start it?", default=False, err=True
-            )
+        return output.confirm(f"{state.cluster.cluster_name} is {state.state.lower()}. Start it?")
 
     return Questions(host_key=host_key, start=start)
 
@@ -169,6 +167,7 @@ def render_command(output: Output, mirror: str, config_file: Path | None, dry_ru
     "--push", "targets", multiple=True, metavar="NAME", help="Push to this registry afterwards; can be given again."
 )
 @push_options
+@click.option("--sbom", is_flag=True, help="Write a CycloneDX bill of materials, sbom.cdx.json, with the fates.")
 @click.option("--frozen", is_flag=True, help="Build from the mirror's files alone: no workspace, no SSH, no new lock.")
 @dry_run_option
 @command
@@ -181,6 +180,7 @@ def build_command(
     password_stdin: bool,
     allow_unverified: bool,
     replace_tag: bool,
+    sbom: bool,
     frozen: bool,
     dry_run: bool,
     **options: Any,
@@ -212,8 +212,11 @@ def build_command(
         built, result = pipeline.build(lock)
         report = pipeline.verify(built, lock, snapshot)
         pushed: tuple[Pushed, ...] = ()
+        deployment: tuple[Path, ...] = ()
         if destinations and (report.passed or allow_unverified):
             pushed = pipeline.push(built, destinations, allow_unverified=allow_unverified, replace=replace_tag)
+            deployment = deploy(output, pipeline, snapshot, pushed)
+        bill = pipeline.write_sbom(built, lock, snapshot, pushed) if sbom else None
     tag = built.tags[0]
     output.document(
         {
@@ -223,6 +226,8 @@ def build_command(
             **_lock_document(lock),
             "verification": _report_document(report),
             "pushed": pushed,
+            "deployment": deployment,
+            "sbom": bill,
         }
     )
     output.show(tables.fates(lock, shown))
@@ -298,9 +303,24 @@ def push_command(
         pushed: tuple[Pushed, ...] = ()
         if not dry_run:
             pushed = pipeline.push(built, destinations, allow_unverified=allow_unverified, replace=replace_tag)
-    output.document({"mirror": mirror, "image": {"tag": built.tags[0], "id": built.image_id}, "pushed": pushed})
+        deployment = deploy(output, pipeline, pipeline.snapshot(), pushed) if pushed else ()
+    image = {"tag": built.tags[0], "id": built.image_id}
+    output.document({"mirror": mirror, "image": image, "pushed": pushed, "deployment": deployment})
     if pushed:
         output.show(tables.pushed(pushed))
+
+
+def deploy(output: Output, pipeline: Pipeline, snapshot: Snapshot, pushed: Sequence[Pushed]) -> tuple[Path, ...]:
+    """Write what to do with the image; where the platform takes none on such a cluster, say why: the push stands."""
+    try:
+        files = pipeline.deploy(snapshot, pushed, pipeline.report())
+    except DeploymentRefused as refusal:
+        pipeline.observer.warn(f"{refusal.message} {refusal.remedy}")
+        return ()
+    output.say(
+        f"What to do with it: {files[0].parent / 'README.md'}, with cluster.json, Terraform and a bundle beside it."
+    )
+    return files
 
 
 def _lock_document(lock: Lock) -> dict[str, Any]:

@@ -32,10 +32,12 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             function(output, *args, **kwargs)
         except DbmirrorError as error:
             output.error(error)
+            output.flush()
             raise SystemExit(error.exit_code) from error
         except KeyboardInterrupt:
             output.say("Interrupted: nothing is left half done; run the command again to go on.")
             raise SystemExit(130) from None
+        output.flush()
 
     return wrapped
 

@@ -35,6 +35,7 @@ class Output:
     def __init__(self, command: str, *, as_json: bool) -> None:
         self.command = command
         self.as_json = as_json
+        self._document: dict[str, Any] = {}
         self.stdout = Console(width=None if sys.stdout.isatty() else _UNBOUNDED, highlight=False, soft_wrap=False)
         self.stderr = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _UNBOUNDED)
         self._progress: Progress | None = None
@@ -42,9 +43,13 @@ class Output:
         logging.getLogger("urllib3").addHandler(logging.NullHandler())
 
     def document(self, body: Mapping[str, Any]) -> None:
-        """Print the command's one JSON document, if --json asks for it."""
+        """What the command's one JSON document holds, which `flush` prints."""
+        self._document |= body
+
+    def flush(self) -> None:
+        """Print the JSON document, if --json asks for it: one, also where an error came after the result."""
         if self.as_json:
-            document = {"schema": JSON_SCHEMA, "command": self.command, **body}
+            document = {"schema": JSON_SCHEMA, "command": self.command, **self._document}
             encoded = msgspec.json.encode(document, enc_hook=str, order="sorted")
             click.echo(msgspec.json.format(encoded, indent=2).decode())
 
@@ -89,8 +94,15 @@ class Output:
             finally:
                 self._progress = None
 
+    def confirm(self, question: str) -> bool:
+        """Ask a question that is answered by no unless somebody says yes; no, too, where nobody can answer."""
+        if not sys.stdin.isatty():
+            return False
+        with self._paused():
+            return click.confirm(question, default=False, err=True)
+
     @contextmanager
-    def paused(self) -> Iterator[None]:
+    def _paused(self) -> Iterator[None]:
         """No progress is drawn inside, so that a question can be asked."""
         if self._progress is None:
             yield

@@ -112,12 +112,8 @@ def ssh_setup_command(output: Output, mirror: str, config_file: Path | None, yes
         if pipeline.section.ssh.identity_file is None:
             key = ensure_key(pipeline.profile)
         question = f"Put {key}.pub on {cluster.cluster_name} ({cluster.cluster_id})? If it runs, it restarts."
-        if not yes:
-            with output.paused():
-                if not click.confirm(question, default=False, err=True):
-                    raise UsageError(
-                        "Nothing was changed on the cluster.", remedy="Add --yes to go on without a question."
-                    )
+        if not (yes or output.confirm(question)):
+            raise UsageError("Nothing was changed on the cluster.", remedy="Add --yes to go on without a question.")
         changed = install(pipeline.workspace, cluster.cluster_id, read_public_key(key))
         address = pipeline.section.ssh.host or read(pipeline.workspace, cluster.cluster_id).driver_address
         if address:
@@ -180,12 +176,8 @@ def ssh_repin_command(output: Output, mirror: str, config_file: Path | None, **o
         before = tuple(str(old.fingerprint(alias)) for old in known.keys(alias))
         output.say(f"Pinned until now: {', '.join(before) or 'none'}")
         output.say(f"Presented now:    {key.fingerprint(alias)}  (the cluster started last at {cluster.started_at})")
-        if not accepted:
-            with output.paused():
-                if not click.confirm("Pin the new key?", default=False, err=True):
-                    raise UsageError(
-                        "The pinned key stays.", remedy="Add --accept-host-key to go on without a question."
-                    )
+        if not (accepted or output.confirm("Pin the new key?")):
+            raise UsageError("The pinned key stays.", remedy="Add --accept-host-key to go on without a question.")
         known.repin(alias, key)
     output.document({"mirror": mirror, "cluster": alias, "before": before, "now": str(key.fingerprint(alias))})
     output.show(f"{cluster.cluster.cluster_name}: the present host key is pinned.")

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
 
 from docker.context import ContextAPI
 
@@ -17,8 +17,8 @@ from dbmirror.engine.docker import client, plugin_version, require_buildx
 from dbmirror.engine.errors import EngineError
 from dbmirror.engine.failures import BuildFailed, diagnose
 from dbmirror.engine.images import inspect_image
-from dbmirror.engine.process import run
-from dbmirror.engine.rawjson import STAGE, BuildProgress
+from dbmirror.engine.process import Finished, run
+from dbmirror.engine.rawjson import STAGE, BuildProgress, Step
 from dbmirror.progress import SILENT, Observer
 
 PROXY_VARIABLES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
@@ -26,6 +26,20 @@ PROXY_VARIABLES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", 
 SETTLE_SECONDS: Final = 0.6
 """How long a step must have run before the build is cancelled: within 0.1 s of its start BuildKit (Engine 26.1) ends
 the build and leaves the step's process running for good."""
+
+
+class Feedable(Protocol):
+    """What follows the event stream of a child process."""
+
+    @property
+    def last_start(self) -> float:
+        """When the last step began, by the monotonic clock."""
+
+    def feed(self, line: str) -> None:
+        """Take one line of the stream."""
+
+    def end(self) -> None:
+        """The stream ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +88,7 @@ def build(
             *(argument for tag in tags for argument in ("--tag", tag)),
             *(argument for name, value in sorted(labels.items()) for argument in ("--label", f"{name}={value}")),
             *(argument for name, path in sorted(secrets.items()) for argument in ("--secret", f"id={name},src={path}")),
-            *(argument for name in _proxies(os.environ) for argument in ("--build-arg", name)),
+            *(argument for name in proxies(os.environ) for argument in ("--build-arg", name)),
             *(
                 argument
                 for name, value in sorted((build_arguments or {}).items())
@@ -85,35 +99,63 @@ def build(
             str(context),
         ]
         progress = BuildProgress(observer)
-        finished = run(
-            argv,
-            on_stderr=progress.feed,
-            on_stdout=progress.feed,
-            check=False,
-            before_interrupt=lambda: time.sleep(max(0.0, progress.last_start + SETTLE_SECONDS - time.monotonic())),
-        )
-        progress.end()
+        finished = run_build(argv, progress)
         if finished.code != 0:
-            _explain_silence(progress)
+            explain_silence(progress.failed)
             raise diagnose(progress, code=finished.code)
-        metadata = _read_metadata(metadata_file)
+        metadata = read_metadata(metadata_file)
+    result = built(progress, metadata, seconds=finished.seconds, image=tags[0] if load and tags else None)
+    observer.finished(STAGE, in_brief(result))
+    return result
+
+
+def run_build(
+    argv: Sequence[str],
+    progress: Feedable,
+    *,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Finished:
+    """Run a command of buildx to its end, its event stream fed to `progress`; a code other than 0 is no error here."""
+    finished = run(
+        argv,
+        on_stderr=progress.feed,
+        on_stdout=progress.feed,
+        folder=folder,
+        environment=environment,
+        check=False,
+        before_interrupt=lambda: time.sleep(max(0.0, progress.last_start + SETTLE_SECONDS - time.monotonic())),
+    )
+    progress.end()
+    return finished
+
+
+def built(progress: BuildProgress, metadata: Mapping[str, Any], *, seconds: float, image: str | None) -> BuildResult:
+    """What the metadata that buildx wrote says of an image; `image` is its name where the engine has it.
+
+    Raises BuildFailed where the engine has it not.
+    """
     counted = progress.counted()
-    cached = sum(step.cached for step in counted)
-    image_id = metadata.get("containerimage.config.digest", "")
-    if load and tags:
-        found = inspect_image(tags[0])
+    config_digest = str(metadata.get("containerimage.config.digest", ""))
+    image_id = config_digest
+    if image is not None:
+        found = inspect_image(image)
         if found is None:
-            raise BuildFailed(f"The build ended well, but the engine has no image {tags[0]}.", step="", log=())
+            raise BuildFailed(f"The build ended well, but the engine has no image {image}.", step="", log=())
         image_id = found.image_id
     digest = metadata.get("containerimage.digest")
-    observer.finished(STAGE, f"{len(counted)} steps, {cached} of them from the cache")
     return BuildResult(
         image_id=image_id,
-        digest=digest if digest != metadata.get("containerimage.config.digest") else None,
-        seconds=finished.seconds,
+        digest=digest if digest != config_digest else None,
+        seconds=seconds,
         steps=len(counted),
-        cached_steps=cached,
+        cached_steps=sum(step.cached for step in counted),
     )
+
+
+def in_brief(result: BuildResult) -> str:
+    """The result on one line, for the observer."""
+    return f"{result.steps} steps, {result.cached_steps} of them from the cache"
 
 
 def builder() -> str:
@@ -130,20 +172,22 @@ def builder() -> str:
     return os.environ.get("DOCKER_CONTEXT") or ContextAPI.get_current_context().name
 
 
-def _proxies(environment: Mapping[str, str]) -> list[str]:
+def proxies(environment: Mapping[str, str]) -> list[str]:
+    """The names of the proxy variables that `environment` sets."""
     names = (name for upper in PROXY_VARIABLES for name in (upper, upper.lower()))
     return [name for name in names if environment.get(name)]
 
 
-def _explain_silence(progress: BuildProgress) -> None:
-    """Raises EngineUnavailable where the build failed because there is no engine to build it."""
-    if progress.failed is None:
+def explain_silence(failed: Step | None) -> None:
+    """Raises EngineUnavailable where a build failed at no step because there is no engine to build it."""
+    if failed is None:
         client().close()
 
 
-def _read_metadata(path: Path) -> dict[str, str]:
+def read_metadata(path: Path) -> dict[str, Any]:
+    """The document that buildx wrote to its `--metadata-file`. Raises EngineError where it wrote none."""
     try:
-        document = json.loads(path.read_bytes())
+        document: dict[str, Any] = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise EngineError(f"buildx did not say what it built: {error}.") from error
-    return {key: value for key, value in document.items() if isinstance(value, str)}
+    return document

@@ -44,36 +44,69 @@ class Step:
         return in_words(self.name)
 
 
-class BuildProgress:
-    """Reads the stream line by line, tells `observer` of each step, and knows at the end how each came out."""
+class EventLines:
+    """Puts the lines of the stream together to events: up to 0.13 an event spans many lines, later ones are a line."""
 
-    def __init__(self, observer: Observer) -> None:
-        self.steps: dict[str, Step] = {}
-        """By digest, in the order of their first mention."""
+    def __init__(self) -> None:
         self.remarks: deque[str] = deque(maxlen=KEPT_LINES)
         """Lines that are no events: buildx's own errors and warnings."""
-        self.last_start = 0.0
-        """When the last step began, by the monotonic clock."""
-        self._observer = observer
         self._pending: list[str] = []
-        self._unended: dict[tuple[str, int], str] = {}
-        self._announced = False
 
-    def feed(self, line: str) -> None:
-        """Take one line of the stream. Up to 0.13 an event spans many lines, later ones are a line each."""
+    def feed(self, line: str) -> Mapping[str, Any] | None:
+        """Take one line; the event that it ends, if it ends one."""
         if not self._pending and not line.startswith("{"):
             if line.strip():
                 self.remarks.append(without_credentials(line))
-            return
+            return None
         self._pending.append(line)
-        if line.endswith("}") and (len(self._pending) == 1 or line == "}"):
-            text, self._pending = "\n".join(self._pending), []
-            try:
-                event = json.loads(text)
-            except ValueError:
-                self.remarks.extend(without_credentials(remark) for remark in text.splitlines())
-                return
-            self._take(event)
+        if not line.endswith("}") or (len(self._pending) > 1 and line != "}"):
+            return None
+        text, self._pending = "\n".join(self._pending), []
+        try:
+            event: Mapping[str, Any] = json.loads(text)
+        except ValueError:
+            self.remarks.extend(without_credentials(remark) for remark in text.splitlines())
+            return None
+        return event
+
+    def end(self) -> None:
+        """The stream ended: what was no whole event is a remark."""
+        self.remarks.extend(without_credentials(line) for line in self._pending)
+        self._pending.clear()
+
+
+class BuildProgress:
+    """Reads the stream line by line, tells `observer` of each step, and knows at the end how each came out."""
+
+    def __init__(self, observer: Observer, *, stage: str = STAGE) -> None:
+        self.steps: dict[str, Step] = {}
+        """By digest, in the order of their first mention."""
+        self.last_start = 0.0
+        """When the last step began, by the monotonic clock."""
+        self._observer = observer
+        self._stage = stage
+        self._events = EventLines()
+        self._unended: dict[tuple[str, int], str] = {}
+        self._announced = False
+
+    @property
+    def remarks(self) -> deque[str]:
+        """Lines that are no events: buildx's own errors and warnings."""
+        return self._events.remarks
+
+    def feed(self, line: str) -> None:
+        """Take one line of the stream."""
+        event = self._events.feed(line)
+        if event is not None:
+            self.take(event)
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Take one whole event."""
+        for vertex in event.get("vertexes") or ():
+            self._vertex(vertex)
+        for entry in event.get("logs") or ():
+            for line in self._log_lines(entry):
+                self._log(entry.get("vertex", ""), line)
 
     @property
     def failed(self) -> Step | None:
@@ -84,13 +117,6 @@ class BuildProgress:
     def counted(self) -> list[Step]:
         """The steps that are instructions other than FROM."""
         return [step for step in self.steps.values() if step.counted]
-
-    def _take(self, event: Mapping[str, Any]) -> None:
-        for vertex in event.get("vertexes") or ():
-            self._vertex(vertex)
-        for entry in event.get("logs") or ():
-            for line in self._log_lines(entry):
-                self._log(entry.get("vertex", ""), line)
 
     def _vertex(self, vertex: Mapping[str, Any]) -> None:
         name = str(vertex.get("name", ""))
@@ -103,15 +129,15 @@ class BuildProgress:
             if step.counted and not self._announced:
                 # BuildKit sends the whole graph in one event, so that the number of steps is known from here on.
                 self._announced = True
-                self._observer.started(STAGE, total=len(self.counted()))
+                self._observer.started(self._stage, total=len(self.counted()))
             if self._announced:
-                self._observer.advanced(STAGE, step.words, steps=0)
+                self._observer.advanced(self._stage, step.words, steps=0)
         step.cached = step.cached or bool(vertex.get("cached"))
         step.error = without_credentials(str(vertex.get("error") or step.error))
         if vertex.get("completed") and not step.completed and (step.cached or step.started):
             step.completed = True
             if step.counted and not step.error:
-                self._observer.advanced(STAGE, step.words)
+                self._observer.advanced(self._stage, step.words)
 
     def _log_lines(self, entry: Mapping[str, Any]) -> Iterator[str]:
         """The whole lines that `entry` ends; what comes after the last line end waits for the next entry."""
@@ -128,7 +154,7 @@ class BuildProgress:
         if (step := self.steps.get(digest)) is not None:
             step.log.append(line)
             if line.startswith(_NOTICE):
-                self._observer.advanced(STAGE, line.removeprefix(_NOTICE), steps=0)
+                self._observer.advanced(self._stage, line.removeprefix(_NOTICE), steps=0)
 
     def end(self) -> None:
         """The stream ended: take what still waits for a line end."""
@@ -136,8 +162,7 @@ class BuildProgress:
             if rest:
                 self._log(digest, rest)
         self._unended.clear()
-        self.remarks.extend(without_credentials(line) for line in self._pending)
-        self._pending.clear()
+        self._events.end()
 
 
 _HOUSEKEEPING: Final[tuple[tuple[str, str], ...]] = (

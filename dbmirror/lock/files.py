@@ -19,14 +19,21 @@ def write_lock(lock: Lock, folder: Path) -> tuple[str, ...]:
     """
     contents = {PYLOCK: encode_pylock(lock), FATES: encode_fates(lock)}
     changed = [name for name, content in contents.items() if write_atomically(folder / name, content)]
-    named = {package.source.path for package in lock.packages if isinstance(package.source, CapturedWheel | GitSource)}
+    return (*changed, *remove_unnamed(lock, folder))
+
+
+def remove_unnamed(lock: Lock | None, folder: Path) -> tuple[str, ...]:
+    """Remove the archives in `folder` that `lock` does not name; their names. Without a lock no archive is named."""
+    packages = lock.packages if lock is not None else ()
+    named = {package.source.path for package in packages if isinstance(package.source, CapturedWheel | GitSource)}
+    removed = []
     for place in ARCHIVE_FOLDERS:
         for path in sorted((folder / place).glob("*")):
             name = f"{place}/{path.name}"
             if path.is_file() and name not in named:
                 path.unlink()
-                changed.append(name)
-    return tuple(changed)
+                removed.append(name)
+    return tuple(removed)
 
 
 def read_lock(folder: Path) -> Lock:

@@ -157,6 +157,7 @@ def _refuse_obstacles(cluster: Cluster) -> None:
         spark_version=cluster.spark_version,
         node_types=(cluster.node_type, cluster.driver_node_type),
         access_mode=cluster.access_mode,
+        use_ml_runtime=cluster.uses_ml_runtime,
     )
     if found:
         reasons = "; ".join(obstacle.reason for obstacle in found)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -14,6 +16,7 @@ from dbmirror.render.errors import RenderError
 from dbmirror.render.quoting import Quoted
 
 _PRINTABLE = re.compile(r"[ -~]*", re.ASCII)
+_PATH = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._-]*(/[A-Za-z0-9._][A-Za-z0-9._-]*)*", re.ASCII)
 
 
 def fill(template: str, **values: object) -> bytes:
@@ -50,6 +53,18 @@ def code(value: str) -> Quoted:
     return Quoted(f"{fence}{space}{text}{space}{fence}")
 
 
+def argv(words: Sequence[str]) -> Quoted:
+    """`words` as one command of a POSIX shell."""
+    return Quoted(shlex.join(_printable(word, "a shell") for word in words))
+
+
+def path(value: str) -> Quoted:
+    """`value` as a relative path that needs no quotes in any of these languages."""
+    if not _PATH.fullmatch(value):
+        raise RenderError(f"{value[:80]!r} is not a plain relative path.")
+    return Quoted(value)
+
+
 def number(value: int) -> Quoted:
     """`value` as a decimal number, the same in all of these languages."""
     return Quoted(f"{value:d}")
@@ -82,7 +97,7 @@ def _environment() -> jinja2.Environment:
     )
     indent = environment.filters["indent"]
     environment.filters.clear()
-    environment.filters.update(code=code, hcl=hcl, number=number, yaml=yaml)
+    environment.filters.update(argv=argv, code=code, hcl=hcl, number=number, path=path, yaml=yaml)
     environment.filters.update(reference=quoting.reference, shell=quoting.shell, word=quoting.word)
     environment.filters["indent"] = indent  # for blocks of template text; a value does not pass `finalize` by it
     return environment

@@ -1,4 +1,4 @@
-"""A lock's Python half as the build context of a cluster image: the Dockerfile and all that it reads."""
+"""A lock as the build context of a cluster image: the Dockerfile of its flavour and all that it reads."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ from msgspec import Meta
 from packaging.pylock import PylockValidationError
 
 from dbmirror.config import MirrorName, Waiver
+from dbmirror.filters.flavour import Flavour
 from dbmirror.lock.files import lock_digest
 from dbmirror.lock.model import AptPackage, BaseKind, CapturedWheel, GitSource, ImageLayer, Lock, LockedPackage
+from dbmirror.lock.r.files import r_lock_digest
+from dbmirror.lock.r.model import RLock
+from dbmirror.render.bom_link import LABEL as BOM_LABEL
+from dbmirror.render.bom_link import bom_link
 from dbmirror.render.context import BuildContext
 from dbmirror.render.errors import RenderError
+from dbmirror.render.r import RPart, linked_r_files, r_files, r_part
 from dbmirror.render.requirements import build_line, context_path, wheel_line
 from dbmirror.render.settings import ImageSettings
 from dbmirror.render.system import compilers_list, headers_list, native_packages, packages_list, system_list
@@ -44,20 +50,31 @@ class _Layer:
         )
 
 
-def render(lock: Lock, runtime: Runtime, *, mirror: str, settings: ImageSettings | None = None) -> BuildContext:
+def render(
+    lock: Lock,
+    runtime: Runtime,
+    *,
+    mirror: str,
+    settings: ImageSettings | None = None,
+    r_lock: RLock | None = None,
+    flavour: Flavour = Flavour.PYTHON,
+) -> BuildContext:
     """The context that builds the image of `lock`; the same arguments give the same bytes.
 
-    It lacks the files of `linked_files(lock)`, which the caller puts there. Raises RenderError where a value is
-    hostile or cannot be installed, or where the base cannot carry the runtime.
+    A flavour with R needs `r_lock`; the flavour `r` takes base, target and snapshot from a `lock` without packages.
+    The context lacks the files of `linked_files(lock, r_lock)`, which the caller puts there. Raises RenderError where
+    a value is hostile or cannot be installed, or where the base cannot carry the runtime, its Python or its R.
     """
     settings = settings or ImageSettings()
     lock, waivers = _validated(lock, Lock), _validated(settings.waivers, tuple[Waiver, ...])
     mirror = _validated(mirror, MirrorName)
     python = _validated(lock.target.python.rpartition(".")[0], _PYTHON_RELEASE)
+    r_lock = _validated(r_lock, RLock | None)
+    _require_halves(lock, r_lock, flavour)
     official = lock.base.kind is BaseKind.OFFICIAL
     layers = _layers(lock)
     builds = tuple(layer for layer in layers if layer.builds)
-    files = _shipped_files() | _layer_files(layers)
+    files = _shipped_files(tools=flavour.has_python or not official) | _layer_files(layers)
     apt_packages = packages_list(lock.packages, lock.base)
     if apt_packages:
         files["apt/packages.txt"] = apt_packages
@@ -68,9 +85,14 @@ def render(lock: Lock, runtime: Runtime, *, mirror: str, settings: ImageSettings
                 files[f"apt/build-{layer.name}.txt"] = headers_list(layer.builds, lock.base)
     if not official:
         files["apt/system.txt"] = system_list(runtime, lock.base, python=python, fuse=settings.fuse)
-        files |= _environment_files(runtime)
+        files |= _environment_files(runtime, lsp=flavour.has_python)
+    part: RPart | None = None
+    if r_lock is not None:
+        repository, architecture = settings.r_repository, lock.target.architecture
+        part = r_part(r_lock, repository=repository)
+        files |= r_files(part, r_lock, lock.base, architecture=architecture, repository=repository)
     files["Dockerfile"] = (
-        environment(shipped_folder("images") / "python")
+        environment(*(shipped_folder("images") / name for name in dict.fromkeys((flavour, "r", "python"))))
         .get_template("Dockerfile.j2")
         .render(
             base=lock.base.reference,
@@ -81,24 +103,43 @@ def render(lock: Lock, runtime: Runtime, *, mirror: str, settings: ImageSettings
             fuse=settings.fuse,
             builds=builds,
             layers=layers,
+            r=part,
+            image_layers=_image_layers(layers, part),
             apt_packages=bool(apt_packages),
-            labels=_labels(lock, mirror=mirror, waivers=waivers),
+            labels=_labels(lock, r_lock, mirror=mirror, waivers=waivers, flavour=flavour),
         )
     )
-    files[".dockerignore"] = _allow_list(files, linked_files(lock))
+    files[".dockerignore"] = _allow_list(files, linked_files(lock, r_lock))
     return BuildContext({name: content.encode() for name, content in files.items()})
 
 
-def linked_files(lock: Lock) -> Mapping[str, str]:
+def linked_files(lock: Lock, r_lock: RLock | None = None) -> Mapping[str, str]:
     """Captured wheels and vendored sources: their place in the build context to that in the mirror's folder.
 
     The caller links or copies `wheels/FILE` to `image/wheels/LAYER/FILE`, and removes what is not listed.
     """
-    return {
+    files = {
         context_path(package, package.source): package.source.path
         for package in lock.packages
         if isinstance(package.source, CapturedWheel | GitSource)
     }
+    return {**files, **(linked_r_files(r_lock) if r_lock is not None else {})}
+
+
+def _require_halves(lock: Lock, r_lock: RLock | None, flavour: Flavour) -> None:
+    again = "Make the lock again for this flavour."
+    if flavour.has_r and r_lock is None:
+        raise RenderError(f"An image of flavour {flavour} needs the lock's R half, and there is none.", remedy=again)
+    if r_lock is not None and (not flavour.has_r or r_lock.snapshot != lock.snapshot):
+        raise RenderError("The two halves of the lock do not belong to one image.", remedy=again)
+    if lock.packages and not flavour.has_python:
+        raise RenderError(f"An image of flavour {flavour} cannot have the lock's Python packages.", remedy=again)
+
+
+def _image_layers(layers: tuple[_Layer, ...], part: RPart | None) -> list[tuple[Any, Any]]:
+    """For each layer of the image its Python and its R packages, None for what it has not."""
+    ours, theirs = ({layer.name: layer for layer in half} for half in (layers, part.layers if part else ()))
+    return [(ours.get(name), theirs.get(name)) for name in ImageLayer if name in ours or name in theirs]
 
 
 def _validated(value: Any, kind: Any) -> Any:
@@ -125,10 +166,11 @@ def _layers(lock: Lock) -> tuple[_Layer, ...]:
     return tuple(found)
 
 
-def _shipped_files() -> dict[str, str]:
+def _shipped_files(*, tools: bool) -> dict[str, str]:
     folder = shipped_folder("images") / "python"
     files = {f"scripts/{path.name}": path.read_text("utf-8") for path in sorted((folder / "scripts").glob("*.sh"))}
-    files["requirements/build-tools.txt"] = (folder / "build-tools.txt").read_text("utf-8")
+    if tools:
+        files["requirements/build-tools.txt"] = (folder / "build-tools.txt").read_text("utf-8")
     return files
 
 
@@ -151,19 +193,21 @@ def _layer_files(layers: tuple[_Layer, ...]) -> dict[str, str]:
     return files
 
 
-def _environment_files(runtime: Runtime) -> dict[str, str]:
+def _environment_files(runtime: Runtime, *, lsp: bool) -> dict[str, str]:
     if not runtime.tool_requirements:
         raise RenderError(
             f"dbmirror does not know which virtualenv runtime {runtime.version} uses, and cannot make its environment.",
             remedy=f"Use the official base {runtime.official_image}.",
         )
     files = {"requirements/environments/tools.txt": _lines(runtime.tool_requirements)}
-    if runtime.lsp_requirements:
+    if lsp and runtime.lsp_requirements:
         files["requirements/environments/python-lsp.txt"] = _lines(runtime.lsp_requirements)
     return files
 
 
-def _labels(lock: Lock, *, mirror: str, waivers: tuple[Waiver, ...]) -> list[tuple[str, str]]:
+def _labels(
+    lock: Lock, r_lock: RLock | None, *, mirror: str, waivers: tuple[Waiver, ...], flavour: Flavour
+) -> list[tuple[str, str]]:
     name, _, digest = lock.base.reference.partition("@")
     labels = {
         "org.opencontainers.image.title": mirror,
@@ -174,6 +218,9 @@ def _labels(lock: Lock, *, mirror: str, waivers: tuple[Waiver, ...]) -> list[tup
         "io.dbmirror.runtime": lock.runtime,
         "io.dbmirror.snapshot": lock.snapshot,
         "io.dbmirror.lock": _digest(lock),
+        "io.dbmirror.flavour": "" if flavour is Flavour.PYTHON else flavour,
+        "io.dbmirror.r-lock": r_lock_digest(r_lock) if r_lock is not None else "",
+        BOM_LABEL: bom_link(lock),
         "io.dbmirror.waivers": "; ".join(f"{waiver.rule}: {waiver.reason}" for waiver in waivers),
     }
     return [(name, value) for name, value in labels.items() if value]

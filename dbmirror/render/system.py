@@ -21,6 +21,7 @@ class Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     candidates: tuple[str, ...] = ()
     java: tuple[int, ...] = ()
     distutils: str | None = None
+    r: str | None = None
     renamed: dict[str, str] = {}
 
 
@@ -86,21 +87,21 @@ def packages_list(packages: Iterable[LockedPackage], base: BaseImage) -> str:
             pinned[package.source.package] = apt_line(package.source)
         elif native is not None:
             needed.update(native.always, () if package.source.is_wheel else native.run)
-    names = _renamed(needed, base)
+    names = renamed(needed, base)
     return "".join(f"{line}\n" for line in [*sorted(pinned.values()), *(n for n in names if n not in pinned)])
 
 
 def compilers_list(base: BaseImage, *, python: str, official: bool) -> str:
     """apt/compilers.txt: what every build from source may need. An official image has its Python's headers."""
     headers = [] if official else [f"python{python}-dev"]
-    return "".join(f"{name}\n" for name in ["build-essential", "pkg-config", *_renamed(headers, base)])
+    return "".join(f"{name}\n" for name in ["build-essential", "pkg-config", *renamed(headers, base)])
 
 
 def headers_list(packages: Iterable[LockedPackage], base: BaseImage) -> str:
     """apt/build-LAYER.txt: headers and tools for the packages that are built from source."""
     native = native_packages()
     names = {name for package in packages if package.name in native for name in native[package.name].build}
-    return "".join(f"{name}\n" for name in _renamed(names, base))
+    return "".join(f"{name}\n" for name in renamed(names, base))
 
 
 def _java(runtime: Runtime, distribution: Distribution, base: BaseImage) -> list[str]:
@@ -112,9 +113,10 @@ def _java(runtime: Runtime, distribution: Distribution, base: BaseImage) -> list
     return [f"# {wanted}; on {where} the default stands in (contract: rule L03).", "default-jre-headless"]
 
 
-def _renamed(names: Iterable[str], base: BaseImage) -> list[str]:
-    renamed = distribution_of(base).renamed
-    return sorted(renamed.get(name, name) for name in names)
+def renamed(names: Iterable[str], base: BaseImage) -> list[str]:
+    """Debian 12's `names` as the distribution of `base` calls them, sorted."""
+    others = distribution_of(base).renamed
+    return sorted(others.get(name, name) for name in names)
 
 
 @cache

@@ -22,13 +22,14 @@ def shipped_folder(name: str) -> Path:
     )
 
 
-def environment(folder: Path) -> jinja2.Environment:
-    """Templates of `folder` in which every printed value must have gone through a filter of `quoting`.
+def environment(*folders: Path) -> jinja2.Environment:
+    """Templates of `folders`, those of the first before those of the next with the same name.
 
-    An unknown name, and a value without such a filter, end in an error when the template is rendered.
+    Every printed value must have gone through a filter of `quoting`: an unknown name, and a value without such a
+    filter, end in an error when the template is rendered.
     """
     loaded = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
+        loader=jinja2.FileSystemLoader(folders),
         undefined=jinja2.StrictUndefined,
         finalize=quoting.only_quoted,
         autoescape=False,  # noqa: S701 (HTML escaping says nothing about Dockerfiles; `finalize` demands our quoting)

@@ -37,7 +37,7 @@ def obstacles(
     if use_ml_runtime or words & {"ml", "hls"}:
         found.append(
             Obstacle(
-                reason="ML runtimes take no custom image",
+                reason="ML runtimes take no custom image (the start ends in INVALID_SPARK_IMAGE)",
                 remedy="Mirror a cluster with the standard runtime of the same version, and add the libraries there.",
             )
         )
@@ -51,7 +51,7 @@ def obstacles(
     if access_mode in _STANDARD:
         found.append(
             Obstacle(
-                reason=f"access mode {access_mode}: custom images need dedicated (single user) access",
+                reason=f"access mode {access_mode}: custom images need dedicated access (single user)",
                 remedy="Change the cluster's access mode to dedicated and take the snapshot again.",
             )
         )
@@ -59,7 +59,7 @@ def obstacles(
     if arm or "aarch64" in words:
         found.append(
             Obstacle(
-                reason=f"{', '.join(arm)} is no x86 node type" if arm else f"the runtime {spark_version} is for arm64",
+                reason=f"{', '.join(arm)} is no x86 node type but arm64" if arm else f"the runtime {spark_version} is for arm64",
                 remedy="Choose x86 node types (on AWS without Graviton) and take the snapshot again.",
             )
         )

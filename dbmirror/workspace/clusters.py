@@ -139,6 +139,7 @@ def to_cluster(details: ClusterDetails, libraries: tuple[ClusterLibrary, ...]) -
             "docker_image": without_credentials(details.docker_image.url or "") if details.docker_image else None,
             "init_scripts": tuple(_destination(script) for script in details.init_scripts or ()),
             "uses_volumes": (details.spark_conf or {}).get(_VOLUMES, "").lower() == "true",
+            "uses_ml_runtime": bool(details.use_ml_runtime),
             "libraries": libraries,
         },
         Cluster,

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from databricks.sdk.service.compute import ClusterDetails, ClusterSource, State
 
 from dbmirror.inventory.model import Text
+from dbmirror.runtimes.container_services import obstacles
 from dbmirror.workspace.texts import checked, one_line
 
 _RUNNING = {State.RUNNING, State.RESIZING}
 _ON_THE_WAY = {State.PENDING, State.RESTARTING}
-_STANDARD = {"USER_ISOLATION", "DATA_SECURITY_MODE_STANDARD", "LEGACY_TABLE_ACL", "LEGACY_PASSTHROUGH"}
-_ARM = re.compile(r"[a-z]+\d+g[a-z]*\.|Standard_[A-Z]+\d+p[a-z]*_v\d|(t2a|c4a|n4a)-")
-"""Node types of AWS Graviton, Azure Cobalt and Ampere, Google Axion and Ampere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,17 +76,11 @@ def _snapshot_obstacles(details: ClusterDetails) -> tuple[str, ...]:
 
 
 def image_obstacles(details: ClusterDetails) -> tuple[str, ...]:
-    """Why Databricks Container Services cannot run an image on this cluster as it is configured (dcs-contract 1.4)."""
-    found: list[str] = []
-    version = details.spark_version or ""
-    mode = details.data_security_mode.value if details.data_security_mode else ""
-    if re.search(r"(^|[.-])(ml|hls)([.-]|$)|-ml-|cpu-ml|gpu-ml", version) or details.use_ml_runtime:
-        found.append("ML runtimes take no custom image")
-    if "snapshot" in version or version.startswith("custom:"):
-        found.append(f"the runtime {version} is no released one")
-    if mode in _STANDARD:
-        found.append(f"access mode {mode}: custom images need dedicated (single user) access")
-    nodes = {node for node in (details.node_type_id, details.driver_node_type_id) if node and _ARM.match(node)}
-    if nodes:
-        found.append(f"{', '.join(sorted(nodes))} is no x86 node type")
-    return tuple(one_line(reason, 300) for reason in found)
+    """Why Databricks Container Services cannot run an image on this cluster as it is configured (rule L25)."""
+    found = obstacles(
+        spark_version=details.spark_version or "",
+        node_types=(details.node_type_id, details.driver_node_type_id),
+        access_mode=details.data_security_mode.value if details.data_security_mode else None,
+        use_ml_runtime=bool(details.use_ml_runtime),
+    )
+    return tuple(one_line(obstacle.reason, 300) for obstacle in found)

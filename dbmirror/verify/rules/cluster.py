@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from dbmirror.lock.model import BaseKind
+from dbmirror.runtimes.container_services import obstacles
 from dbmirror.runtimes.lookup import parse_spark_version
 from dbmirror.runtimes.model import RuntimeUnknown
 from dbmirror.verify.evidence import Evidence
 from dbmirror.verify.model import Severity
 from dbmirror.verify.rules.rule import Result, failed, passed
 
-_GRAVITON: Final = re.compile(r"^[a-z]+\d+g[a-z]*\.")
-"""AWS instance families with a `g` after the generation: `m6g.large`, `r7gd.xlarge`."""
-_ARM_AZURE: Final = re.compile(r"^Standard_[A-Z]+\d+p", re.IGNORECASE)
 _DEDICATED: Final = frozenset(
     {"SINGLE_USER", "DATA_SECURITY_MODE_DEDICATED", "LEGACY_SINGLE_USER", "LEGACY_SINGLE_USER_STANDARD"}
 )
-_SHARED: Final = frozenset({"USER_ISOLATION", "DATA_SECURITY_MODE_STANDARD", "LEGACY_PASSTHROUGH", "LEGACY_TABLE_ACL"})
 
 
 def base(evidence: Evidence) -> Result:
@@ -47,22 +43,16 @@ def cluster(evidence: Evidence) -> Result:
         spark = parse_spark_version(facts.spark_version)
     except RuntimeUnknown as error:
         return failed(error.message)
-    if spark.ml or spark.gpu:
-        defects.append(
-            f"{facts.spark_version} is a machine learning runtime, with which custom containers do not start "
-            "(INVALID_SPARK_IMAGE): run the image on the standard runtime of the same version"
-        )
-    if spark.snapshot or spark.custom:
-        defects.append(f"{facts.spark_version} is no release: custom containers do not start with it")
-    if spark.aarch64 or any(
-        node and (_GRAVITON.match(node) or _ARM_AZURE.match(node)) for node in (facts.node_type, facts.driver_node_type)
-    ):
-        defects.append("the cluster's machines are arm64, which custom containers do not support: choose amd64 ones")
+    found = obstacles(
+        spark_version=facts.spark_version,
+        node_types=(facts.node_type, facts.driver_node_type),
+        access_mode=facts.access_mode,
+        use_ml_runtime=facts.uses_ml_runtime,
+    )
+    defects += [f"{obstacle.reason}: {obstacle.remedy.rstrip('.')}" for obstacle in found]
     if evidence.lock.runtime not in {spark.release, f"{spark.release}.0"}:
         defects.append(f"the image is for runtime {evidence.lock.runtime}, the cluster runs {spark.release}")
-    if facts.access_mode in _SHARED:
-        defects.append(f"the access mode {facts.access_mode} does not allow custom containers: use dedicated access")
-    elif facts.access_mode not in _DEDICATED:
+    if facts.access_mode not in _DEDICATED and not defects:
         warnings.append(f"the access mode is {facts.access_mode or 'not stated'}: use dedicated access")
     if defects:
         return failed(_sentence(defects + warnings))

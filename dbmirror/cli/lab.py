@@ -1,0 +1,226 @@
+"""lab up, down, status, url, logs, shell, sync: JupyterLab in the mirror, with a tunnel to the driver."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.text import Text
+
+from dbmirror import lab_stack, lab_sync
+from dbmirror.cli import tables
+from dbmirror.cli.mirror import opened
+from dbmirror.cli.options import command, config_option, dry_run_option, mirror_argument
+from dbmirror.cli.output import Output
+from dbmirror.engine import compose
+from dbmirror.lab_stack import LabStatus
+
+_GOOD = {"connected", "healthy", "idle", "busy"}
+
+
+@click.group("lab")
+def lab_group() -> None:
+    """JupyterLab in the mirrored environment on this machine, with a tunnel to the cluster's driver.
+
+    Plain 'docker compose up' in the mirror's folder starts the same stack.
+    """
+
+
+@lab_group.command("up")
+@mirror_argument
+@config_option
+@click.option(
+    "--accept-host-key",
+    is_flag=True,
+    help="Pin the driver's host key at first contact without asking. A changed key is still refused.",
+)
+@dry_run_option
+@command
+def lab_up_command(output: Output, mirror: str, config_file: Path | None, accept_host_key: bool, dry_run: bool) -> None:
+    """Build and start the lab, wait until JupyterLab answers, and print its URL. A lab that runs is brought up to date.
+
+    The URL holds the lab's token: whoever has it and can reach this machine's 127.0.0.1 is in.
+
+    \b
+    Example:
+      dbmirror lab up demo
+    """
+    with opened(output, mirror, config_file, accept_host_key=accept_host_key, dry_run=dry_run) as pipeline:
+        lock = pipeline.lock()
+        if dry_run:
+            files = lab_stack.render_files(pipeline, lock)
+            output.document({"mirror": mirror, "images": [files.tunnel_image, files.lab_image]})
+            output.show(f"Would build {files.tunnel_image} and {files.lab_image}, and start {files.project}.")
+            return
+        found = lab_stack.up(pipeline, lock)
+        address = lab_stack.url(pipeline.folder)
+    output.document({"lab": _document(found), "url": address})
+    output.show(_table(found))
+    output.show(Text(address))
+    if found.tunnel is None or found.tunnel.get("state") != "connected":
+        output.say("The lab is of use without the driver; the tunnel goes on trying.")
+
+
+@lab_group.command("down")
+@mirror_argument
+@config_option
+@dry_run_option
+@command
+def lab_down_command(output: Output, mirror: str, config_file: Path | None, dry_run: bool) -> None:
+    """Stop the lab. Notebooks, images and the token stay; kernels end, here and on the driver.
+
+    \b
+    Example:
+      dbmirror lab down demo
+    """
+    with opened(output, mirror, config_file) as pipeline:
+        if dry_run:
+            names = [service.container for service in lab_stack.status(pipeline).services]
+            output.document({"mirror": mirror, "containers": names})
+            output.show(f"Would stop and remove: {', '.join(names) or 'nothing, the lab is down'}.")
+            return
+        lab_stack.down(pipeline)
+    output.document({"lab": None})
+
+
+@lab_group.command("status")
+@mirror_argument
+@config_option
+@command
+def lab_status_command(output: Output, mirror: str, config_file: Path | None) -> None:
+    """Show how cluster, tunnel, JupyterLab and its kernels stand.
+
+    \b
+    Example:
+      dbmirror lab status demo
+    """
+    with opened(output, mirror, config_file) as pipeline:
+        found = lab_stack.status(pipeline)
+    output.document({"lab": _document(found)})
+    output.show(_table(found))
+
+
+@lab_group.command("url")
+@mirror_argument
+@config_option
+@command
+def lab_url_command(output: Output, mirror: str, config_file: Path | None) -> None:
+    """Print JupyterLab's address with its token, which is a secret.
+
+    \b
+    Example:
+      xdg-open "$(dbmirror lab url demo)"
+    """
+    with opened(output, mirror, config_file) as pipeline:
+        address = lab_stack.url(pipeline.folder)
+    output.document({"mirror": mirror, "url": address})
+    if not output.as_json:
+        click.echo(address)
+
+
+@lab_group.command("logs")
+@mirror_argument
+@click.argument("service", required=False, type=click.Choice(["lab", "tunnel"]))
+@config_option
+@click.option("--follow", is_flag=True, help="Go on until Ctrl-C.")
+@command
+def lab_logs_command(output: Output, mirror: str, service: str | None, config_file: Path | None, follow: bool) -> None:
+    """Print what the lab's containers wrote.
+
+    \b
+    Examples:
+      dbmirror lab logs demo
+      dbmirror lab logs demo tunnel --follow
+    """
+    with opened(output, mirror, config_file) as pipeline:
+        lab_stack.status(pipeline)
+        argv = compose.command(
+            pipeline.folder, "logs", *(["--follow"] if follow else []), *([service] if service else [])
+        )
+    if output.as_json:
+        said = subprocess.run(argv, capture_output=True, text=True, check=False)
+        output.document({"mirror": mirror, "lines": said.stdout.splitlines()})
+        return
+    raise SystemExit(subprocess.run(argv, check=False).returncode)
+
+
+@lab_group.command("shell")
+@mirror_argument
+@config_option
+@command
+def lab_shell_command(output: Output, mirror: str, config_file: Path | None) -> None:
+    """Open a shell in the lab's container, as the user that the notebooks run as.
+
+    \b
+    Example:
+      dbmirror lab shell demo
+    """
+    with opened(output, mirror, config_file) as pipeline:
+        lab_stack.status(pipeline)
+        argv = compose.command(pipeline.folder, "exec", "lab", "bash")
+    if output.as_json:
+        output.document({"mirror": mirror, "command": argv})
+        return
+    raise SystemExit(subprocess.run(argv, check=False).returncode)
+
+
+@lab_group.command("sync")
+@mirror_argument
+@click.argument("source")
+@click.argument("target")
+@config_option
+@dry_run_option
+@command
+def lab_sync_command(
+    output: Output, mirror: str, source: str, target: str, config_file: Path | None, dry_run: bool
+) -> None:
+    """Copy a file or folder between the notebooks folder and the driver, over the tunnel's connection.
+
+    The driver's side is written driver:PATH, the other is relative to notebooks/. Nothing is deleted.
+
+    \b
+    Examples:
+      dbmirror lab sync demo driver:/tmp/results results
+      dbmirror lab sync demo data/prices.csv driver:/tmp/prices.csv
+    """
+    with opened(output, mirror, config_file) as pipeline:
+        lab_stack.status(pipeline)
+        done = lab_sync.sync(pipeline.folder, source, target, dry_run=dry_run, on_line=pipeline.observer.note)
+    output.document({"mirror": mirror, "sync": done, "dry_run": dry_run})
+    output.say(f"{'Would copy' if dry_run else 'Copied'} {source} to {target} with {done.by}.")
+
+
+def _document(found: LabStatus) -> dict[str, Any]:
+    return {
+        "mirror": found.mirror,
+        "folder": found.folder,
+        "url": found.url,
+        "running": found.running,
+        "services": found.services,
+        "tunnel": found.tunnel,
+        "kernels": found.kernels,
+    }
+
+
+def _table(found: LabStatus) -> Any:
+    tunnel = found.tunnel or {}
+    rows: list[tuple[str | Text, ...]] = [
+        ("cluster", _state(str(tunnel.get("cluster_state") or "unknown").lower()), str(tunnel.get("cluster", ""))),
+        ("tunnel", _state(str(tunnel.get("state") or "down")), str(tunnel.get("text", ""))),
+    ]
+    for service in found.services:
+        if service.name == "tunnel":
+            continue
+        where = found.url or "" if service.name == "lab" else service.container
+        rows.append((service.name, _state(service.health or service.state), where))
+    if not any(service.name == "lab" for service in found.services):
+        rows.append(("lab", _state("down"), ""))
+    for kernel in found.kernels or ():
+        rows.append((f"kernel {kernel.name}", _state(kernel.state), f"last active {kernel.last_activity}"))
+    return tables.table("PART", "STATE", "", rows=rows)
+
+
+def _state(state: str) -> Text:
+    return Text(state, style="green" if state in {*_GOOD, "running"} else "yellow")

@@ -1,0 +1,26 @@
+"""The identity of a lock's bill of materials, known before there is an image: what the image's label points to.
+
+The document names the image that it describes, so that no label of that image can hold the document's digest. Both
+derive the same serial number from the lock instead, which says what is in the image.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Final
+
+from dbmirror.files import digest_of
+from dbmirror.lock.model import Lock
+
+NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:dbmirror:sbom")
+LABEL: Final = "io.dbmirror.sbom"
+
+
+def serial_number(lock: Lock) -> uuid.UUID:
+    """The serial number of the bill of materials of `lock`: the same lock has the same one, for ever."""
+    return uuid.uuid5(NAMESPACE, digest_of(lock))
+
+
+def bom_link(lock: Lock) -> str:
+    """`urn:cdx:SERIAL/1`: how CycloneDX points from elsewhere to a document; the value of the image's LABEL."""
+    return f"urn:cdx:{serial_number(lock)}/1"

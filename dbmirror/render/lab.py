@@ -1,0 +1,194 @@
+"""The lab of a mirror as files of its folder: compose.yaml, and the contexts of the lab's and the tunnel's images."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import jinja2
+import msgspec
+from msgspec import Meta
+
+import dbmirror
+from dbmirror.config import MirrorName
+from dbmirror.files import digest_of, sha256_hex
+from dbmirror.lock.files import lock_digest
+from dbmirror.lock.model import Lock
+from dbmirror.render.context import BuildContext
+from dbmirror.render.errors import RenderError
+from dbmirror.render.quoting import Quoted
+from dbmirror.render.templates import environment, shipped_folder
+
+COMPOSE_FILE: Final = "compose.yaml"
+_SHARED_SCRIPTS: Final = ("install-build-tools.sh", "install-apt.sh", "secrets.sh", "uv.sh")
+"""Scripts of the cluster image's build that these builds run, too."""
+_Host = Annotated[str, Meta(pattern=r"\A([A-Za-z0-9][A-Za-z0-9._-]*|[0-9A-Fa-f:.]+)\Z")]
+_Word = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]*\Z")]
+_User = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9._@+-]*\Z")]
+_Port = Annotated[int, Meta(ge=1, le=65535)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabSettings:
+    """What of a mirror's configuration and cluster the lab's files state."""
+
+    mirror: MirrorName
+    cluster: _Word
+    """The cluster's id, under which its host key is pinned."""
+    host: _Host | None = None
+    """The driver's address, where the configuration names one; None for what the workspace states."""
+    port: _Port = 2200
+    user: _User = "ubuntu"
+    forwards: tuple[_Port, ...] = (4040,)
+    """Ports of the driver that the tunnel forwards; 4040 is Spark's user interface."""
+    networks: tuple[_Word, ...] = ()
+    """Docker networks of this machine that the driver is on; none for a driver elsewhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabFiles:
+    """All that is rendered of a lab."""
+
+    compose: bytes
+    """compose.yaml."""
+    lab: BuildContext
+    tunnel: BuildContext
+    lab_image: str
+    """Tags that name what went into the images; the user's id is added by compose.yaml."""
+    tunnel_image: str
+    project: str
+    """Compose's name of the stack."""
+
+
+def render_lab(lock: Lock, *, image: str, settings: LabSettings) -> LabFiles:
+    """The lab of the mirror whose cluster image is `image`, built from `lock`; the same arguments give the same bytes.
+
+    Raises RenderError where a value is hostile.
+    """
+    try:
+        settings = msgspec.json.decode(msgspec.json.encode(settings), type=LabSettings)
+    except (msgspec.ValidationError, UnicodeError) as error:
+        raise RenderError(
+            f"What the lab is to be made of has not the form that it must have: {error}.",
+            remedy="Correct the mirror's section in dbmirror.toml.",
+        ) from error
+    shipped = shipped_folder("compose")
+    templates = _templates(shipped)
+    values = {
+        "mirror": settings.mirror,
+        "runtime": lock.runtime,
+        "image": image,
+        "base": lock.base.reference,
+        "lock": lock_digest(lock),
+        "description": f"JupyterLab in the mirror of a Databricks cluster on runtime {lock.runtime}",
+    }
+    lab = BuildContext(_lab_context(shipped, templates, values))
+    tunnel = BuildContext(_tunnel_context(shipped, templates, values))
+    repository, _, tag = image.rpartition(":")
+    lab_image = f"{repository}-lab:{tag}-{_digest(lab)}"
+    tunnel_image = f"dbmirror/tunnel:{_digest(tunnel)}"
+    project = f"dbmirror-{settings.mirror.replace('.', '-')}"
+    compose = templates.get_template("compose.yaml.j2").render(
+        **values,
+        **{name: getattr(settings, name) for name in ("cluster", "host", "port", "user", "networks")},
+        forwards=tuple(dict.fromkeys(settings.forwards)),
+        project=project,
+        lab_image=f"{lab_image}-u${{DBMIRROR_LAB_UID:-1000}}",
+        tunnel_image=f"{tunnel_image}-u${{DBMIRROR_LAB_UID:-1000}}",
+    )
+    return LabFiles(
+        compose=compose.encode(),
+        lab=lab,
+        tunnel=tunnel,
+        lab_image=lab_image,
+        tunnel_image=tunnel_image,
+        project=project,
+    )
+
+
+def _lab_context(shipped: Path, templates: jinja2.Environment, values: Mapping[str, str]) -> dict[str, bytes]:
+    folder = shipped / "lab"
+    files = {
+        "Dockerfile": templates.get_template("lab/Dockerfile.j2").render(**values).encode(),
+        "apt.txt": (folder / "apt.txt").read_bytes(),
+        "requirements/lab.txt": (folder / "requirements.txt").read_bytes(),
+        "requirements/build-tools.txt": (shipped_folder("images") / "python" / "build-tools.txt").read_bytes(),
+        **_scripts(shipped, ("add-user.sh", "create-lab.sh", "finish-lab.sh", "install-missing.sh")),
+        **_tree(folder / "server", "server"),
+        **_tree(folder / "etc", "etc"),
+        **_tree(folder / "home", "home"),
+        **_tree(Path(dbmirror.__file__).parent / "lab" / "inside", "inside"),
+    }
+    for path in sorted((folder / "kernels").rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.suffix == ".j2":
+            files[name.removesuffix(".j2")] = templates.get_template(f"lab/{name}").render(**values).encode()
+        elif path.is_file():
+            files[name] = path.read_bytes()
+    return files
+
+
+def _tunnel_context(shipped: Path, templates: jinja2.Environment, values: Mapping[str, str]) -> dict[str, bytes]:
+    return {
+        "Dockerfile": templates.get_template("tunnel/Dockerfile.j2").render(**values).encode(),
+        "apt.txt": (shipped / "tunnel" / "apt.txt").read_bytes(),
+        **_scripts(shipped, ("add-user.sh",)),
+        **_tree(Path(dbmirror.__file__).parent / "lab" / "tunnel", "tunnel"),
+    }
+
+
+def _scripts(shipped: Path, own: tuple[str, ...]) -> dict[str, bytes]:
+    shared = shipped_folder("images") / "python" / "scripts"
+    files = {f"scripts/{name}": (shared / name).read_bytes() for name in _SHARED_SCRIPTS}
+    return files | {f"scripts/{name}": (shipped / "scripts" / name).read_bytes() for name in own}
+
+
+def _tree(folder: Path, name: str) -> dict[str, bytes]:
+    """Every file below `folder`, but for byte code, under `name`."""
+    return {
+        f"{name}/{path.relative_to(folder).as_posix()}": path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def _templates(folder: Path) -> jinja2.Environment:
+    loaded = environment(folder)
+    loaded.filters.update(
+        yaml=_compose_string, number=_number, word_or_nothing=_word_or_nothing, json=_json, join=_join
+    )
+    return loaded
+
+
+def _compose_string(value: str | None) -> Quoted:
+    """`value` as a double-quoted YAML string; a `$` stands for itself, but in the one variable that is ours."""
+    text = json.dumps(value or "").replace("$", "$$")
+    return Quoted(text.replace("$${DBMIRROR_LAB_UID:-1000}", "${DBMIRROR_LAB_UID:-1000}"))
+
+
+def _word_or_nothing(value: str | None) -> Quoted:
+    if value and not re.fullmatch(r"[A-Za-z0-9:][A-Za-z0-9._:-]*", value):
+        raise RenderError(f"{value[:80]!r} is no host.", remedy="Correct the mirror's section in dbmirror.toml.")
+    return Quoted(value or "")
+
+
+def _number(value: int) -> Quoted:
+    return Quoted(str(int(value)))
+
+
+def _json(value: str) -> Quoted:
+    return Quoted(json.dumps(value))
+
+
+def _join(values: tuple[int, ...], separator: str) -> str:
+    return separator.join(map(str, values))
+
+
+def _digest(context: BuildContext) -> str:
+    return digest_of({name: sha256_hex(content) for name, content in context.files.items()}).removeprefix("sha256:")[
+        :12
+    ]

@@ -1,0 +1,136 @@
+"""Pipelines for GitHub Actions, Azure Pipelines and GitLab that check, rebuild, verify and push one mirror."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final, Literal, get_args
+
+from dbmirror.config import MirrorName, RegistryName
+from dbmirror.inventory.grammar import fits
+from dbmirror.render.documents import fill
+from dbmirror.render.errors import RenderError
+
+WorkflowKind = Literal["github", "azure-pipelines", "gitlab"]
+WORKFLOW_KINDS: Final[tuple[WorkflowKind, ...]] = get_args(WorkflowKind)
+
+MARKER: Final = b"# Written by 'dbmirror ci "
+"""How the first line of a rendered pipeline begins; a file without it is somebody else's."""
+ARTEFACTS: Final = ("verification.json", "fates.json", "sbom.cdx.json", "deploy")
+"""What a build leaves in the mirror's folder for people to keep."""
+
+_PATHS: Final[dict[WorkflowKind, str]] = {
+    "github": ".github/workflows/dbmirror-{mirror}.yml",
+    "azure-pipelines": "azure-pipelines-{mirror}.yml",
+    "gitlab": ".gitlab/dbmirror-{mirror}.yml",
+}
+_EVERYTHING_BELOW: Final[dict[WorkflowKind, str]] = {"github": "/**", "azure-pipelines": "", "gitlab": "/**/*"}
+"""How each of them says that any file below a folder is meant."""
+_PART: Final = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._][A-Za-z0-9._-]*", re.ASCII)
+_VERSION: Final = re.compile(r"[0-9][A-Za-z0-9.]*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workflow:
+    """A rendered pipeline, and what its owner has to give it."""
+
+    path: PurePosixPath
+    """Where it lies, from the repository's root."""
+    content: bytes
+    variables: tuple[str, ...]
+    """Names of the settings that it needs and that are no secrets."""
+    secrets: tuple[str, ...]
+    """Names of the secrets that it needs, from the CI system's own store; Azure keeps the SSH key as a secure file."""
+
+
+def render_workflow(
+    kind: WorkflowKind,
+    *,
+    mirror: str,
+    folder: PurePosixPath,
+    version: str,
+    push: Sequence[str] = (),
+    configured: Collection[str] = (),
+    config_file: PurePosixPath | None = None,
+) -> Workflow:
+    """The pipeline of the mirror `mirror`, whose files lie in `folder` (a path from the repository's root).
+
+    On a schedule it asks whether the cluster has drifted, and after a drift it rebuilds from the cluster and keeps the
+    result for review; after a change of the committed files it builds from them alone, verifies, and on the default
+    branch pushes to the registries `push`. `configured` are the registries with a section in `config_file`
+    (dbmirror.toml, a path from the repository's root); the others take what they need from variables. `version` is the
+    dbmirror that the pipeline installs.
+
+    Raises RenderError where a name, a path or the version has not its form.
+    """
+    _check(mirror=mirror, push=push, version=version, paths=[folder, *([config_file] if config_file else [])])
+    options = ("--config", config_file.as_posix()) if config_file and config_file.parent != PurePosixPath() else ()
+    frozen = ("dbmirror", "build", mirror, *options, "--frozen", "--sbom")
+    targets = [word for name in push for word in ("--push", name)]
+    registries = [(_stem(name), _location(name, configured)) for name in push]
+    content = fill(
+        f"workflow_templates/{kind}.yml.j2",
+        kind=kind,
+        mirror=mirror,
+        folder=folder.as_posix(),
+        version=version,
+        written_by=("dbmirror", "ci", kind, mirror, *targets),
+        check=("dbmirror", "check", mirror, *options, "--accept-host-key"),
+        rebuild=("dbmirror", "build", mirror, *options, "--accept-host-key"),
+        build=frozen,
+        push=(*frozen, *targets),
+        registries=registries,
+        paths=[folder.as_posix() + _EVERYTHING_BELOW[kind], *([config_file.as_posix()] if config_file else [])],
+        artefacts=ARTEFACTS,
+    )
+    return Workflow(
+        path=PurePosixPath(_PATHS[kind].format(mirror=mirror)),
+        content=content,
+        variables=(
+            *("DATABRICKS_HOST", "DATABRICKS_CLIENT_ID", "DATABRICKS_CLUSTER_ID"),
+            *(variable for _, location in registries for variable in location),
+            *(f"{stem}_USERNAME" for stem, _ in registries),
+        ),
+        secrets=(
+            "DATABRICKS_CLIENT_SECRET",
+            f"dbmirror-{mirror}-ssh-key" if kind == "azure-pipelines" else "DBMIRROR_SSH_KEY",
+            *(f"{stem}_PASSWORD" for stem, _ in registries),
+        ),
+    )
+
+
+def is_ours(content: bytes) -> bool:
+    """Whether `content` is a rendered pipeline: what may be overwritten without a question."""
+    return content.startswith(MARKER)
+
+
+def _stem(registry: str) -> str:
+    """How the variables of a registry's credentials begin (see dbmirror.registries.explicit)."""
+    return "DBMIRROR_" + re.sub(r"[^A-Z0-9]", "_", registry.upper())
+
+
+def _location(registry: str, configured: Collection[str]) -> tuple[str, ...]:
+    """The variables that say where an unconfigured registry is (see dbmirror.registries.target)."""
+    known = {"acr": ("DBMIRROR_ACR_REGISTRY",), "dockerhub": ("DBMIRROR_DOCKERHUB_REPOSITORY",)}
+    return () if registry in configured else known.get(registry, ())
+
+
+def _check(*, mirror: str, push: Sequence[str], version: str, paths: Sequence[PurePosixPath]) -> None:
+    if not fits(mirror, MirrorName):
+        raise RenderError(f"{mirror[:80]!r} cannot be a mirror's name.")
+    for name in push:
+        if not fits(name, RegistryName):
+            raise RenderError(f"{name[:80]!r} cannot be a registry's name.")
+    if not _VERSION.fullmatch(version):
+        raise RenderError(
+            f"A pipeline cannot install dbmirror {version[:80]!r}: that is no released version.",
+            remedy="Render it with a released dbmirror.",
+        )
+    for path in paths:
+        if path.is_absolute() or not path.parts or not all(_PART.fullmatch(part) for part in path.parts):
+            raise RenderError(
+                f"{path.as_posix()[:200]!r} cannot be named in a pipeline.",
+                remedy="Keep the mirrors inside the repository, in folders named with letters, digits, '.', '_', '-'.",
+            )

@@ -1,0 +1,116 @@
+"""A sandbox for the whole session, and the command line as a user types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = Path(sys.executable).parent / "dbmirror"
+RUNTIME_LISTS = Path(os.environ.get("DBMIRROR_RUNTIME_LISTS") or Path(__file__).parents[3] / "shared" / "dbr")
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def document(self) -> Any:
+        """What --json printed."""
+        return json.loads(self.stdout)
+
+    def expect(self, code: int) -> Done:
+        """This, if the command ended with `code` and without a traceback."""
+        assert "Traceback" not in self.stderr, self.stderr
+        assert self.code == code, f"exit code {self.code} instead of {code}\n{self.stdout}\n{self.stderr}"
+        return self
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody with a home of their own, in a folder of their own."""
+
+    home: Path
+    folder: Path
+    environment: dict[str, str] = field(repr=False)
+
+    def run(self, *arguments: str, code: int = 0, stdin: str = "", timeout: float = 900, **variables: str) -> Done:
+        """Run `dbmirror ARGUMENTS` and expect its exit code."""
+        ended = subprocess.run(
+            [str(PROGRAM), *arguments],
+            cwd=self.folder,
+            env=self.environment | variables,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Done(ended.returncode, ended.stdout, ended.stderr).expect(code)
+
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        """Start `dbmirror ARGUMENTS` in a process group of its own."""
+        return subprocess.Popen(
+            [str(PROGRAM), *arguments],
+            cwd=self.folder,
+            env=self.environment | variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def in_folder(self, folder: Path) -> User:
+        """The same user somewhere else."""
+        folder.mkdir(parents=True, exist_ok=True)
+        return User(self.home, folder, self.environment)
+
+
+def interrupt(process: subprocess.Popen[str]) -> Done:
+    """Press Ctrl-C: the terminal tells the whole process group."""
+    os.killpg(process.pid, signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    return Done(process.returncode, stdout, stderr)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below `folder` with its content."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def new_user(place: Path) -> User:
+    """A user with profiles and keys of their own that dbmirror must not touch."""
+    home = place / "home"
+    (home / ".ssh").mkdir(mode=0o700, parents=True)
+    (home / ".ssh" / "config").write_text("Host *\n  ServerAliveInterval 30\n")
+    (home / ".databrickscfg").write_text("[real]\nhost = https://real.example\ntoken = the-users-own\n")
+    (place / "work").mkdir()
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("DATABRICKS_", "SSH_AUTH"))}
+    # Docker's settings stay the machine's: they say where the engine is.
+    docker_settings = os.environ.get("DOCKER_CONFIG") or str(Path.home() / ".docker")
+    environment = ours | {"HOME": str(home), "DBMIRROR_HOME": str(home / "state"), "DOCKER_CONFIG": docker_settings}
+    return User(home, place / "work", environment)
+
+
+@pytest.fixture(scope="session")
+def sandbox_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
+    """A user who has the sandbox up."""
+    user = new_user(tmp_path_factory.mktemp("user"))
+    try:
+        user.run("sandbox", "up")
+        yield user
+    finally:
+        user.run("sandbox", "down")
