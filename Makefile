@@ -31,7 +31,7 @@ stack: $(READY) engine tools  ## the tests on the real engine
 	$(PYTHON) -m pytest -m stack
 
 golden: $(READY)  ## write the golden files anew, for review with git diff
-	$(PYTHON) -m pytest tests/render --refresh-golden
+	$(PYTHON) -m pytest tests/render tests/cli/test_commands.py --refresh-golden
 
 engine:
 	@tools/docker-engine

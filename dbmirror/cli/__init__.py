@@ -9,7 +9,7 @@ import click
 from dbmirror import __version__
 
 COMMANDS = {
-    "build": "mirror:build_command",
+    "build": "build:build_command",
     "profiles": "workspace:profiles_command",
     "clusters": "workspace:clusters_command",
     "ssh": "workspace:ssh_group",
@@ -19,7 +19,7 @@ COMMANDS = {
     "lock": "mirror:lock_command",
     "render": "mirror:render_command",
     "verify": "mirror:verify_command",
-    "push": "mirror:push_command",
+    "push": "build:push_command",
     "diff": "compare:diff_command",
     "check": "compare:check_command",
     "ci": "ci:ci_command",

@@ -1,10 +1,9 @@
-"""snapshot, lock, render, build, verify: the stages of a mirror, alone and all in a row."""
+"""snapshot, lock, render, verify: the stages of a mirror, each alone."""
 
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,20 +19,14 @@ from dbmirror.cli.options import (
     fates_option,
     lock_options,
     mirror_argument,
-    push_options,
-    read_password,
 )
 from dbmirror.cli.output import Output
 from dbmirror.config import load_config
-from dbmirror.engine.docker import facts
 from dbmirror.errors import DifferenceFound
 from dbmirror.hosts.known_hosts import Fingerprint
 from dbmirror.lock.files import lock_digest
 from dbmirror.lock.model import Lock
 from dbmirror.pipeline import Choices, Pipeline, Questions
-from dbmirror.publication import Pushed
-from dbmirror.render.deployment import DeploymentRefused
-from dbmirror.snapshot import Snapshot
 from dbmirror.verify.model import Report
 from dbmirror.workspace.clusters import ClusterState
 
@@ -42,11 +35,7 @@ class ImageRefuted(DifferenceFound):
     """The image is not what the lock says, or does not keep the contract."""
 
 
-@contextmanager
-def opened(
-    output: Output,
-    mirror: str,
-    config_file: Path | None,
+def choices_of(
     *,
     start_cluster: bool = False,
     accept_host_key: bool = False,
@@ -55,10 +44,9 @@ def opened(
     ca_bundle: Path | None = None,
     refresh: bool = False,
     no_capture: bool = False,
-    dry_run: bool = False,
-) -> Iterator[Pipeline]:
-    """The pipeline of `mirror`, with its progress shown, for a command's options."""
-    choices = Choices(
+) -> Choices:
+    """A command's options, by the names that click gives them, as the pipeline's choices."""
+    return Choices(
         start_cluster=start_cluster,
         accept_host_key=accept_host_key,
         whitelist=whitelist,
@@ -67,7 +55,14 @@ def opened(
         refresh=refresh,
         capture=not no_capture,
     )
-    loaded = load_config(config_file)
+
+
+@contextmanager
+def opened(
+    output: Output, mirror: str, config_file: Path | None, *, dry_run: bool = False, **options: Any
+) -> Iterator[Pipeline]:
+    """The pipeline of `mirror`, with its progress shown, for a command's options (see `choices_of`)."""
+    choices, loaded = choices_of(**options), load_config(config_file)
     with (
         output.observing() as observer,
         Pipeline(mirror, loaded, choices=choices, observer=observer, questions=questions(output)) as pipeline,
@@ -134,7 +129,7 @@ def lock_command(output: Output, mirror: str, config_file: Path | None, shown: s
     """
     with opened(output, mirror, config_file, **options) as pipeline:
         lock = pipeline.make_lock(pipeline.snapshot())
-    output.document({"mirror": mirror, **_lock_document(lock)})
+    output.document({"mirror": mirror, **lock_document(lock)})
     output.show(tables.fates(lock, shown))
     output.say(f"The lock is {pipeline.folder / 'pylock.toml'}, the whole table fates.json beside it.")
 
@@ -157,95 +152,6 @@ def render_command(output: Output, mirror: str, config_file: Path | None, dry_ru
     output.show("\n".join(str(pipeline.context_folder / name) for name in context.files))
 
 
-@click.command("build", short_help="Turn a running cluster into a verified image.")
-@mirror_argument
-@config_option
-@driver_options
-@lock_options
-@fates_option
-@click.option(
-    "--push", "targets", multiple=True, metavar="NAME", help="Push to this registry afterwards; can be given again."
-)
-@push_options
-@click.option("--sbom", is_flag=True, help="Write a CycloneDX bill of materials, sbom.cdx.json, with the fates.")
-@click.option("--frozen", is_flag=True, help="Build from the mirror's files alone: no workspace, no SSH, no new lock.")
-@dry_run_option
-@command
-def build_command(
-    output: Output,
-    mirror: str,
-    config_file: Path | None,
-    shown: str,
-    targets: tuple[str, ...],
-    password_stdin: bool,
-    allow_unverified: bool,
-    replace_tag: bool,
-    sbom: bool,
-    frozen: bool,
-    dry_run: bool,
-    **options: Any,
-) -> None:
-    """Turn a running cluster into a verified image: snapshot, lock, render, build and verify, in a row.
-
-    Nothing changed since the last time means nothing to do: the same files, the same image.
-
-    \b
-    Examples:
-      dbmirror build demo
-      dbmirror build demo --push acr --push dockerhub
-      dbmirror build demo --base ubuntu:22.04 --whitelist
-      dbmirror build demo --frozen
-    """
-    # No engine, an unknown registry, a wrong password: better said now than after minutes of work.
-    facts()
-    password = read_password(password_stdin)
-    began = time.monotonic()
-    with opened(output, mirror, config_file, dry_run=dry_run, **options) as pipeline:
-        destinations = pipeline.destinations(targets, password=password)
-        snapshot = pipeline.snapshot() if frozen else pipeline.take_snapshot()
-        lock = pipeline.lock() if frozen else pipeline.make_lock(snapshot)
-        if dry_run:
-            output.document({"mirror": mirror, **_lock_document(lock)})
-            output.show(tables.fates(lock, shown))
-            return
-        pipeline.render(lock)
-        built, result = pipeline.build(lock)
-        report = pipeline.verify(built, lock, snapshot)
-        pushed: tuple[Pushed, ...] = ()
-        deployment: tuple[Path, ...] = ()
-        if destinations and (report.passed or allow_unverified):
-            pushed = pipeline.push(built, destinations, allow_unverified=allow_unverified, replace=replace_tag)
-            deployment = deploy(output, pipeline, snapshot, pushed)
-        bill = pipeline.write_sbom(built, lock, snapshot, pushed) if sbom else None
-    tag = built.tags[0]
-    output.document(
-        {
-            "mirror": mirror,
-            "image": {"tag": tag, "id": built.image_id},
-            "build": {"seconds": round(result.seconds, 1), "steps": result.steps, "cached": result.cached_steps},
-            **_lock_document(lock),
-            "verification": _report_document(report),
-            "pushed": pushed,
-            "deployment": deployment,
-            "sbom": bill,
-        }
-    )
-    output.show(tables.fates(lock, shown))
-    output.show(tables.verification(report))
-    output.show(
-        f"[bold]{tag}[/]  built in {result.seconds:.1f} s ({result.cached_steps} of {result.steps} steps cached)"
-    )
-    if pushed:
-        output.show(tables.pushed(pushed))
-    output.say(f"Done in {time.monotonic() - began:.1f} s. All files are in {pipeline.folder}; commit them.")
-    if not report.passed:
-        raise ImageRefuted(
-            f"{tag} was built, but it is not what the cluster has, or breaks the contract: see the rows above.",
-            remedy=f"The whole report is {pipeline.folder / 'verification.json'}. A push refuses this image.",
-        )
-    output.say(f"Next: docker run --rm -it {tag} /databricks/python3/bin/python")
-
-
 @click.command("verify", short_help="Hold the image against lock and contract.")
 @mirror_argument
 @config_option
@@ -260,7 +166,7 @@ def verify_command(output: Output, mirror: str, config_file: Path | None) -> Non
     with opened(output, mirror, config_file) as pipeline:
         built = pipeline.built()
         report = pipeline.verify(built, pipeline.lock(), pipeline.snapshot(), again=True)
-    output.document({"mirror": mirror, "image": {"tag": built.tags[0]}, "verification": _report_document(report)})
+    output.document({"mirror": mirror, "image": {"tag": built.tags[0]}, "verification": report_document(report)})
     output.show(tables.verification(report))
     if not report.passed:
         raise ImageRefuted(
@@ -269,61 +175,8 @@ def verify_command(output: Output, mirror: str, config_file: Path | None) -> Non
         )
 
 
-@click.command("push", short_help="Push the verified image to registries.")
-@mirror_argument
-@click.argument("targets", metavar="NAME...", nargs=-1, required=True)
-@config_option
-@push_options
-@dry_run_option
-@command
-def push_command(
-    output: Output,
-    mirror: str,
-    targets: tuple[str, ...],
-    config_file: Path | None,
-    password_stdin: bool,
-    allow_unverified: bool,
-    replace_tag: bool,
-    dry_run: bool,
-) -> None:
-    """Push the image that was built and verified last. An image that is there already is not sent again.
-
-    NAME is a [registries.NAME] section of dbmirror.toml; `acr` and `dockerhub` do without one and take what they
-    need from the environment.
-
-    \b
-    Examples:
-      dbmirror push demo acr
-      dbmirror push demo dockerhub --password-stdin < token.txt
-    """
-    password = read_password(password_stdin)
-    with opened(output, mirror, config_file, dry_run=dry_run) as pipeline:
-        built = pipeline.built()
-        destinations = pipeline.destinations(targets, password=password)
-        pushed: tuple[Pushed, ...] = ()
-        if not dry_run:
-            pushed = pipeline.push(built, destinations, allow_unverified=allow_unverified, replace=replace_tag)
-        deployment = deploy(output, pipeline, pipeline.snapshot(), pushed) if pushed else ()
-    image = {"tag": built.tags[0], "id": built.image_id}
-    output.document({"mirror": mirror, "image": image, "pushed": pushed, "deployment": deployment})
-    if pushed:
-        output.show(tables.pushed(pushed))
-
-
-def deploy(output: Output, pipeline: Pipeline, snapshot: Snapshot, pushed: Sequence[Pushed]) -> tuple[Path, ...]:
-    """Write what to do with the image; where the platform takes none on such a cluster, say why: the push stands."""
-    try:
-        files = pipeline.deploy(snapshot, pushed, pipeline.report())
-    except DeploymentRefused as refusal:
-        pipeline.observer.warn(f"{refusal.message} {refusal.remedy}")
-        return ()
-    output.say(
-        f"What to do with it: {files[0].parent / 'README.md'}, with cluster.json, Terraform and a bundle beside it."
-    )
-    return files
-
-
-def _lock_document(lock: Lock) -> dict[str, Any]:
+def lock_document(lock: Lock) -> dict[str, Any]:
+    """A lock as the commands' JSON documents hold it."""
     return {
         "snapshot": lock.snapshot,
         "lock": lock_digest(lock),
@@ -332,5 +185,6 @@ def _lock_document(lock: Lock) -> dict[str, Any]:
     }
 
 
-def _report_document(report: Report) -> dict[str, Any]:
+def report_document(report: Report) -> dict[str, Any]:
+    """A report as the commands' JSON documents hold it."""
     return {"passed": report.passed, "report": report}

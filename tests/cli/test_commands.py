@@ -1,0 +1,66 @@
+"""Every command is documented, has an example, and speaks JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from dbmirror.cli import main
+
+README = Path(__file__).parents[2] / "README.md"
+START, END = "<!-- commands: written by `make golden`, checked by the tests -->\n", "<!-- end of commands -->"
+
+
+def commands(group: click.Group = main, path: str = "dbmirror") -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def table() -> str:
+    rows = []
+    for path, command in commands():
+        arguments = " ".join(
+            p.make_metavar(click.Context(command)) for p in command.params if isinstance(p, click.Argument)
+        )
+        rows.append(f"{path} {arguments}".rstrip() + "\t" + command.get_short_help_str(100))
+    width = max(len(row.split("\t")[0]) for row in rows) + 2
+    lines = [f"{left:<{width}}{right}" for left, right in (row.split("\t") for row in rows)]
+    return "```text\n" + "\n".join(lines) + "\n```\n"
+
+
+def test_the_readme_lists_every_command(pytestconfig: pytest.Config) -> None:
+    text = README.read_text()
+    head, rest = text.split(START)
+    _, tail = rest.split(END)
+    wanted = f"{head}{START}{table()}{END}{tail}"
+    if pytestconfig.getoption("--refresh-golden"):
+        README.write_text(wanted)
+    assert README.read_text() == wanted, "run `make golden`"
+
+
+@pytest.mark.parametrize(("path", "command"), [pytest.param(*each, id=each[0]) for each in commands()])
+def test_every_command_has_an_example_that_names_it_and_speaks_json(path: str, command: click.Command) -> None:
+    assert command.help
+    assert re.search(rf"Examples?:\n(.*\n)*? *{re.escape(path)}\b", command.help.replace("\b", "")), command.help
+    assert "--json" in [option for parameter in command.params for option in parameter.opts]
+    shown = CliRunner().invoke(command, ["--help"])
+    assert shown.exit_code == 0
+
+
+def test_an_unknown_command_is_a_usage_error() -> None:
+    assert CliRunner().invoke(main, ["mirror"]).exit_code == 2
+
+
+def test_the_version_is_said() -> None:
+    assert re.fullmatch(r"dbmirror, version \d+\.\d+\.\d+\n", CliRunner().invoke(main, ["--version"]).output)

@@ -1,0 +1,138 @@
+"""`dbmirror build demo --push NAME`: the image in a registry, and what to do with it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dbmirror.sandbox.registry.server import RunningRegistry, start
+from tests.stack.conftest import Done, User, tree
+
+pytestmark = pytest.mark.stack
+SECRET = "s3cr3t-canary-of-the-registry"
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[RunningRegistry]:
+    with start("dockerhub") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def user(sandbox_user: User, registry: RunningRegistry) -> User:
+    """The user of the sandbox with a registry in the configuration."""
+    user = sandbox_user.in_folder(sandbox_user.folder.parent / "push")
+    mirror = (user.home / "state" / "sandbox" / "dbmirror.toml").read_text()
+    registries = (
+        f'[registries.team]\nkind = "oci"\nhost = "{registry.host}"\nrepository = "team/{{mirror}}"\ninsecure = true\n'
+    )
+    (user.folder / "dbmirror.toml").write_text(mirror + "\n" + registries)
+    return user
+
+
+def variables(registry: RunningRegistry, password: str | None = None) -> dict[str, str]:
+    account = registry.account
+    return {"DBMIRROR_TEAM_USERNAME": account.username, "DBMIRROR_TEAM_PASSWORD": password or account.password}
+
+
+@pytest.fixture(scope="module")
+def pushed(user: User, registry: RunningRegistry) -> Done:
+    return user.run("build", "demo", "--push", "team", "--sbom", "--json", **variables(registry))
+
+
+def test_a_wrong_password_is_said_before_anything_is_built(user: User, registry: RunningRegistry) -> None:
+    before = tree(user.folder)
+    done = user.run("build", "demo", "--push", "team", code=3, **variables(registry, SECRET))
+    assert SECRET not in done.stdout + done.stderr
+    assert "snapshot" not in done.stderr
+    assert tree(user.folder) == before
+
+
+def test_what_was_pushed_is_verified_and_named_by_digest(pushed: Done, user: User) -> None:
+    (result,) = pushed.document["pushed"]
+    assert result["verified"] is True
+    assert result["digest"].startswith("sha256:")
+    assert not result["reference"].endswith(":latest")
+    record = json.loads((user.folder / "mirrors" / "demo" / "push.json").read_text())
+    assert record["pushed"][0]["digest"] == result["digest"]
+
+
+def test_the_deployment_names_the_digest_and_secrets_by_reference_alone(pushed: Done, user: User) -> None:
+    (result,) = pushed.document["pushed"]
+    files = {name: content.decode() for name, content in tree(user.folder / "mirrors" / "demo" / "deploy").items()}
+    cluster = json.loads(files["cluster.json"])
+    assert cluster["docker_image"]["url"].endswith(result["digest"])
+    assert cluster["docker_image"]["basic_auth"]["password"].startswith("{{secrets/")
+    assert cluster["spark_version"] == "15.4.x-scala2.12"
+    assert {"cluster.tf", "databricks.yml", "README.md"} <= files.keys()
+
+
+def test_the_bill_of_materials_has_every_package_and_the_image_points_to_it(pushed: Done, user: User) -> None:
+    bill = json.loads(Path(pushed.document["sbom"]).read_text())
+    names = {component["name"] for component in bill["components"]}
+    assert {fate["name"] for fate in pushed.document["fates"]} <= {name.lower() for name in names}
+    argv = [
+        "docker",
+        "inspect",
+        pushed.document["image"]["tag"],
+        "--format",
+        '{{index .Config.Labels "io.dbmirror.sbom"}}',
+    ]
+    label = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+    assert label.startswith("urn:cdx:")
+    assert bill["serialNumber"].removeprefix("urn:uuid:") in label
+
+
+def test_a_second_push_sends_nothing(pushed: Done, user: User, registry: RunningRegistry) -> None:
+    again = user.run("push", "demo", "team", "--json", **variables(registry)).document
+    assert again["pushed"][0]["already_there"] is True
+    assert again["pushed"][0]["digest"] == pushed.document["pushed"][0]["digest"]
+
+
+def test_the_password_can_come_from_stdin(pushed: Done, user: User, registry: RunningRegistry) -> None:
+    account = registry.account
+    environment = {"DBMIRROR_TEAM_USERNAME": account.username}
+    user.run("push", "demo", "team", "--password-stdin", stdin=account.password + "\n", **environment)
+
+
+def test_an_image_whose_verification_is_missing_or_red_is_not_pushed(
+    pushed: Done, user: User, registry: RunningRegistry
+) -> None:
+    report = user.folder / "mirrors" / "demo" / "verification.json"
+    content = report.read_bytes()
+    report.unlink()
+    try:
+        refused = user.run("push", "demo", "team", code=1, **variables(registry))
+        assert "was not verified" in refused.stderr
+        allowed = user.run("push", "demo", "team", "--allow-unverified", "--json", **variables(registry))
+        assert allowed.document["pushed"][0]["verified"] is False
+    finally:
+        report.write_bytes(content)
+
+
+def test_an_unknown_registry_names_the_known_ones(user: User) -> None:
+    done = user.run("push", "demo", "nowhere", code=2)
+    assert "nowhere" in done.stderr
+
+
+def test_without_configuration_the_missing_variables_are_named(
+    sandbox_user: User, pushed: Done, tmp_path: Path
+) -> None:
+    user = sandbox_user.in_folder(tmp_path / "bare")
+    assert "DBMIRROR_ACR_REGISTRY" in user.run("build", "demo", "--push", "acr", code=2).stderr
+    assert "DOCKERHUB" in user.run("build", "demo", "--push", "dockerhub", code=2).stderr
+
+
+def test_no_credential_is_in_any_file_label_or_history(pushed: Done, user: User, registry: RunningRegistry) -> None:
+    password = registry.account.password
+    for name, content in tree(user.folder).items():
+        assert password.encode() not in content, name
+    assert password not in pushed.stdout + pushed.stderr
+    tag = pushed.document["image"]["tag"]
+    for argv in (["docker", "inspect", tag], ["docker", "history", "--no-trunc", tag]):
+        assert password not in subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert not (user.home / ".docker" / "config.json").exists()
