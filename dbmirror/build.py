@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,14 +49,19 @@ def build_image(
     indexes: IndexSettings,
     ca_bundle: Path | None,
     record: Path,
+    netrc: bytes | None = None,
+    build_arguments: Mapping[str, str] | None = None,
     observer: Observer = SILENT,
 ) -> tuple[Built, BuildResult]:
     """Build the rendered `context` and write the record of it to the file `record`.
 
-    The index addresses, their credentials and the CA bundle reach the build as secrets alone. Raises BuildFailed.
+    The index addresses, their credentials (with those in `netrc`) and the CA bundle reach the build as secrets alone.
+    Raises BuildFailed.
     """
-    with build_secrets(indexes, ca_bundle) as secrets:
-        result = build(context, tags=tags, labels={}, secrets=secrets, observer=observer)
+    with build_secrets(indexes, ca_bundle, netrc=netrc) as secrets:
+        result = build(
+            context, tags=tags, labels={}, secrets=secrets, build_arguments=build_arguments, observer=observer
+        )
     built = Built(image_id=result.image_id, tags=tuple(tags), snapshot=snapshot, lock=lock)
     write_built(built, record)
     return built, result
@@ -80,15 +85,18 @@ def read_built(record: Path) -> Built:
 
 
 @contextmanager
-def build_secrets(indexes: IndexSettings, ca_bundle: Path | None) -> Iterator[dict[str, Path]]:
+def build_secrets(
+    indexes: IndexSettings, ca_bundle: Path | None, *, netrc: bytes | None = None
+) -> Iterator[dict[str, Path]]:
     """The secret mounts of a build: id to file, in a folder that only this user can read and that goes afterwards.
 
-    `uv-config` and `pip-config` name the indexes, `netrc` holds their credentials, `ca-bundle` the certificate
-    authorities (see images/python/). None of them is in a cache key or in a layer.
+    `uv-config` and `pip-config` name the indexes, `netrc` holds their credentials and the given ones, `ca-bundle` the
+    certificate authorities (see images/python/). None of them is in a cache key or in a layer.
     """
     with tempfile.TemporaryDirectory(prefix="dbmirror-secrets-", dir=_memory()) as name:
         folder = Path(name)
-        contents = {"uv-config": _uv_config(indexes), "pip-config": _pip_config(indexes), "netrc": indexes.netrc()}
+        logins = b"".join(filter(None, (indexes.netrc(), netrc))) or None
+        contents = {"uv-config": _uv_config(indexes), "pip-config": _pip_config(indexes), "netrc": logins}
         secrets = {}
         for secret, content in contents.items():
             if content is not None:

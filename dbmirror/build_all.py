@@ -19,8 +19,8 @@ from dbmirror.config import ConfigError, LoadedConfig
 from dbmirror.engine.buildx import BuildResult
 from dbmirror.engine.failures import BuildFailed
 from dbmirror.errors import DbmirrorError
-from dbmirror.lock.files import lock_digest
-from dbmirror.lock.model import Lock
+from dbmirror.lab_stack import render_files
+from dbmirror.lock.mirror import MirrorLock
 from dbmirror.pipeline import Choices, Pipeline, Questions
 from dbmirror.progress import SILENT, Observer
 from dbmirror.render.bakefile import FILE_NAME as BAKE_FILE
@@ -38,14 +38,14 @@ class PreparedMirror:
     """A mirror whose files are made: what is left is to build it."""
 
     snapshot: Snapshot
-    lock: Lock
+    lock: MirrorLock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltMirror:
     """A mirror that went all the way. Its report may still say that the image is not what it should be."""
 
-    lock: Lock
+    lock: MirrorLock
     built: Built
     result: BuildResult
     report: Report
@@ -123,6 +123,7 @@ class AllMirrors:
                 snapshot = pipeline.take_snapshot()
                 lock = pipeline.make_lock(snapshot)
             pipeline.render(lock)
+            render_files(pipeline, lock)
             return PreparedMirror(snapshot=snapshot, lock=lock)
 
         return self._each(one, self.pipelines)
@@ -142,11 +143,14 @@ class AllMirrors:
         if not rendered:
             return outcomes
         any_pipeline = next(iter(self.pipelines.values()))
+        logins = [self.pipelines[name].r_netrc(mirror.lock) for name, mirror in ready.items()]
         baked = bake_images(
             self.bake_file,
             list(rendered.values()),
             indexes=any_pipeline.indexes,
             ca_bundle=any_pipeline.ca_bundle,
+            netrc=b"".join(dict.fromkeys(filter(None, logins))) or None,
+            build_arguments={"KEEP_GOING": "1"} if any_pipeline.choices.keep_going else {},
             observer=self._observer,
         )
 
@@ -166,18 +170,18 @@ class AllMirrors:
 
         A pin is added to the file of known hosts by writing the whole file: two at a time would lose one.
         """
-        _ = pipeline.cluster
+        _ = pipeline.access.cluster
         with self._connecting:
-            _ = pipeline.driver
+            _ = pipeline.access.driver
 
-    def _rendered(self, name: str, lock: Lock) -> RenderedMirror:
+    def _rendered(self, name: str, lock: MirrorLock) -> RenderedMirror:
         pipeline = self.pipelines[name]
         return RenderedMirror(
             mirror=name,
             context=pipeline.context_folder,
             tags=(pipeline.tag(lock),),
             snapshot=lock.snapshot,
-            lock=lock_digest(lock),
+            lock=lock.digest,
             record=pipeline.folder / BUILD_FILE,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +44,15 @@ class SshConfig(Struct, frozen=True, forbid_unknown_fields=True):
     identity_file: Path | None = None
 
 
+class LabConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the lab's tunnel is made."""
+
+    forwards: tuple[Annotated[int, Meta(ge=1, le=65535)], ...] = (4040,)
+    """Ports of the driver that lead to the same ports of this machine; 4040 is Spark's user interface."""
+    networks: tuple[Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]*\Z")], ...] = ()
+    """Docker networks of this machine that the driver is on; none for a driver elsewhere."""
+
+
 class MirrorConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """A `[mirrors.NAME]` section."""
 
@@ -62,6 +72,11 @@ class MirrorConfig(Struct, frozen=True, forbid_unknown_fields=True):
     capture: bool = True
     """Pack private wheels from the driver's files where no index has them."""
     ssh: SshConfig = SshConfig()
+    lab: LabConfig = LabConfig()
+    r: RConfig | None = None
+    """Where this mirror's R comes from, instead of the `[r]` section."""
+    flavour: Annotated[str, Meta(pattern=r"\A(python|r|python-r)\Z")] | None = None
+    """What notebooks of the image are written in; None for what the snapshot asks for."""
     waive: tuple[Waiver, ...] = ()
 
 
@@ -80,6 +95,9 @@ class FilterConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     whitelist: tuple[FilterEntry, ...] = ()
     blacklist: tuple[FilterEntry, ...] = ()
+    r_whitelist: tuple[FilterEntry, ...] = ()
+    """The same for R packages, whose names are compared letter by letter."""
+    r_blacklist: tuple[FilterEntry, ...] = ()
 
 
 class IndexConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,12 +111,30 @@ class IndexConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """PEM file of the certificate authorities to trust; else SSL_CERT_FILE, REQUESTS_CA_BUNDLE, PIP_CERT."""
 
 
+class RConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The `[r]` section: where R packages come from. Credentials never stand here: they come from netrc."""
+
+    repositories: tuple[str, ...] = ()
+    """CRAN-like repositories, asked in order: addresses, or folders of this machine (relative to the file)."""
+    snapshot_url: str | None = None
+    """A repository that serves the CRAN of any day: its address with `{date}` in it; asked before `repositories`."""
+    snapshot_date: date | None = None
+    """The day to take from it; else the one that the cluster's runtime was filled on, where that is known."""
+    binary_repositories: dict[Annotated[str, Meta(pattern=r"\A[a-z]+-[0-9.]+\Z")], str] = {}
+    """Distribution (`ubuntu-24.04`) to the repository of packages built for it, `{date}` in it as above."""
+    apt_repository: str | None = None
+    """Where R itself comes from if the base's distribution has another one: `URI SUITE`, as in apt's sources."""
+    apt_key: Path | None = None
+    """File with that repository's public key, in ASCII armour."""
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
     mirrors: dict[MirrorName, MirrorConfig] = {}
     filters: FilterConfig = FilterConfig()
     index: IndexConfig = IndexConfig()
+    r: RConfig = RConfig()
     registries: dict[RegistryName, RegistryConfig] = {}
     """Where images are pushed to, by the name that `--push` takes."""
     folder: Path = Path("mirrors")
@@ -117,6 +153,10 @@ class LoadedConfig(Struct, frozen=True):
     def mirror_folder(self, name: str) -> Path:
         """The folder of the mirror `name`."""
         return self.root / self.config.folder / name
+
+    def r(self, name: str) -> RConfig:
+        """Where the R of the mirror `name` comes from."""
+        return self.mirror(name).r or self.config.r
 
     def mirror(self, name: str) -> MirrorConfig:
         """The section of the mirror `name`; else what the sandbox says of it; else the defaults.

@@ -6,87 +6,53 @@ import contextlib
 import datetime
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from databricks.sdk import WorkspaceClient
-
 from dbmirror import __version__
+from dbmirror.access import ClusterAccess, Questions
 from dbmirror.build import FILE_NAME as BUILD_FILE
 from dbmirror.build import Built, build_image, image_tag, read_built
 from dbmirror.config import LoadedConfig, MirrorConfig
 from dbmirror.engine.buildx import BuildResult
 from dbmirror.engine.images import inspect_image
-from dbmirror.errors import RemoteError, UsageError
-from dbmirror.files import write_atomically
+from dbmirror.errors import UsageError
 from dbmirror.filters.explain import Explanation, explain
+from dbmirror.filters.flavour import Flavour, choose_flavour, official_base
 from dbmirror.filters.lists import FilterList, load
 from dbmirror.filters.model import Selection
+from dbmirror.filters.r_explain import RExplanation, explain_r
+from dbmirror.filters.r_lists import load_r
+from dbmirror.filters.r_model import RSelection
+from dbmirror.filters.r_selection import select_r
 from dbmirror.filters.selection import select
-from dbmirror.hosts.container import ContainerHost
-from dbmirror.hosts.known_hosts import Fingerprint, KnownHosts
-from dbmirror.hosts.ssh import SshHost, connect
-from dbmirror.hosts.ssh_config import SshTarget
-from dbmirror.hosts.ssh_errors import HostKeyChanged
-from dbmirror.inventory.capture import capture
 from dbmirror.inventory.collect import collect
-from dbmirror.inventory.model import Distribution
-from dbmirror.inventory.repack import CapturedFile
-from dbmirror.lock.apt import apt_candidates
-from dbmirror.lock.base import read_base
 from dbmirror.lock.errors import LockError
-from dbmirror.lock.files import lock_digest, read_lock, remove_unnamed, write_lock
-from dbmirror.lock.index import Index
+from dbmirror.lock.files import remove_unnamed
 from dbmirror.lock.index_settings import IndexSettings, find_indexes
-from dbmirror.lock.make import make_lock
-from dbmirror.lock.model import Lock
-from dbmirror.places import known_hosts_file
+from dbmirror.lock.mirror import MirrorLock, read_mirror_lock, write_mirror_lock
+from dbmirror.locking import Sources, lock_mirror
 from dbmirror.progress import SILENT, Observer
-from dbmirror.publication import FILE_NAME as PUSH_FILE
-from dbmirror.publication import Destination, Pushed, find_destinations, publish, require_verified
 from dbmirror.render.context import BuildContext
-from dbmirror.render.deployment import FOLDER_NAME as DEPLOYMENT_FOLDER
-from dbmirror.render.deployment import PullSecret, render_deployment
 from dbmirror.render.python import linked_files, render
-from dbmirror.render.settings import ImageSettings
+from dbmirror.render.settings import ImageSettings, RAptRepository
 from dbmirror.runtimes.lookup import lookup, parse_spark_version
 from dbmirror.runtimes.model import Runtime, repl_names
 from dbmirror.snapshot import FILE_NAME as SNAPSHOT_FILE
 from dbmirror.snapshot import Snapshot, Taken, read_snapshot, write_snapshot
 from dbmirror.trust import find_ca_bundle
 from dbmirror.verify.errors import ReportError
-from dbmirror.verify.model import Outcome, Report
+from dbmirror.verify.model import Report
 from dbmirror.verify.report import FILE_NAME as REPORT_FILE
 from dbmirror.verify.report import read_report, write_report
 from dbmirror.verify.verify import verify
-from dbmirror.workspace import clusters
-from dbmirror.workspace.clusters import ClusterState
-from dbmirror.workspace.judgement import ClusterSummary
-from dbmirror.workspace.profiles import client
-from dbmirror.workspace.starting import start
 
-
-class ClusterNotRunning(RemoteError):
-    """The cluster has no driver at the moment."""
-
-
-class DriverUnknown(RemoteError):
-    """The workspace states no address of the driver, and the configuration neither."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Questions:
-    """What a stage asks the user; None where nobody can answer, and then the answer is no."""
-
-    host_key: Callable[[Fingerprint], bool] | None = None
-    """First contact with a driver: is this its host key?"""
-    start: Callable[[ClusterState], bool] | None = None
-    """The cluster is terminated: is it to be started?"""
+__all__ = ["Choices", "Pipeline", "Questions"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +69,10 @@ class Choices:
     refresh: bool = False
     """Ask the index again for what is locked already."""
     capture: bool = True
+    flavour: Flavour | None = None
+    """What notebooks of the image are written in; None for what the configuration or else the snapshot says."""
+    keep_going: bool = False
+    """Build the image without the R packages that do not compile, instead of stopping."""
 
 
 class Pipeline:
@@ -118,7 +88,7 @@ class Pipeline:
         *,
         choices: Choices = Choices(),
         observer: Observer = SILENT,
-        questions: Questions = Questions(),
+        questions: Questions = Questions(),  # noqa: B008 - frozen
     ) -> None:
         self.name = name
         self.loaded = loaded
@@ -151,14 +121,17 @@ class Pipeline:
         return self.folder / "image"
 
     @cached_property
-    def profile(self) -> str:
-        """The Databricks profile that the cluster is read with."""
-        return self.section.profile or self.name
-
-    @cached_property
-    def workspace(self) -> WorkspaceClient:
-        """The workspace of the profile."""
-        return client(self.profile, self.section.profile_file)
+    def access(self) -> ClusterAccess:
+        """The way to the cluster; nothing is asked of it before a stage needs it."""
+        return ClusterAccess(
+            self.name,
+            self.section,
+            start_cluster=self.choices.start_cluster,
+            accept_host_key=self.choices.accept_host_key,
+            questions=self.questions,
+            observer=self.observer,
+            resources=self._resources,
+        )
 
     @cached_property
     def whitelist(self) -> FilterList:
@@ -180,63 +153,6 @@ class Pipeline:
         """The certificate authorities to trust, where something names them."""
         return find_ca_bundle(self.choices.ca_bundle or self.loaded.config.index.ca_bundle)
 
-    @cached_property
-    def cluster_summary(self) -> ClusterSummary:
-        """The cluster that is mirrored, in whatever state it is."""
-        w = self.workspace
-        return clusters.find_cluster(w, self.section.cluster, w.config.cluster_id)
-
-    @cached_property
-    def cluster(self) -> ClusterState:
-        """The cluster as the workspace states it now, running: started first if the choices say so."""
-        w = self.workspace
-        found = self.cluster_summary
-        state = clusters.read(w, found.cluster_id)
-        if state.state in {"RUNNING", "RESIZING"}:
-            return state
-        if self.choices.start_cluster or (self.questions.start is not None and self.questions.start(state)):
-            return start(w, found.cluster_id, observer=self.observer)
-        raise ClusterNotRunning(
-            f"The cluster {state.cluster.cluster_name} ({state.cluster.cluster_id}) is {state.state.lower()}.",
-            remedy="Start it, or let dbmirror start it: add --start. To build from the last snapshot, add --frozen.",
-        )
-
-    @cached_property
-    def driver_target(self) -> SshTarget:
-        """How the cluster's driver is reached."""
-        cluster, ssh = self.cluster, self.section.ssh
-        address = ssh.host or cluster.driver_address
-        if address is None:
-            raise DriverUnknown(
-                f"The workspace states no address of the driver of {cluster.cluster.cluster_name}.",
-                remedy=f"Name a host of your ssh config in [mirrors.{self.name}.ssh] of dbmirror.toml, for example the "
-                "one that 'databricks ssh setup' makes.",
-            )
-        return SshTarget(
-            host=address,
-            label=f"driver of {cluster.cluster.cluster_name}",
-            port=ssh.port,
-            user=ssh.user,
-            identity_files=(ssh.identity_file,) if ssh.identity_file else (),
-            profile=self.profile,
-            host_key_alias=cluster.cluster.cluster_id,
-        )
-
-    @cached_property
-    def driver(self) -> SshHost:
-        """The one SSH connection to the cluster's driver."""
-        try:
-            host = connect(
-                self.driver_target,
-                known_hosts=KnownHosts(known_hosts_file()),
-                confirm=self.questions.host_key,
-                accept_new=self.choices.accept_host_key,
-                observer=self.observer,
-            )
-        except HostKeyChanged as error:
-            raise error.with_facts(started=self.cluster.started_at, command=f"dbmirror ssh repin {self.name}") from None
-        return self._resources.enter_context(host)
-
     @contextlib.contextmanager
     def rehearsal(self) -> Iterator[None]:
         """Everything inside writes to a copy of the mirror's folder, which goes afterwards: for --dry-run."""
@@ -256,10 +172,10 @@ class Pipeline:
         """What the cluster is now: workspace facts and one collection on its driver. Writes nothing."""
         stage = "snapshot"
         self.observer.started(stage)
-        cluster = self.cluster
-        inventory = collect(self.driver)
+        cluster, driver = self.access.cluster, self.access.driver
+        inventory = collect(driver)
         now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        taken = Taken(at=now, host=self.driver.name, dbmirror=__version__)
+        taken = Taken(at=now, host=driver.name, dbmirror=__version__)
         snapshot = Snapshot(cluster=cluster.cluster, inventory=inventory, taken=taken)
         self.observer.finished(stage, f"{len(inventory.distributions)} Python distributions, {snapshot.short_digest}")
         return snapshot
@@ -289,8 +205,17 @@ class Pipeline:
             notebook_environment=self.section.notebook_environment,
         )
 
+    def select_r(self, snapshot: Snapshot) -> RSelection:
+        """What of the snapshot's R packages is mirrored, and by which rule."""
+        return select_r(
+            snapshot,
+            mode="whitelist" if self.choices.whitelist else self.section.filter,
+            whitelist=self._r_list("whitelist"),
+            blacklist=self._r_list("blacklist"),
+        )
+
     def explain(self, snapshot: Snapshot, package: str) -> Explanation:
-        """All about one package of the snapshot."""
+        """All about one Python package of the snapshot. Raises FilterError where the cluster has none of that name."""
         return explain(
             self.select(snapshot),
             package,
@@ -300,41 +225,60 @@ class Pipeline:
             runtime_repl=repl_names(self.runtime(snapshot)),
         )
 
-    def make_lock(self, snapshot: Snapshot) -> Lock:
+    def explain_r(self, snapshot: Snapshot, package: str) -> RExplanation:
+        """All about one R package of the snapshot. Raises FilterError where the cluster has none of that name."""
+        return explain_r(
+            self.select_r(snapshot),
+            package,
+            snapshot=snapshot,
+            whitelist=self._r_list("whitelist"),
+            blacklist=self._r_list("blacklist"),
+        )
+
+    def flavour(self, snapshot: Snapshot) -> Flavour:
+        """What notebooks of the image are written in: as chosen, as configured, else as the snapshot asks for."""
+        if self.choices.flavour is not None:
+            return self.choices.flavour
+        if self.section.flavour is not None:
+            return Flavour(self.section.flavour)
+        choice = choose_flavour(snapshot)
+        if choice.flavour is not Flavour.PYTHON:
+            self.observer.note(f"The image is of flavour {choice.flavour}. {choice.reason}")
+        return choice.flavour
+
+    def make_lock(self, snapshot: Snapshot) -> MirrorLock:
         """One source for each selected package, and a fate for every one that was found; written to the folder."""
-        runtime = self.runtime(snapshot)
-        base, base_inventory = read_base(self._base_reference(runtime), observer=self.observer)
-
-        def candidates(packages: Sequence[str]) -> Mapping[str, str]:
-            with ContainerHost(base.image_id, network="bridge") as host:
-                return apt_candidates(host, packages)
-
-        previous = self._previous_lock()
+        runtime, flavour, previous = self.runtime(snapshot), self.flavour(snapshot), self._previous_lock()
+        may_capture = self.section.capture and self.choices.capture
         try:
-            with Index(self.indexes, ca_bundle=self.ca_bundle) as index:
-                lock = make_lock(
-                    self.select(snapshot),
-                    snapshot,
-                    runtime=runtime.version,
-                    base=base,
-                    base_inventory=base_inventory,
-                    index=index,
-                    folder=self.folder,
-                    capture=self._capture if self.section.capture and self.choices.capture else None,
-                    apt_candidates=candidates,
-                    observer=self.observer,
-                    previous=None if self.choices.refresh else previous,
-                )
+            lock = lock_mirror(
+                snapshot,
+                selection=self.select(snapshot),
+                r_selection=self.select_r(snapshot),
+                flavour=flavour,
+                runtime=runtime,
+                base_reference=self.choices.base or self.section.base or official_base(runtime, flavour),
+                sources=Sources(
+                    indexes=self.indexes,
+                    r=self.loaded.r(self.name),
+                    root=self.loaded.root,
+                    ca_bundle=self.ca_bundle,
+                    driver=(lambda: self.access.driver) if may_capture else None,
+                ),
+                folder=self.folder,
+                previous=None if self.choices.refresh else previous,
+                observer=self.observer,
+            )
         except BaseException:
             # Archives that were fetched for a lock that did not come about.
-            remove_unnamed(previous, self.folder)
+            remove_unnamed(previous.python if previous else None, self.folder)
             raise
-        write_lock(lock, self.folder)
+        write_mirror_lock(lock, self.folder)
         return lock
 
-    def lock(self) -> Lock:
+    def lock(self) -> MirrorLock:
         """The mirror's lock, from its files. Raises LockError where it was made from another snapshot."""
-        lock = read_lock(self.folder)
+        lock = read_mirror_lock(self.folder)
         if lock.snapshot != self.snapshot().digest:
             raise LockError(
                 f"The lock in {self.folder} was not made from the snapshot beside it.",
@@ -342,31 +286,54 @@ class Pipeline:
             )
         return lock
 
-    def render(self, lock: Lock) -> BuildContext:
+    def render(self, lock: MirrorLock) -> BuildContext:
         """The build context of the image, written to the mirror's folder with the archives that it needs."""
-        settings = ImageSettings(waivers=self.section.waive)
-        context = render(lock, lookup(lock.runtime), mirror=self.name, settings=settings)
-        archives = {place: (self.folder / origin).read_bytes() for place, origin in linked_files(lock).items()}
+        r = self.loaded.r(self.name)
+        repository = None
+        if r.apt_repository is not None:
+            key = (self.loaded.root / r.apt_key).read_text() if r.apt_key else None
+            repository = RAptRepository(location=r.apt_repository, key=key)
+        context = render(
+            lock.python,
+            lookup(lock.runtime),
+            mirror=self.name,
+            settings=ImageSettings(waivers=self.section.waive, r_repository=repository),
+            r_lock=lock.r_in_image,
+            flavour=lock.flavour,
+        )
+        linked = linked_files(lock.python, lock.r_in_image)
+        archives = {place: (self.folder / origin).read_bytes() for place, origin in linked.items()}
         BuildContext({**context.files, **archives}).write(self.context_folder)
         return context
 
-    def tag(self, lock: Lock) -> str:
-        """The name of the image of `lock`."""
+    def tag(self, lock: MirrorLock) -> str:
+        """The tag of the mirror's image: it names mirror, runtime and snapshot."""
         repository = self.section.image or f"dbmirror/{self.name}"
         return image_tag(repository, runtime=lock.runtime, snapshot_digest=lock.snapshot)
 
-    def build(self, lock: Lock) -> tuple[Built, BuildResult]:
-        """The image of the rendered context, tagged with mirror, runtime and snapshot; the record is written."""
+    def build(self, lock: MirrorLock) -> tuple[Built, BuildResult]:
+        """The image of the rendered context; the record is written."""
         return build_image(
             self.context_folder,
             tags=[self.tag(lock)],
             snapshot=lock.snapshot,
-            lock=lock_digest(lock),
+            lock=lock.digest,
             indexes=self.indexes,
+            netrc=self.r_netrc(lock),
             ca_bundle=self.ca_bundle,
+            build_arguments={"KEEP_GOING": "1"} if self.choices.keep_going and lock.r_in_image else {},
             record=self.folder / BUILD_FILE,
             observer=self.observer,
         )
+
+    def r_netrc(self, lock: MirrorLock) -> bytes | None:
+        """Credentials of the R repositories, where the image has R."""
+        if lock.r_in_image is None:
+            return None
+        sources = Sources(
+            indexes=self.indexes, r=self.loaded.r(self.name), root=self.loaded.root, ca_bundle=None, driver=None
+        )
+        return sources.r_repositories(lock.runtime, lock.python.base).netrc()
 
     def built(self) -> Built:
         """What was built last. Raises UsageError where nothing was, or the engine has it no longer."""
@@ -378,7 +345,7 @@ class Pipeline:
             )
         return built
 
-    def verify(self, built: Built, lock: Lock, snapshot: Snapshot, *, again: bool = False) -> Report:
+    def verify(self, built: Built, lock: MirrorLock, snapshot: Snapshot, *, again: bool = False) -> Report:
         """The built image held against lock, snapshot and contract; the report is written.
 
         A report that is there already, of this very image and lock, is given back unless `again`.
@@ -391,13 +358,16 @@ class Pipeline:
                     self.observer.note("This very image was verified before: its report still holds.")
                     return known
         report = verify(
-            built.tags[0],
-            lock=lock,
+            built.image_id,
+            lock=lock.python,
             snapshot=snapshot,
             runtime=lookup(lock.runtime),
             waivers=self.section.waive,
             observer=self.observer,
+            r_lock=lock.r_in_image,
+            flavour=lock.flavour,
         )
+        report = replace(report, lock=lock.digest)
         write_report(report, path)
         return report
 
@@ -406,78 +376,14 @@ class Pipeline:
         path = self.folder / REPORT_FILE
         return read_report(path) if path.is_file() else None
 
-    def destinations(self, names: Sequence[str], *, password: str | None = None) -> tuple[Destination, ...]:
-        """The registries of `names`, each with a credential that it accepts."""
-        registries = self.loaded.config.registries
-        return find_destinations(names, registries, mirror=self.name, password=password, observer=self.observer)
-
-    def push(
-        self,
-        built: Built,
-        destinations: Sequence[Destination],
-        *,
-        allow_unverified: bool = False,
-        replace: bool = False,
-    ) -> tuple[Pushed, ...]:
-        """The built image in every destination, under its own tag; the record is written.
-
-        Raises NotVerified unless the last verification was of this very image and passed, or that is allowed.
-        """
-        verified = require_verified(built, self.report(), mirror=self.name, allow_unverified=allow_unverified)
-        if not verified:
-            self.observer.warn(f"{built.tags[0]} is pushed without having passed verification, as asked.")
-        return publish(
-            built,
-            destinations,
-            tag=built.tags[0].rpartition(":")[2],
-            verified=verified,
-            record=self.folder / PUSH_FILE,
-            replace=replace,
-            observer=self.observer,
-        )
-
-    def deploy(self, snapshot: Snapshot, pushed: Sequence[Pushed], report: Report | None) -> tuple[Path, ...]:
-        """What to do with a pushed image: files for the Clusters API, Terraform and asset bundles, in `deploy/`.
-
-        With several registries they name the first. Raises DeploymentRefused where the platform takes no image on
-        such a cluster (rule L25).
-        """
-        first = pushed[0]
-        secret = PullSecret.for_registry(first.registry) if first.needs_login else None
-        has_virtualenv = report is None or any(f.rule == "L07" and f.outcome is Outcome.PASSED for f in report.findings)
-        files = render_deployment(
-            snapshot.cluster,
-            mirror=self.name,
-            reference=first.reference,
-            digest=first.digest,
-            pull_secret=secret,
-            driver_nfs=has_virtualenv,
-        )
-        # Only these files: the folder may hold Terraform's state, too.
-        for name, content in files.items():
-            write_atomically(self.folder / DEPLOYMENT_FOLDER / name, content)
-        return tuple(self.folder / DEPLOYMENT_FOLDER / name for name in files)
-
-    def write_sbom(self, built: Built, lock: Lock, snapshot: Snapshot, pushed: Sequence[Pushed] = ()) -> Path:
-        """The bill of materials of the built image, in the mirror's folder."""
-        # The library takes 0.7 s to import, and few runs need it.
-        from dbmirror.supply_chain import write_sbom  # noqa: PLC0415
-
-        digest = pushed[0].digest if pushed else None
-        return write_sbom(self.folder, mirror=self.name, lock=lock, snapshot=snapshot, built=built, digest=digest)
-
-    def _base_reference(self, runtime: Runtime) -> str:
-        return self.choices.base or self.section.base or runtime.official_image
-
-    def _capture(self, distribution: Distribution) -> CapturedFile:
-        return capture(self.driver, distribution)
-
-    def _previous_lock(self) -> Lock | None:
+    def _previous_lock(self) -> MirrorLock | None:
         try:
-            return read_lock(self.folder)
+            return read_mirror_lock(self.folder)
         except LockError:
             return None
 
     def _list(self, name: str) -> FilterList:
-        origin = str(self.loaded.origin) if self.loaded.origin else ""
-        return load(name, self.loaded.config.filters, origin=origin)
+        return load(name, self.loaded.config.filters, origin=str(self.loaded.origin or ""))
+
+    def _r_list(self, name: str) -> FilterList:
+        return load_r(name, self.loaded.config.filters, origin=str(self.loaded.origin or ""))

@@ -23,7 +23,7 @@ def test_a_changed_file_is_replaced_whole_and_leaves_no_temporary_file(tmp_path:
     assert write_atomically(path, b"new", mode=0o600)
     assert path.read_bytes() == b"new"
     assert path.stat().st_mode & 0o777 == 0o600
-    assert os.listdir(tmp_path) == ["file"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_write_that_is_interrupted_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,7 +37,7 @@ def test_a_write_that_is_interrupted_keeps_the_old_file(tmp_path: Path, monkeypa
     with pytest.raises(KeyboardInterrupt):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["file"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_full_disk_is_an_error_that_says_the_old_file_is_unchanged() -> None:

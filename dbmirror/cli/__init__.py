@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -22,6 +23,7 @@ COMMANDS = {
     "push": "build:push_command",
     "diff": "compare:diff_command",
     "check": "compare:check_command",
+    "lab": "lab:lab_group",
     "ci": "ci:ci_command",
     "sandbox": "sandbox:sandbox_group",
     "doctor": "doctor:doctor_command",
@@ -42,6 +44,14 @@ class _Commands(click.Group):
         found = getattr(import_module(f"dbmirror.cli.{module}"), attribute)
         assert isinstance(found, click.Command)  # noqa: S101 - the table above is wrong otherwise
         return found
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            # While a command's module was loaded, or at a question; click itself would end with 1, a found difference.
+            click.echo("Interrupted: nothing is left half done; run the command again to go on.", err=True)
+            raise SystemExit(130) from None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

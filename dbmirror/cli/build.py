@@ -10,6 +10,7 @@ from typing import Any
 import click
 from rich.text import Text
 
+from dbmirror import lab_stack, release
 from dbmirror.build_all import AllMirrors, BuiltMirror, FailedMirror, PreparedMirror
 from dbmirror.cli import tables
 from dbmirror.cli.mirror import ImageRefuted, choices_of, lock_document, opened, questions, report_document
@@ -32,6 +33,7 @@ from dbmirror.pipeline import Pipeline
 from dbmirror.publication import Pushed
 from dbmirror.render.deployment import DeploymentRefused
 from dbmirror.snapshot import Snapshot
+from dbmirror.verify.r import as_built
 
 
 class SomeMirrorsFailed(DbmirrorError):
@@ -53,6 +55,7 @@ class SomeMirrorsFailed(DbmirrorError):
     "--push", "targets", multiple=True, metavar="NAME", help="Push to this registry afterwards; can be given again."
 )
 @push_options
+@click.option("--keep-going", is_flag=True, help="Build without the R packages that do not compile.")
 @click.option("--sbom", is_flag=True, help="Write a CycloneDX bill of materials, sbom.cdx.json, with the fates.")
 @click.option("--frozen", is_flag=True, help="Build from the mirror's files alone: no workspace, no SSH, no new lock.")
 @dry_run_option
@@ -98,7 +101,7 @@ def build_command(
         build_every(output, config_file, shown=shown, frozen=frozen, dry_run=dry_run, **options)
         return
     with opened(output, mirror, config_file, dry_run=dry_run, **options) as pipeline:
-        destinations = pipeline.destinations(targets, password=password)
+        destinations = release.destinations(pipeline, targets, password=password)
         snapshot = pipeline.snapshot() if frozen else pipeline.take_snapshot()
         lock = pipeline.lock() if frozen else pipeline.make_lock(snapshot)
         if dry_run:
@@ -106,39 +109,40 @@ def build_command(
             output.show(tables.fates(lock, shown))
             return
         pipeline.render(lock)
+        lab_stack.render_files(pipeline, lock)
         built, result = pipeline.build(lock)
         report = pipeline.verify(built, lock, snapshot)
         pushed: tuple[Pushed, ...] = ()
         deployment: tuple[Path, ...] = ()
         if destinations and (report.passed or allow_unverified):
-            pushed = pipeline.push(built, destinations, allow_unverified=allow_unverified, replace=replace_tag)
+            pushed = release.push(pipeline, built, destinations, allow_unverified=allow_unverified, replace=replace_tag)
             deployment = deploy(output, pipeline, snapshot, pushed)
-        bill = pipeline.write_sbom(built, lock, snapshot, pushed) if sbom else None
+        bill = release.write_bill(pipeline, built, lock, snapshot, pushed) if sbom else None
     tag = built.tags[0]
     output.document(
         {
             "mirror": mirror,
             "image": {"tag": tag, "id": built.image_id},
             "build": {"seconds": round(result.seconds, 1), "steps": result.steps, "cached": result.cached_steps},
-            **lock_document(lock),
+            **lock_document(lock, report),
             "verification": report_document(report),
             "pushed": pushed,
             "deployment": deployment,
             "sbom": bill,
         }
     )
-    output.show(tables.fates(lock, shown))
+    output.show(tables.fates(as_built(lock, report), shown))
     output.show(tables.verification(report))
-    output.show(
-        f"[bold]{tag}[/]  built in {result.seconds:.1f} s ({result.cached_steps} of {result.steps} steps cached)"
-    )
+    built_in = f"  built in {result.seconds:.1f} s ({result.cached_steps} of {result.steps} steps cached)"
+    output.show(Text.assemble((tag, "bold"), built_in))
     if pushed:
         output.show(tables.pushed(pushed))
     output.say(f"Done in {time.monotonic() - began:.1f} s. All files are in {pipeline.folder}; commit them.")
     if not report.passed:
         raise ImageRefuted(
             f"{tag} was built, but it is not what the cluster has, or breaks the contract: see the rows above.",
-            remedy=f"The whole report is {pipeline.folder / 'verification.json'}. A push refuses this image.",
+            remedy=f"The whole report is {pipeline.folder / 'verification.json'}. "
+            + ("It was pushed all the same, as asked." if pushed else "A push refuses this image."),
         )
     output.say(f"Next: docker run --rm -it {tag} /databricks/python3/bin/python")
 
@@ -173,10 +177,10 @@ def push_command(
     password = read_password(password_stdin)
     with opened(output, mirror, config_file, dry_run=dry_run) as pipeline:
         built = pipeline.built()
-        destinations = pipeline.destinations(targets, password=password)
+        destinations = release.destinations(pipeline, targets, password=password)
         pushed: tuple[Pushed, ...] = ()
         if not dry_run:
-            pushed = pipeline.push(built, destinations, allow_unverified=allow_unverified, replace=replace_tag)
+            pushed = release.push(pipeline, built, destinations, allow_unverified=allow_unverified, replace=replace_tag)
         deployment = deploy(output, pipeline, pipeline.snapshot(), pushed) if pushed else ()
     image = {"tag": built.tags[0], "id": built.image_id}
     output.document({"mirror": mirror, "image": image, "pushed": pushed, "deployment": deployment})
@@ -187,7 +191,7 @@ def push_command(
 def deploy(output: Output, pipeline: Pipeline, snapshot: Snapshot, pushed: Sequence[Pushed]) -> tuple[Path, ...]:
     """Write what to do with the image; where the platform takes none on such a cluster, say why: the push stands."""
     try:
-        files = pipeline.deploy(snapshot, pushed, pipeline.report())
+        files = release.deploy(pipeline, snapshot, pushed)
     except DeploymentRefused as refusal:
         pipeline.observer.warn(f"{refusal.message} {refusal.remedy}")
         return ()
@@ -221,12 +225,14 @@ def build_every(
             errors[name] = outcome.error
             output.show(Text(str(outcome.error), style="red"))
             continue
-        output.show(tables.fates(outcome.lock, shown))
         if isinstance(outcome, BuiltMirror):
+            output.show(tables.fates(as_built(outcome.lock, outcome.report), shown))
             output.show(tables.verification(outcome.report))
             output.show(Text(outcome.built.tags[0], style="bold"))
             if not outcome.report.passed:
                 errors[name] = ImageRefuted(f"{outcome.built.tags[0]} did not pass verification.")
+        else:
+            output.show(tables.fates(outcome.lock, shown))
     if errors:
         first = next(iter(errors.values()))
         raise SomeMirrorsFailed(
@@ -240,7 +246,7 @@ def _outcome_document(outcome: BuiltMirror | PreparedMirror | FailedMirror) -> d
     if isinstance(outcome, FailedMirror):
         error = outcome.error
         return {"error": {"message": error.message, "remedy": error.remedy, "exit_code": error.exit_code}}
-    document = lock_document(outcome.lock)
+    document = lock_document(outcome.lock, outcome.report if isinstance(outcome, BuiltMirror) else None)
     if isinstance(outcome, BuiltMirror):
         document |= {
             "image": {"tag": outcome.built.tags[0], "id": outcome.built.image_id},

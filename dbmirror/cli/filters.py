@@ -11,8 +11,15 @@ from dbmirror.cli.mirror import opened
 from dbmirror.cli.options import command, config_option, mirror_argument
 from dbmirror.cli.output import Output
 from dbmirror.config import load_config
+from dbmirror.filters.errors import FilterError
+from dbmirror.filters.explain import Explanation
 from dbmirror.filters.lists import NAMES, load
+from dbmirror.filters.r_explain import RExplanation
+from dbmirror.filters.r_lists import load_r
 from dbmirror.lock.errors import LockError
+from dbmirror.lock.model import Fate
+from dbmirror.lock.r.model import RFate
+from dbmirror.pipeline import Pipeline
 
 
 @click.group("filter", short_help="The whitelist and the blacklist.")
@@ -32,10 +39,15 @@ def filter_show_command(output: Output, name: str, config_file: Path | None) -> 
       dbmirror filter show blacklist
     """
     loaded = load_config(config_file)
-    shown = load(name, loaded.config.filters, origin=str(loaded.origin or ""))
-    output.document({"list": name, "entries": shown.entries})
-    rows = ((entry.pattern, entry.verdict.value, entry.reason, entry.origin) for entry in shown.entries)
-    output.show(tables.table("PACKAGE", "VERDICT", "REASON", "FROM", rows=rows))
+    origin = str(loaded.origin or "")
+    lists = {
+        "Python": load(name, loaded.config.filters, origin=origin),
+        "R": load_r(name, loaded.config.filters, origin=origin),
+    }
+    output.document({"list": name, "entries": lists["Python"].entries, "r_entries": lists["R"].entries})
+    for language, shown in lists.items():
+        rows = ((entry.pattern, entry.verdict.value, entry.reason, entry.origin) for entry in shown.entries)
+        output.show(tables.table("PACKAGE", "VERDICT", "REASON", "FROM", rows=rows, title=f"{language} packages"))
 
 
 @click.command("explain", short_help="Say all about one package.")
@@ -52,10 +64,25 @@ def explain_command(output: Output, mirror: str, package: str, config_file: Path
       dbmirror explain demo numpy
     """
     with opened(output, mirror, config_file, whitelist=whitelist) as pipeline:
-        explanation = pipeline.explain(pipeline.snapshot(), package)
+        explanation = _explain(pipeline, package)
         try:
-            fates = tuple(fate for fate in pipeline.lock().fates if fate.name == explanation.name)
+            lock = pipeline.lock()
         except LockError:
-            fates = ()
+            every: tuple[Fate | RFate, ...] = ()
+        else:
+            every = lock.python.fates if isinstance(explanation, Explanation) else lock.r.fates if lock.r else ()
+        fates = tuple(fate for fate in every if fate.name == explanation.name)
     output.document({"mirror": mirror, "explanation": explanation, "fates": fates})
     output.show(tables.explanation(explanation, fates))
+
+
+def _explain(pipeline: Pipeline, package: str) -> Explanation | RExplanation:
+    """The Python package of that name, else the R package."""
+    snapshot = pipeline.snapshot()
+    try:
+        return pipeline.explain(snapshot, package)
+    except FilterError as error:
+        try:
+            return pipeline.explain_r(snapshot, package)
+        except FilterError:
+            raise error from None

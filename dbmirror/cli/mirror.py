@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from dbmirror import lab_stack
 from dbmirror.cli import tables
 from dbmirror.cli.options import (
     command,
@@ -23,11 +24,12 @@ from dbmirror.cli.options import (
 from dbmirror.cli.output import Output
 from dbmirror.config import load_config
 from dbmirror.errors import DifferenceFound
+from dbmirror.filters.flavour import Flavour
 from dbmirror.hosts.known_hosts import Fingerprint
-from dbmirror.lock.files import lock_digest
-from dbmirror.lock.model import Lock
+from dbmirror.lock.mirror import MirrorLock
 from dbmirror.pipeline import Choices, Pipeline, Questions
 from dbmirror.verify.model import Report
+from dbmirror.verify.r import as_built
 from dbmirror.workspace.clusters import ClusterState
 
 
@@ -44,6 +46,8 @@ def choices_of(
     ca_bundle: Path | None = None,
     refresh: bool = False,
     no_capture: bool = False,
+    flavour: str | None = None,
+    keep_going: bool = False,
 ) -> Choices:
     """A command's options, by the names that click gives them, as the pipeline's choices."""
     return Choices(
@@ -54,6 +58,8 @@ def choices_of(
         ca_bundle=ca_bundle,
         refresh=refresh,
         capture=not no_capture,
+        flavour=Flavour(flavour) if flavour else None,
+        keep_going=keep_going,
     )
 
 
@@ -147,7 +153,9 @@ def render_command(output: Output, mirror: str, config_file: Path | None, dry_ru
       dbmirror render demo
     """
     with opened(output, mirror, config_file, dry_run=dry_run) as pipeline:
-        context = pipeline.render(pipeline.lock())
+        lock = pipeline.lock()
+        context = pipeline.render(lock)
+        lab_stack.render_files(pipeline, lock)
     output.document({"mirror": mirror, "folder": pipeline.context_folder, "files": sorted(context.files)})
     output.show("\n".join(str(pipeline.context_folder / name) for name in context.files))
 
@@ -175,13 +183,16 @@ def verify_command(output: Output, mirror: str, config_file: Path | None) -> Non
         )
 
 
-def lock_document(lock: Lock) -> dict[str, Any]:
-    """A lock as the commands' JSON documents hold it."""
+def lock_document(lock: MirrorLock, report: Report | None = None) -> dict[str, Any]:
+    """A lock as the commands' JSON documents hold it, with the fates as the image of `report` turned out."""
+    turned = as_built(lock, report) if report is not None else lock
     return {
         "snapshot": lock.snapshot,
-        "lock": lock_digest(lock),
-        "counts": {kind.value: count for kind, count in lock.counts().items()},
-        "fates": lock.fates,
+        "lock": lock.digest,
+        "flavour": lock.flavour,
+        "counts": {kind.value: count for kind, count in turned.counts().items()},
+        "fates": turned.python.fates,
+        "r_fates": turned.r.fates if turned.r is not None else (),
     }
 
 

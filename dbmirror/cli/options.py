@@ -34,7 +34,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             output.error(error)
             output.flush()
             raise SystemExit(error.exit_code) from error
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, click.Abort):
             output.say("Interrupted: nothing is left half done; run the command again to go on.")
             raise SystemExit(130) from None
         output.flush()
@@ -96,6 +96,11 @@ def lock_options(function: Command) -> Command:
                 "--ca-bundle",
                 type=click.Path(path_type=Path, dir_okay=False, exists=True),
                 help="PEM file of certificate authorities; else SSL_CERT_FILE, REQUESTS_CA_BUNDLE or PIP_CERT.",
+            ),
+            click.option(
+                "--flavour",
+                type=click.Choice(["python", "r", "python-r"]),
+                help="What notebooks of the image are written in; else what the cluster has.",
             ),
             click.option("--refresh", is_flag=True, help="Ask the index again for packages that are locked already."),
             click.option("--no-capture", is_flag=True, help="Do not pack private wheels from the driver's files."),

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import click
 import msgspec
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.segment import Segment
 
 from dbmirror.engine.failures import BuildFailed
 from dbmirror.errors import DbmirrorError
@@ -27,6 +30,26 @@ _UNBOUNDED = 200
 _LOG_LINES = 20
 _QUIET_PERIOD = 10.0
 """Seconds between two lines about the same stage, where stderr is no terminal."""
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal obeys instead of showing it: control characters but tab and line end, and marks of direction."""
+
+
+class SafeConsole(Console):
+    """A console whose texts cannot command the terminal, wherever they came from; its own colours still do."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        terminal = (sys.stderr if stderr else sys.stdout).isatty()
+        super().__init__(stderr=stderr, width=None if terminal else _UNBOUNDED, highlight=False, emoji=False)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of `renderable`, without what a terminal would obey."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(_OBEYED.sub("", segment.text), segment.style)
+
+    def on_broken_pipe(self) -> None:
+        """Nobody reads on (`| head`): print no more, and let the command's own exit code stand."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
 
 
 class Output:
@@ -36,8 +59,8 @@ class Output:
         self.command = command
         self.as_json = as_json
         self._document: dict[str, Any] = {}
-        self.stdout = Console(width=None if sys.stdout.isatty() else _UNBOUNDED, highlight=False, soft_wrap=False)
-        self.stderr = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _UNBOUNDED)
+        self.stdout = SafeConsole()
+        self.stderr = SafeConsole(stderr=True)
         self._progress: Progress | None = None
         # What libraries say of their retries would stand between our lines; our own messages say what came of them.
         logging.getLogger("urllib3").addHandler(logging.NullHandler())
@@ -51,16 +74,19 @@ class Output:
         if self.as_json:
             document = {"schema": JSON_SCHEMA, "command": self.command, **self._document}
             encoded = msgspec.json.encode(document, enc_hook=str, order="sorted")
-            click.echo(msgspec.json.format(encoded, indent=2).decode())
+            try:
+                click.echo(msgspec.json.format(encoded, indent=2).decode())
+            except BrokenPipeError:
+                self.stdout.on_broken_pipe()
 
     def show(self, renderable: RenderableType) -> None:
-        """Print a result for people, unless --json asks for a document."""
+        """Print a result for people, unless --json asks for a document. A string is plain, never markup."""
         if not self.as_json:
-            self.stdout.print(renderable)
+            self.stdout.print(renderable, markup=False)
 
     def say(self, text: str) -> None:
         """Print a line about the work to stderr. `text` is plain, never markup."""
-        self.stderr.print(escape(text), soft_wrap=True)
+        self.stderr.print(text, soft_wrap=True, markup=False)
 
     def error(self, error: DbmirrorError) -> None:
         """Print `error` with its remedy, a failed build after the end of its log; with --json also as the document."""
@@ -99,7 +125,7 @@ class Output:
         if not sys.stdin.isatty():
             return False
         with self._paused():
-            return click.confirm(question, default=False, err=True)
+            return click.confirm(_OBEYED.sub("", question), default=False, err=True)
 
     @contextmanager
     def _paused(self) -> Iterator[None]:
@@ -141,19 +167,19 @@ class _Bars(_Notes):
             if stage in self.tasks:
                 self.progress.update(self.tasks[stage], total=total)
             else:
-                self.tasks[stage] = self.progress.add_task(stage, total=total, text="")
+                self.tasks[stage] = self.progress.add_task(escape(stage), total=total, text="")
 
     def advanced(self, stage: str, text: str = "", *, steps: int = 1) -> None:
         if stage not in self.tasks:
             self.started(stage)
-        self.progress.update(self.tasks[stage], advance=steps, text=_one_line(text))
+        self.progress.update(self.tasks[stage], advance=steps, text=escape(_one_line(text)))
 
     def finished(self, stage: str, text: str = "") -> None:
         if stage not in self.tasks:
             self.started(stage)
         task = next(t for t in self.progress.tasks if t.id == self.tasks[stage])
         total = task.total if task.total is not None else max(task.completed, 1)
-        self.progress.update(self.tasks[stage], total=total, completed=total, text=_one_line(text))
+        self.progress.update(self.tasks[stage], total=total, completed=total, text=escape(_one_line(text)))
 
 
 class _Lines(_Notes):
@@ -190,4 +216,4 @@ class _Lines(_Notes):
 
 
 def _one_line(text: str) -> str:
-    return escape(" ".join(text.split()))[:160]
+    return " ".join(text.split())[:160]

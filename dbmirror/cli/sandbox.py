@@ -25,13 +25,17 @@ def sandbox_group() -> None:
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="Lines of NAME==VERSION to install on the driver, instead of the sandbox's own list.",
 )
+@click.option("--r", is_flag=True, help="Give the driver R, and R packages of every kind.")
+@click.option("--spark", is_flag=True, help="Let the driver run Spark; fetches 430 MB the first time.")
 @click.option(
     "--ca-bundle",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="PEM file of certificate authorities; else SSL_CERT_FILE, REQUESTS_CA_BUNDLE or PIP_CERT.",
 )
 @command
-def sandbox_up_command(output: Output, name: str, packages: Path | None, ca_bundle: Path | None) -> None:
+def sandbox_up_command(
+    output: Output, name: str, packages: Path | None, r: bool, spark: bool, ca_bundle: Path | None
+) -> None:
     """Start the sandbox; a sandbox that runs already is left as it is.
 
     \b
@@ -39,7 +43,9 @@ def sandbox_up_command(output: Output, name: str, packages: Path | None, ca_bund
       dbmirror sandbox up && dbmirror build demo
     """
     with output.observing() as observer:
-        state = sandbox.up(name=name, packages=packages, observer=observer, ca_bundle=find_ca_bundle(ca_bundle))
+        state = sandbox.up(
+            name=name, packages=packages, r=r, spark=spark, observer=observer, ca_bundle=find_ca_bundle(ca_bundle)
+        )
     output.document({"sandbox": state})
     output.show(tables.sandbox(state))
     output.say(f"Next: dbmirror build {state.profile}")

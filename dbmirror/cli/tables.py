@@ -12,9 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from dbmirror.filters.explain import Explanation
+from dbmirror.filters.model import Decision
+from dbmirror.filters.r_explain import RExplanation
+from dbmirror.filters.r_model import RDecision
 from dbmirror.inventory.compare import Differences, Section
 from dbmirror.inventory.model import Layer
-from dbmirror.lock.model import Fate, FateKind, Lock
+from dbmirror.lock.mirror import MirrorLock
+from dbmirror.lock.model import Fate, FateKind
+from dbmirror.lock.r.model import RFate
 from dbmirror.publication import Pushed
 from dbmirror.sandbox.state import SandboxState
 from dbmirror.snapshot import Snapshot
@@ -39,22 +44,31 @@ def table(*columns: str, rows: Iterable[Sequence[str | Text]], title: str | None
     return drawn
 
 
-def fates(lock: Lock, shown: str) -> RenderableType:
+def fates(lock: MirrorLock, shown: str) -> RenderableType:
     """The fate table: the counts of all packages, and the rows that `shown` asks for (all, exceptions, none)."""
     counts = lock.counts()
     exceptions = {FateKind.SUBSTITUTED, FateKind.EXCLUDED, FateKind.UNAVAILABLE}
-    rows = [fate for fate in lock.fates if shown == "all" or (shown == "exceptions" and fate.kind in exceptions)]
-    total = f"{len(lock.fates)} packages found = " + " + ".join(f"{counts[kind]} {kind}" for kind in FateKind)
+    every: tuple[Fate | RFate, ...] = (*lock.python.fates, *(lock.r.fates if lock.r is not None else ()))
+    rows = [fate for fate in every if shown == "all" or (shown == "exceptions" and fate.kind in exceptions)]
+    total = f"{lock.found} packages found = " + " + ".join(f"{counts[kind]} {kind}" for kind in FateKind)
     parts: list[RenderableType] = []
     if rows:
         parts.append(table("PACKAGE", "VERSION", "LAYER", "FATE", "WHY", rows=(_fate_row(fate) for fate in rows)))
+    if lock.r is not None:
+        added = [package for package in lock.r.packages if package.addition]
+        if added:
+            additions = ((package.name, package.version, package.addition or "") for package in added)
+            parts.append(table("R PACKAGE", "VERSION", "WHY", rows=additions, title="Added for R notebooks"))
+        for lacking in lock.r.lacking:
+            parts.append(Text(f"R notebooks will lack {lacking.name}. {lacking.reason}", style="yellow"))
     parts.append(Text(total, style="bold"))
     return Group(*parts)
 
 
-def _fate_row(fate: Fate) -> tuple[str | Text, ...]:
+def _fate_row(fate: Fate | RFate) -> tuple[str | Text, ...]:
     why = f"{fate.reason} Instead: {fate.substitute}." if fate.substitute else fate.reason
-    return fate.name, fate.version, fate.layer.value, Text(fate.kind.value, style=_COLOUR[fate.kind]), why
+    layer = fate.layer.value if isinstance(fate, Fate) else "R"
+    return fate.name, fate.version, layer, Text(fate.kind.value, style=_COLOUR[fate.kind]), why
 
 
 def verification(report: Report) -> RenderableType:
@@ -68,6 +82,15 @@ def verification(report: Report) -> RenderableType:
     if failed:
         import_rows = ((a.distribution, a.module, a.error or "") for a in failed)
         parts.append(table("PACKAGE", "IMPORT", "ERROR", rows=import_rows, title="Imports that fail"))
+    broken = [check for check in report.r_packages if not check.good]
+    if broken:
+        r_rows = ((c.name, c.expected, c.found or "missing", c.error or "") for c in broken)
+        parts.append(
+            table("R PACKAGE", "CLUSTER", "IMAGE", "ERROR", rows=r_rows, title="R packages that are not right")
+        )
+    if report.r_failed:
+        failed_rows = ((failure.name, failure.version, failure.reason) for failure in report.r_failed)
+        parts.append(table("R PACKAGE", "VERSION", "WHY", rows=failed_rows, title="R packages that did not compile"))
     shown = [f for f in report.findings if f.outcome in {Outcome.FAILED, Outcome.WAIVED}]
     if shown:
         finding_rows = ((f.rule, _outcome(f), f.title, f"{f.message}{_waiver(f)}") for f in shown)
@@ -85,8 +108,10 @@ def verdict(report: Report) -> str:
     rules = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
     word = "[bold green]verified[/]" if report.passed else "[bold red]NOT verified[/]"
     note = f" (the other {expected} explained in the report)" if expected else ""
+    good = sum(check.good for check in report.r_packages)
+    r = f"{good} of {len(report.r_packages)} R packages load at their version; " if report.r_packages else ""
     return (
-        f"{word}: {equal} of {len(report.comparisons)} packages at the cluster's version; "
+        f"{word}: {equal} of {len(report.comparisons)} packages at the cluster's version; {r}"
         f"{imported} of {len(report.imports)} imports work{note}; rules: {escape(rules)}"
     )
 
@@ -129,11 +154,12 @@ def snapshot(taken: Snapshot) -> RenderableType:
     )
 
 
-def explanation(found: Explanation, fates_of: Sequence[Fate]) -> RenderableType:
+def explanation(found: Explanation | RExplanation, fates_of: Sequence[Fate | RFate]) -> RenderableType:
     """All about one package: its copies, the rules that match (the first one won), who requires it, its fates."""
     parts: list[RenderableType] = []
     if found.decision:
-        parts.append(Text(f"{found.name} {found.decision.version} ({found.decision.layer} layer)", style="bold"))
+        place = f"R, {found.decision.library}" if isinstance(found, RExplanation) else f"{found.decision.layer} layer"
+        parts.append(Text(f"{found.name} {found.decision.version} ({place})", style="bold"))
     else:
         parts.append(Text(found.name, style="bold"))
     rules = ((o.verdict.value, o.rule.name, o.rule.pattern, o.rule.reason, o.rule.origin) for o in found.opinions)
@@ -141,18 +167,22 @@ def explanation(found: Explanation, fates_of: Sequence[Fate]) -> RenderableType:
         title = "Rules that match it; the first one counts"
         parts.append(table("VERDICT", "RULE", "PATTERN", "REASON", "FROM", rows=rules, title=title))
     if found.hidden:
-        copies = ((d.version, d.layer.value, d.location, d.rule.reason) for d in found.hidden)
-        parts.append(table("VERSION", "LAYER", "PLACE", "WHY", rows=copies, title="Copies that imports do not get"))
+        copies = ((d.version, _place(d), d.rule.reason) for d in found.hidden)
+        parts.append(table("VERSION", "PLACE", "WHY", rows=copies, title="Copies that imports do not get"))
     if found.required_by:
-        needs = ((need.requirer, str(need.requirement)) for need in found.required_by)
+        needs = ((n, "") if isinstance(n, str) else (n.requirer, str(n.requirement)) for n in found.required_by)
         parts.append(table("PACKAGE", "REQUIREMENT", rows=needs, title="Who requires it on the cluster"))
-    if found.problems:
+    if isinstance(found, Explanation) and found.problems:
         unreadable = ((problem.path, problem.reason) for problem in found.problems)
         parts.append(table("PLACE", "PROBLEM", rows=unreadable, title="Could not be read"))
     if fates_of:
         rows = (_fate_row(fate) for fate in fates_of)
         parts.append(table("PACKAGE", "VERSION", "LAYER", "FATE", "WHY", rows=rows, title="Fate in the present lock"))
     return Group(*parts)
+
+
+def _place(decision: Decision | RDecision) -> str:
+    return decision.library if isinstance(decision, RDecision) else f"{decision.location} ({decision.layer})"
 
 
 def sandbox(state: SandboxState) -> RenderableType:

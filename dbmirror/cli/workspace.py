@@ -16,6 +16,7 @@ from dbmirror.errors import UsageError
 from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.hosts.ssh import read_host_key
 from dbmirror.hosts.ssh_config import DRIVER_PORT, DRIVER_USER
+from dbmirror.lab_files import publish_pin
 from dbmirror.places import known_hosts_file
 from dbmirror.sandbox.profile import profile_file as sandbox_profile_file
 from dbmirror.workspace.clusters import list_clusters, read
@@ -59,7 +60,7 @@ def clusters_command(output: Output, profile: str, config_file: Path | None) -> 
       dbmirror clusters demo
     """
     with opened(output, profile, config_file) as pipeline:
-        found = list_clusters(pipeline.workspace)
+        found = list_clusters(pipeline.access.workspace)
     output.document({"profile": profile, "clusters": found})
     output.show(tables.table("CLUSTER", "ID", "STATE", "RUNTIME", "MIRROR", "IMAGE", rows=map(_cluster_row, found)))
 
@@ -101,8 +102,8 @@ def ssh_setup_command(output: Output, mirror: str, config_file: Path | None, yes
       dbmirror ssh setup demo
     """
     with opened(output, mirror, config_file) as pipeline:
-        cluster = pipeline.cluster_summary
-        key = pipeline.section.ssh.identity_file or ssh_key_of(pipeline.profile)
+        cluster = pipeline.access.summary
+        key = pipeline.section.ssh.identity_file or ssh_key_of(pipeline.access.profile)
         if dry_run:
             output.say(
                 f"Would put {key}.pub on {cluster.cluster_name} ({cluster.cluster_id}), and restart it if it runs."
@@ -110,12 +111,12 @@ def ssh_setup_command(output: Output, mirror: str, config_file: Path | None, yes
             output.document({"mirror": mirror, "key": key, "changed": False})
             return
         if pipeline.section.ssh.identity_file is None:
-            key = ensure_key(pipeline.profile)
+            key = ensure_key(pipeline.access.profile)
         question = f"Put {key}.pub on {cluster.cluster_name} ({cluster.cluster_id})? If it runs, it restarts."
         if not (yes or output.confirm(question)):
             raise UsageError("Nothing was changed on the cluster.", remedy="Add --yes to go on without a question.")
-        changed = install(pipeline.workspace, cluster.cluster_id, read_public_key(key))
-        address = pipeline.section.ssh.host or read(pipeline.workspace, cluster.cluster_id).driver_address
+        changed = install(pipeline.access.workspace, cluster.cluster_id, read_public_key(key))
+        address = pipeline.section.ssh.host or read(pipeline.access.workspace, cluster.cluster_id).driver_address
         if address:
             entry = ssh_entry(
                 mirror,
@@ -147,8 +148,9 @@ def ssh_test_command(output: Output, mirror: str, config_file: Path | None, **op
       dbmirror ssh test demo
     """
     with opened(output, mirror, config_file, **options) as pipeline:
-        name = pipeline.driver.name
-        code = pipeline.driver.run(["true"]).code
+        name = pipeline.access.driver.name
+        code = pipeline.access.driver.run(["true"]).code
+        publish_pin(pipeline.folder, pipeline.access.cluster.cluster.cluster_id)
     output.document({"mirror": mirror, "host": name, "code": code})
     output.show(f"{name}: logged in.")
 
@@ -169,7 +171,7 @@ def ssh_repin_command(output: Output, mirror: str, config_file: Path | None, **o
     """
     accepted = bool(options["accept_host_key"])
     with opened(output, mirror, config_file, **options) as pipeline:
-        target, cluster = pipeline.driver_target, pipeline.cluster
+        target, cluster = pipeline.access.target, pipeline.access.cluster
         key = read_host_key(target, observer=pipeline.observer)
         known = KnownHosts(known_hosts_file())
         alias = cluster.cluster.cluster_id
@@ -179,5 +181,6 @@ def ssh_repin_command(output: Output, mirror: str, config_file: Path | None, **o
         if not (accepted or output.confirm("Pin the new key?")):
             raise UsageError("The pinned key stays.", remedy="Add --accept-host-key to go on without a question.")
         known.repin(alias, key)
+        publish_pin(pipeline.folder, alias)
     output.document({"mirror": mirror, "cluster": alias, "before": before, "now": str(key.fingerprint(alias))})
     output.show(f"{cluster.cluster.cluster_name}: the present host key is pinned.")

@@ -41,13 +41,15 @@ def bake(
     *,
     stages: Mapping[str, str],
     variables: Mapping[str, str] | None = None,
+    build_arguments: Mapping[str, str] | None = None,
     no_cache: bool = False,
     observer: Observer = SILENT,
 ) -> dict[str, BuildResult | BuildFailed]:
     """Build targets of the bake file `file`, in its folder, from which its paths start; what became of each.
 
-    `stages` maps each wanted target to the name under which `observer` is told of it. `variables` are the file's own,
-    handed on in the environment: no value stands on a command line. The images are put where the file says, and their
+    `stages` maps each wanted target to the name under which `observer` is told of it. `variables` are the file's own;
+    `build_arguments` are for all Dockerfiles, and one that does not know an argument passes it over. Both are handed
+    on in the environment: no value stands on a command line. The images are put where the file says, and their
     ids are those of the engine where it has them. `seconds` of a result reach to that target's own end.
     A target that fails hides no other: its value is the error. Raises EngineError where Docker or buildx cannot be
     used. Ctrl-C cancels all.
@@ -61,6 +63,7 @@ def bake(
             file,
             {target: stages[target] for target in together},
             variables=variables or {},
+            build_arguments=build_arguments or {},
             no_cache=no_cache,
             observer=observer,
         )
@@ -75,7 +78,13 @@ def bake(
 
 
 def _solve(
-    file: Path, stages: Mapping[str, str], *, variables: Mapping[str, str], no_cache: bool, observer: Observer
+    file: Path,
+    stages: Mapping[str, str],
+    *,
+    variables: Mapping[str, str],
+    build_arguments: Mapping[str, str],
+    no_cache: bool,
+    observer: Observer,
 ) -> dict[str, BuildResult | BuildFailed]:
     """One run of bake: every target if it ended well, else those that are known to have failed, which may be none."""
     with tempfile.TemporaryDirectory(prefix="dbmirror-bake-") as scratch:
@@ -83,13 +92,17 @@ def _solve(
         argv = [
             *("docker", "buildx", "bake", "--progress", "rawjson", "--builder", builder()),
             *("--file", file.name, "--metadata-file", str(metadata_file)),
-            *(argument for name in proxies(os.environ) for argument in ("--set", f"*.args.{name}")),
+            *(
+                argument
+                for name in [*proxies(os.environ), *build_arguments]
+                for argument in ("--set", f"*.args.{name}")
+            ),
             *(["--no-cache"] if no_cache else []),
             *stages,
         ]
         progress = BakeProgress(stages, observer)
         began = time.monotonic()
-        environment = {**os.environ, **NO_QUESTIONS, **variables}
+        environment = {**os.environ, **NO_QUESTIONS, **variables, **build_arguments}
         finished = run_build(argv, progress, folder=file.parent, environment=environment)
         if finished.code != 0:
             failed = progress.failed or (tuple(stages) if len(stages) == 1 else ())

@@ -172,6 +172,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _last_words(causes: list[BaseException]) -> str:
     """The plainest of `causes`: the operating system's own words where there are any."""
     for cause in causes:
-        if isinstance(cause, OSError) and cause.strerror:
+        # requests derives its errors from OSError and fills the fields with what it likes.
+        if isinstance(cause, OSError) and isinstance(cause.strerror, str) and cause.strerror:
             return cause.strerror.lower()
     return without_credentials(str(causes[0])).removesuffix(".")

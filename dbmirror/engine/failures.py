@@ -42,8 +42,8 @@ class Cause:
 
 _SPACE = "See what takes the space with 'docker system df'; 'docker buildx prune' and 'docker image prune' free some."
 _NATIVE = (
-    "It is built from source and needs {needed}: give the build stage that Debian package (the table of native "
-    "requirements of images/python lacks it for this package), or blacklist the package."
+    "It is built from source and needs {needed}: give the build stage that Debian package (dbmirror's tables of native "
+    "requirements, native.toml and r_system.toml, lack it for this package), or blacklist the package."
 )
 _BASE = "Name a base that this machine has or reaches with '--base IMAGE'; 'dbmirror doctor' says what it reaches."
 _CREDENTIALS = "Give the index's credentials in ~/.netrc or the environment; they reach the build as a secret only."
@@ -227,6 +227,8 @@ def diagnose(progress: BuildProgress, *, code: int) -> BuildFailed:
         last = next((line.strip() for line in reversed(log or list(progress.remarks)) if line.strip()), "")
         words = f"its last words are: {last}" if last else "it said nothing"
         remedy = "The lines before that say more; 'dbmirror build --no-cache' tells a broken cache from a real failure."
+    if any((match := _MARKER.match(line)) is not None and match["step"] == "R" for line in log):
+        remedy += " To build the mirror of all the other R packages, add '--keep-going'."
     message = ": ".join(part for part in (where, subject, words) if part)
     shown = tuple(log[-SHOWN_LINES:] or list(progress.remarks)[-SHOWN_LINES:])
     return BuildFailed(

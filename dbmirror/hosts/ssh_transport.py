@@ -112,16 +112,16 @@ def check_own(
             return
         if pinned:
             raise HostKeyChanged([known.fingerprint(hop.name) for known in pinned], presented)
-        if confirm is not None:
+        if not accept_new:
+            if confirm is None:
+                raise HostKeyUnknown(
+                    presented,
+                    remedy="Compare it and accept it once at a terminal, or pin it unseen with --accept-host-key.",
+                )
             if not confirm(presented):
                 raise HostKeyUnknown(
                     presented, remedy="It was not accepted, so nothing was sent and nothing was pinned."
                 )
-        elif not accept_new:
-            raise HostKeyUnknown(
-                presented,
-                remedy="Compare it and accept it once at a terminal, or say that new keys are accepted unseen.",
-            )
         known_hosts.pin(hop.name, key)
         observer.note(f"Pinned the host key of {hop.name}: {presented}.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -36,14 +37,20 @@ def distributions(folders: Sequence[Folder]) -> Iterator[Distribution | Problem]
             if isinstance(found, Problem):
                 yield found
                 continue
-            scope = folder.path if folder.layer is Layer.NOTEBOOK and not folder.via else folder.layer.value
-            first = known.setdefault((scope, found.name), found)
+            first = known.setdefault((_notebook_environment(folder) or folder.layer.value, found.name), found)
             if first is found:
                 yield found
             elif not _is_same_again(first, found, folder):
                 yield _problem(
                     folder, entry, f"it is hidden by {first.name} {first.version} in {first.location}", found.name
                 )
+
+
+def _notebook_environment(folder: Folder) -> str | None:
+    """The notebook environment that `folder` belongs to: itself, or the one whose .pth or .egg-link file adds it."""
+    if folder.layer is not Layer.NOTEBOOK:
+        return None
+    return posixpath.dirname(folder.via) if folder.via else folder.path
 
 
 def _links(folders: Sequence[Folder]) -> set[str]:
@@ -79,7 +86,7 @@ def _distribution(folder: Folder, entry: Entry) -> Distribution | Problem:
         "version": metadata.version,
         "requires_python": metadata.requires_python,
         "layer": folder.layer,
-        "location": folder.path,
+        "location": _notebook_environment(folder) or folder.path,
         "capturable": hashed
         and bool(values.get("wheel_tags"))
         and not (direct_url is not None and direct_url.editable),

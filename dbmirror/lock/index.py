@@ -43,7 +43,8 @@ class Index:
     """The indexes of `settings`, asked one after the other for each project. Safe to use from several threads.
 
     `ca_bundle` is a PEM file of the authorities to trust; `deadline` the seconds that one page may take in all, its
-    retries included (a file may take ten times as long); `pause` the first wait before a retry, doubled each time.
+    retries included (a file may take ten times as long); `pause` the first wait before a retry, doubled each time;
+    `user_agent` what it calls itself, in place of dbmirror.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Index:
         ca_bundle: Path | None = None,
         deadline: float = 60.0,
         pause: float = 0.5,
+        user_agent: str | None = None,
     ) -> None:
         self.settings = settings
         self.ca_bundle = ca_bundle
@@ -68,7 +70,7 @@ class Index:
             respect_retry_after_header=False,
         )
         self._session = requests.Session()
-        self._session.headers["User-Agent"] = f"dbmirror/{__version__}"
+        self._session.headers["User-Agent"] = user_agent or f"dbmirror/{__version__}"
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS, max_retries=retry))
         self._lock = threading.Lock()

@@ -74,6 +74,7 @@ def make_lock(
     target = target_of(snapshot.inventory, base_inventory)
     visible = _visible(base_inventory, target)
     kept = {distribution.name: distribution for distribution in selection.kept}
+    layers = {name: _image_layer(distribution, selection) for name, distribution in kept.items()}
     provided = {
         name for name, there in visible.items() if name in kept and same_version(there.version, kept[name].version)
     }
@@ -116,9 +117,10 @@ def make_lock(
             fate = fate_of(decision, FateKind.PROVIDED, "The base image has it at that version.")
             package = None
         elif decision.name in reused:
-            package, fate = _taken_over(decision, distribution, *reused[decision.name])
+            package, fate = _taken_over(decision, distribution, *reused[decision.name], layers[decision.name])
         else:
-            package, fate = _resolved(decision, distribution, outcomes[decision.name], in_base)
+            outcome, layer = outcomes[decision.name], layers[decision.name]
+            package, fate = _resolved(decision, distribution, outcome, in_base, layer)
         fates.append(fate)
         if package is not None:
             packages.append(package)
@@ -178,12 +180,16 @@ def _check_index(index: Index, *, asked: int) -> None:
 
 
 def _resolved(
-    decision: Decision, distribution: Distribution, outcome: Found | Missing, in_base: Distribution | None
+    decision: Decision,
+    distribution: Distribution,
+    outcome: Found | Missing,
+    in_base: Distribution | None,
+    layer: ImageLayer,
 ) -> tuple[LockedPackage | None, Fate]:
     if isinstance(outcome, Found):
         kind = FateKind.SUBSTITUTED if outcome.substitute else FateKind.MIRRORED
         fate = fate_of(decision, kind, outcome.reason, substitute=outcome.substitute)
-        return _locked(distribution, outcome.source, outcome.version or distribution.version), fate
+        return _locked(distribution, outcome.source, outcome.version or distribution.version, layer), fate
     reason = outcome.reason[:1].upper() + outcome.reason[1:] + "."
     if in_base is not None:
         substitute = f"{in_base.name} {in_base.version}"
@@ -193,18 +199,26 @@ def _resolved(
 
 
 def _taken_over(
-    decision: Decision, distribution: Distribution, package: LockedPackage | None, fate: Fate
+    decision: Decision, distribution: Distribution, package: LockedPackage | None, fate: Fate, layer: ImageLayer
 ) -> tuple[LockedPackage | None, Fate]:
     again = fate_of(decision, fate.kind, fate.reason, substitute=fate.substitute)
-    return (None if package is None else _locked(distribution, package.source, package.version)), again
+    return (None if package is None else _locked(distribution, package.source, package.version, layer)), again
 
 
-def _locked(distribution: Distribution, source: Source, version: str) -> LockedPackage:
-    layer = IMAGE_LAYER_OF[distribution.layer]
-    if layer is ImageLayer.SYSTEM and not isinstance(source, AptPackage):
-        layer = ImageLayer.RUNTIME
-    elif isinstance(source, AptPackage):
+def _image_layer(distribution: Distribution, selection: Selection) -> ImageLayer:
+    """The layer of the image that changes least of those where the cluster has this very version.
+
+    virtualenv seeds every environment with a pip of its own: the runtime's layer is the place of them all.
+    """
+    same = [d.layer for d in selection.decisions if (d.name, d.version) == (distribution.name, distribution.version)]
+    return min((IMAGE_LAYER_OF[layer] for layer in same), key=list(ImageLayer).index)
+
+
+def _locked(distribution: Distribution, source: Source, version: str, layer: ImageLayer) -> LockedPackage:
+    if isinstance(source, AptPackage):
         layer = ImageLayer.SYSTEM
+    elif layer is ImageLayer.SYSTEM:
+        layer = ImageLayer.RUNTIME
     return LockedPackage(
         name=distribution.name, version=version, layer=layer, source=source, requires=distribution.requires
     )

@@ -11,16 +11,22 @@ from typing import Final
 
 from dbmirror.files import digest_of
 from dbmirror.lock.model import Lock
+from dbmirror.lock.r.model import RLock
 
 NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:dbmirror:sbom")
 LABEL: Final = "io.dbmirror.sbom"
 
 
-def serial_number(lock: Lock) -> uuid.UUID:
-    """The serial number of the bill of materials of `lock`: the same lock has the same one, for ever."""
-    return uuid.uuid5(NAMESPACE, digest_of(lock))
+def serial_number(lock: Lock, r_lock: RLock | None = None) -> uuid.UUID:
+    """The serial number of the bill of materials of a lock: the same lock has the same one, for ever.
+
+    `r_lock` is R's half where the image has R, else None: what an image for Python alone is made from says nothing
+    of R, and neither does its label.
+    """
+    halves = [digest_of(lock)] if r_lock is None else [digest_of(lock), digest_of(r_lock)]
+    return uuid.uuid5(NAMESPACE, " ".join(halves))
 
 
-def bom_link(lock: Lock) -> str:
+def bom_link(lock: Lock, r_lock: RLock | None = None) -> str:
     """`urn:cdx:SERIAL/1`: how CycloneDX points from elsewhere to a document; the value of the image's LABEL."""
-    return f"urn:cdx:{serial_number(lock)}/1"
+    return f"urn:cdx:{serial_number(lock, r_lock)}/1"

@@ -220,7 +220,7 @@ def _labels(
         "io.dbmirror.lock": _digest(lock),
         "io.dbmirror.flavour": "" if flavour is Flavour.PYTHON else flavour,
         "io.dbmirror.r-lock": r_lock_digest(r_lock) if r_lock is not None else "",
-        BOM_LABEL: bom_link(lock),
+        BOM_LABEL: bom_link(lock, r_lock),
         "io.dbmirror.waivers": "; ".join(f"{waiver.rule}: {waiver.reason}" for waiver in waivers),
     }
     return [(name, value) for name, value in labels.items() if value]

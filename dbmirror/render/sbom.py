@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -24,7 +24,9 @@ from dbmirror import __version__
 from dbmirror.files import digest_of
 from dbmirror.filters.requirements import marker_environment, requirements
 from dbmirror.inventory.model import Distribution, Inventory
-from dbmirror.lock.model import Fate, Lock
+from dbmirror.lock.mirror import MirrorLock
+from dbmirror.lock.model import Fate
+from dbmirror.lock.r.model import RLock
 from dbmirror.render.bom_link import serial_number
 from dbmirror.render.sbom_components import (
     PREFIX,
@@ -33,6 +35,7 @@ from dbmirror.render.sbom_components import (
     image_purl,
     python_components,
 )
+from dbmirror.render.sbom_r import RComponent, r_components
 from dbmirror.snapshot import Snapshot
 
 FILE_NAME: Final = "sbom.cdx.json"
@@ -49,31 +52,44 @@ class BuiltImage:
     """`sha256:…` of its manifest in a registry, once it was pushed."""
     inventory: Inventory | None = None
     """What was found in it: Debian packages and what else the base brought."""
+    r: RLock | None = None
+    """R's half as it turned out, of an image that was built without the packages that do not compile; else None."""
 
 
-def render_sbom(lock: Lock, snapshot: Snapshot, *, mirror: str, image: BuiltImage | None = None) -> bytes:
+def render_sbom(lock: MirrorLock, snapshot: Snapshot, *, mirror: str, image: BuiltImage | None = None) -> bytes:
     """The document, every package of the snapshot in it with its fate; the same arguments give the same bytes."""
     root = _root(mirror, image)
-    base = base_component(lock.base)
-    python = list(python_components(lock))
-    components = [base, *(component for component, _ in python)]
-    present = [component for component in components if component.scope is not ComponentScope.EXCLUDED]
+    turned_out = replace(lock, r=image.r) if image is not None and image.r is not None else lock
+    python = list(python_components(lock.python))
+    r = list(r_components(turned_out.r, lock.python.base)) if turned_out.r is not None else []
+    of_python, of_r = [component for component, _ in python], [each.component for each in r]
+    components = [base_component(lock.python.base), *of_python, *of_r]
+    present = _present(components)
     if image is not None and image.inventory is not None:
-        named = [(component.name, component.version or "") for component in present]
-        found = list(found_components(image.inventory, named))
+        found = list(found_components(image.inventory, python=_names(of_python), r=_names(of_r)))
         components += found
         present += found
     bom = Bom(
-        serial_number=serial_number(lock),
-        metadata=_metadata(root, lock, snapshot),
+        serial_number=serial_number(lock.python, lock.r_in_image),
+        metadata=_metadata(root, turned_out, snapshot),
         components=components,
         dependencies=[
             Dependency(root.bom_ref, [Dependency(component.bom_ref) for component in present]),
             *_dependencies(python, snapshot),
+            *_r_dependencies(r, snapshot),
         ],
     )
     document = JsonV1Dot6(bom).output_as_string()
     return msgspec.json.format(document.encode(), indent=2) + b"\n"
+
+
+def _present(components: Iterable[Component]) -> list[Component]:
+    return [component for component in components if component.scope is not ComponentScope.EXCLUDED]
+
+
+def _names(components: Iterable[Component]) -> frozenset[tuple[str, str]]:
+    """Name and version of those that are in the image."""
+    return frozenset((component.name, component.version or "") for component in _present(components))
 
 
 def _root(mirror: str, image: BuiltImage | None) -> Component:
@@ -91,15 +107,17 @@ def _root(mirror: str, image: BuiltImage | None) -> Component:
     )
 
 
-def _metadata(root: Component, lock: Lock, snapshot: Snapshot) -> BomMetaData:
+def _metadata(root: Component, lock: MirrorLock, snapshot: Snapshot) -> BomMetaData:
     facts = {
         "snapshot": snapshot.digest,
-        "lock": digest_of(lock),
+        "lock": digest_of(lock.python),
         "runtime": lock.runtime,
-        "python": lock.target.python,
+        "python": lock.python.target.python,
         "spark-version": snapshot.cluster.spark_version,
         **{f"fates:{kind}": str(count) for kind, count in lock.counts().items()},
     }
+    if lock.r_in_image is not None:
+        facts |= {"r-lock": digest_of(lock.r_in_image), "r": lock.r_in_image.r_version}
     tool = Component(type=ComponentType.APPLICATION, bom_ref="dbmirror", name="dbmirror", version=__version__)
     return BomMetaData(
         component=root,
@@ -126,3 +144,17 @@ def _dependencies(python: Iterable[tuple[Component, Fate | None]], snapshot: Sna
         needed = {canonicalize_name(requirement.name) for requirement in requirements(distribution, environment)}
         needed &= present.keys() - {component.name}
         yield Dependency(component.bom_ref, [Dependency(present[name].bom_ref) for name in sorted(needed)])
+
+
+def _r_dependencies(r: Iterable[RComponent], snapshot: Snapshot) -> Iterator[Dependency]:
+    """What each R package of the image needs there, by its DESCRIPTION on the cluster; an addition by the lock."""
+    inside = [each for each in r if each.component.scope is not ComponentScope.EXCLUDED]
+    present = {each.component.name: each.component for each in inside}
+    installed = {(package.name, package.version, package.library): package for package in snapshot.inventory.r_packages}
+    for each in inside:
+        depends = each.depends
+        if each.fate is not None:
+            package = installed.get((each.fate.name, each.fate.version, each.fate.library))
+            depends = package.depends if package is not None else ()
+        needed = present.keys() & set(depends) - {each.component.name}
+        yield Dependency(each.component.bom_ref, [Dependency(present[name].bom_ref) for name in sorted(needed)])

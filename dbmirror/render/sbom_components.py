@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, Property, XsUri
@@ -51,7 +51,7 @@ def base_component(base: BaseImage) -> Component:
         name=name,
         version=digest or None,
         purl=image_purl(name, digest) if digest else None,
-        properties=_properties({"base:kind": base.kind, "base:image-id": base.image_id}),
+        properties=properties({"base:kind": base.kind, "base:image-id": base.image_id}),
     )
 
 
@@ -84,9 +84,10 @@ def python_components(lock: Lock) -> Iterator[tuple[Component, Fate | None]]:
         yield _installed(package, system, f"python/{package.layer}/{package.name}@{package.version}/substitute"), None
 
 
-def found_components(inventory: Inventory, named: Iterable[tuple[str, str]]) -> Iterator[Component]:
-    """What an image's `inventory` shows beyond the Python packages `named` (name, version): the rest of the image."""
-    known = set(named)
+def found_components(
+    inventory: Inventory, *, python: Collection[tuple[str, str]], r: Collection[tuple[str, str]]
+) -> Iterator[Component]:
+    """What an image's `inventory` shows beyond the `python` and `r` packages (name, version): the rest of the image."""
     system = System(os_id=inventory.os_id, os_version=inventory.os_version)
     yield Component(
         type=ComponentType.OPERATING_SYSTEM,
@@ -103,22 +104,24 @@ def found_components(inventory: Inventory, named: Iterable[tuple[str, str]]) -> 
         )
     for distribution in inventory.distributions:
         name, version = distribution.name, distribution.version
-        if (name, version) not in known:
+        if (name, version) not in python:
             yield Component(
                 bom_ref=f"python/base{distribution.location}/{name}@{version}",
                 name=name,
                 version=version,
                 purl=PackageURL("pypi", None, name, version),
-                properties=_properties({"origin": "base", "image:location": distribution.location}),
+                properties=properties({"origin": "base", "image:location": distribution.location}),
             )
     for r_package in inventory.r_packages:
-        yield Component(
-            bom_ref=f"r{r_package.library}/{r_package.name}@{r_package.version}",
-            name=r_package.name,
-            version=r_package.version,
-            purl=PackageURL("cran", None, r_package.name, r_package.version),
-            properties=_properties({"image:location": r_package.library}),
-        )
+        name, version = r_package.name, r_package.version
+        if (name, version) not in r:
+            yield Component(
+                bom_ref=f"r{r_package.library}/{name}@{version}",
+                name=name,
+                version=version,
+                purl=PackageURL("cran", None, name, version),
+                properties=properties({"origin": "base", "image:location": r_package.library}),
+            )
     for jar in inventory.jars:
         if jar.artifact is not None:
             yield Component(
@@ -127,12 +130,12 @@ def found_components(inventory: Inventory, named: Iterable[tuple[str, str]]) -> 
                 name=jar.artifact,
                 version=jar.version,
                 purl=PackageURL("maven", jar.group, jar.artifact, jar.version),
-                properties=_properties({"image:location": jar.path}),
+                properties=properties({"image:location": jar.path}),
             )
 
 
 def _of_fate(fate: Fate, package: LockedPackage | None, system: System, reference: str) -> Component:
-    said = _properties(
+    said = properties(
         {
             "fate": fate.kind,
             "reason": fate.reason,
@@ -168,7 +171,7 @@ def _installed(package: LockedPackage, system: System, reference: str) -> Compon
         purl=_purl(package, system),
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=sha256)] if sha256 else [],
         external_references=_origins(package),
-        properties=_properties({"image:layer": package.layer, "source": str(source.__struct_config__.tag)}),
+        properties=properties({"image:layer": package.layer, "source": str(source.__struct_config__.tag)}),
     )
 
 
@@ -202,5 +205,6 @@ def _origins(package: LockedPackage) -> list[ExternalReference]:
     return []
 
 
-def _properties(values: Mapping[str, str | None]) -> list[Property]:
+def properties(values: Mapping[str, str | None]) -> list[Property]:
+    """Name (without PREFIX) to value as CycloneDX has it; what has no value is left out."""
     return [Property(name=f"{PREFIX}:{name}", value=str(value)) for name, value in values.items() if value]

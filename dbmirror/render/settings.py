@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from dbmirror.config import Waiver
 from dbmirror.render.errors import RenderError
 
-_LOCATION = re.compile(r"(?P<uri>https?://[A-Za-z0-9._~:/%-]+) (?P<suite>[A-Za-z0-9._/-]+)(?P<components>( [a-z-]+)*)")
+_LOCATION = re.compile(
+    r"(?P<uri>https?://[A-Za-z0-9._~:/%-]+) "
+    r"(?P<suite>(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]*)(?P<components>( [a-z-]+)*)",
+    re.ASCII,
+)
 _KEY = re.compile(
     r"-----BEGIN PGP PUBLIC KEY BLOCK-----\n[A-Za-z0-9+/=:., ()\n-]+-----END PGP PUBLIC KEY BLOCK-----\n?", re.ASCII
 )

@@ -59,7 +59,9 @@ def obstacles(
     if arm or "aarch64" in words:
         found.append(
             Obstacle(
-                reason=f"{', '.join(arm)} is no x86 node type but arm64" if arm else f"the runtime {spark_version} is for arm64",
+                reason=f"{', '.join(arm)} is no x86 node type but arm64"
+                if arm
+                else f"the runtime {spark_version} is for arm64",
                 remedy="Choose x86 node types (on AWS without Graviton) and take the snapshot again.",
             )
         )

@@ -34,10 +34,11 @@ R_ITSELF = frozenset(
         "stats4",
         "tcltk",
         "tools",
+        "translations",
         "utils",
     }
 )
-"""The packages of priority `base`: they are R itself, at its version, in every R."""
+"""The packages of priority `base`, and the catalogues of messages: they are R itself, at its version, in every R."""
 
 PLATFORM_R_LIBRARY = "/databricks/spark/R/lib"
 """The R library that the platform puts into a container with its Spark when the cluster starts: SparkR and Rserve."""

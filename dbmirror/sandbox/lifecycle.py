@@ -23,6 +23,8 @@ from dbmirror.sandbox.base import ensure_base
 from dbmirror.sandbox.driver.containers import container_name, remove_containers
 from dbmirror.sandbox.driver.image import ensure_driver_image
 from dbmirror.sandbox.driver.packages import PackageList, read_packages
+from dbmirror.sandbox.driver.r import REPOSITORY_PATH
+from dbmirror.sandbox.driver.spark import await_spark, ensure_spark_image
 from dbmirror.sandbox.errors import WorkspaceNotAnswering
 from dbmirror.sandbox.network import build_gateway, ensure_network, remove_network
 from dbmirror.sandbox.state import Record, SandboxState, instance, only_one, read_record, write_record
@@ -37,13 +39,16 @@ def up(
     *,
     name: str = "demo",
     packages: Path | None = None,
+    r: bool = False,
+    spark: bool = False,
     observer: Observer = SILENT,
     ca_bundle: Path | None = None,
 ) -> SandboxState:
     """Make the sandbox, or what is missing of it, and return when its cluster runs.
 
     `name` names the profile and the mirror; `packages` is a file of `name==version` lines for the driver instead of
-    the project's own; `ca_bundle` a PEM file of certificate authorities that the driver's build has to trust.
+    the project's own; `r` asks for a driver with R, `spark` for one that runs Spark; `ca_bundle` is a PEM file of
+    certificate authorities that the driver's build has to trust.
     Nothing is written outside `places.state_folder()`. A second call finds all there and changes nothing.
     Raises SandboxRefused (a usage error), SandboxNotBuilt or EngineError (Docker), WorkspaceNotAnswering.
     """
@@ -52,7 +57,9 @@ def up(
     with only_one(), closing(client(timeout=120)) as connected:
         observer.started(STAGE)
         try:
-            record = _build(connected, name=name, packages=wanted, ca_bundle=ca_bundle, observer=observer)
+            record = _build(
+                connected, name=name, packages=wanted, r=r, spark=spark, ca_bundle=ca_bundle, observer=observer
+            )
         except BaseException as error:
             if read_record() is None:
                 _stop_workspace()
@@ -92,24 +99,49 @@ def status() -> SandboxState | None:
 
 
 def _build(
-    connected: docker.DockerClient, *, name: str, packages: PackageList, ca_bundle: Path | None, observer: Observer
+    connected: docker.DockerClient,
+    *,
+    name: str,
+    packages: PackageList,
+    r: bool,
+    spark: bool,
+    ca_bundle: Path | None,
+    observer: Observer,
 ) -> Record:
     """Make what is missing and write it down; the record of what is there then."""
     base = ensure_base(observer=observer)
-    settings, running = _ensure_workspace(connected, name)
+    settings, running = _ensure_workspace(connected, name, r=r)
     image = ensure_driver_image(
-        connected, base=base, packages=packages, files_url=settings.files_url, ca_bundle=ca_bundle, observer=observer
+        connected,
+        base=base,
+        packages=packages,
+        files_url=settings.files_url,
+        ca_bundle=ca_bundle,
+        r=r,
+        observer=observer,
     )
+    if spark:
+        image = ensure_spark_image(image, ca_bundle=ca_bundle, observer=observer)
     if running is not None and running != image.name:
         # Another image is another cluster, with an id of its own: what was pinned for the old one ends.
         _stop_workspace()
-        settings, _ = _ensure_workspace(connected, name)
+        settings, _ = _ensure_workspace(connected, name, r=r)
     observer.advanced(STAGE, "starting the driver")
     process.ask(settings.port, instance(), "open", {"image": image.name})
+    if spark:
+        observer.advanced(STAGE, "starting Spark")
+        await_spark(connected, container_name(instance(), settings.cluster_id))
     _pin_host_key(connected, settings.cluster_id)
     identity_file, _ = profile.ensure_key(name)
     profile.write_profile(name=name, host=_url(settings.port), token=settings.token, cluster_id=settings.cluster_id)
-    profile.write_mirror(name=name, cluster_id=settings.cluster_id, base=base.name, identity_file=identity_file)
+    profile.write_mirror(
+        name=name,
+        cluster_id=settings.cluster_id,
+        base=base.name,
+        identity_file=identity_file,
+        network=ensure_network(connected, instance()).name,
+        r_repository=f"{settings.files_url}{REPOSITORY_PATH}" if r else None,
+    )
     record = Record(
         profile=name,
         port=settings.port,
@@ -139,7 +171,7 @@ def _pin_host_key(connected: docker.DockerClient, cluster_id: str) -> None:
         known.pin(cluster_id, key)
 
 
-def _ensure_workspace(connected: docker.DockerClient, name: str) -> tuple[process.Settings, str | None]:
+def _ensure_workspace(connected: docker.DockerClient, name: str, *, r: bool) -> tuple[process.Settings, str | None]:
     """The settings of the workspace, which answers, and the image that its cluster was opened with, if it was."""
     folder = sandbox_folder()
     _, public_key = profile.ensure_key(name)
@@ -151,7 +183,7 @@ def _ensure_workspace(connected: docker.DockerClient, name: str) -> tuple[proces
     except (OSError, msgspec.DecodeError, WorkspaceNotAnswering):
         pass
     else:
-        if settings.addresses == addresses and settings.public_key == public_key:
+        if (settings.addresses, settings.public_key, settings.r) == (addresses, public_key, r):
             return settings, known["image"]
         process.stop(folder, settings.port, instance())
     port = process.free_port(addresses)
@@ -163,6 +195,7 @@ def _ensure_workspace(connected: docker.DockerClient, name: str) -> tuple[proces
         addresses=addresses,
         port=port,
         files_url=f"http://{addresses[1]}:{port}",
+        r=r,
     )
     process.start(folder, settings)
     return settings, None

@@ -6,7 +6,7 @@ import configparser
 import os
 import re
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import tomli_w
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -67,16 +67,21 @@ def write_profile(*, name: str, host: str, token: str, cluster_id: str) -> None:
     write_atomically(profile_file(), ("\n".join(lines) + "\n").encode(), mode=0o600)
 
 
-def write_mirror(*, name: str, cluster_id: str, base: str, identity_file: Path) -> None:
+def write_mirror(
+    *, name: str, cluster_id: str, base: str, identity_file: Path, network: str, r_repository: str | None = None
+) -> None:
     """Write the `[mirrors.NAME]` section that makes `dbmirror build NAME` work with no other configuration."""
-    section = {
+    section: dict[str, Any] = {
         "profile": name,
         "profile_file": str(profile_file()),
         "cluster": cluster_id,
         "base": base,
         "ssh": {"identity_file": str(identity_file)},
+        "lab": {"networks": [network]},
         "waive": [{"rule": rule, "reason": reason} for rule, reason in _WAIVED.items()],
     }
+    if r_repository is not None:
+        section["r"] = {"repositories": [r_repository]}
     write_atomically(sandbox_folder() / FILE_NAME, tomli_w.dumps({"mirrors": {name: section}}).encode())
 
 

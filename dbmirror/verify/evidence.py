@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dbmirror.engine.images import ImageFacts
+from dbmirror.filters.flavour import Flavour
 from dbmirror.inventory.model import Distribution, Inventory, Layer
 from dbmirror.lock.model import Fate, Lock
+from dbmirror.lock.r.model import RLock
 from dbmirror.runtimes.model import Runtime
 from dbmirror.snapshot import Snapshot
+from dbmirror.verify.r import RFacts
 from dbmirror.verify.system import SystemFacts
 
 
@@ -28,6 +31,10 @@ class Evidence:
     lock: Lock
     snapshot: Snapshot
     runtime: Runtime
+    flavour: Flavour = Flavour.PYTHON
+    r_lock: RLock | None = None
+    r: RFacts | None = None
+    """What R in the image says; None for an image without R."""
 
     def installed(self, name: str) -> str | None:
         """The effective version of a distribution in the image; None where it has none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dbmirror.inventory.model import Name, Text
+from dbmirror.inventory.model import Name, RName, Text
 
 
 class Severity(StrEnum):
@@ -71,6 +71,33 @@ class ImportAttempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RPackageCheck:
+    """One R package that the image must have: as the lock says, as R finds it, and whether it loads."""
+
+    name: RName
+    expected: Text
+    found: Text | None
+    """The version of the package that R takes by that name; None if it finds none."""
+    error: Text | None = None
+    """The last line of what R said; None if it loaded."""
+
+    @property
+    def good(self) -> bool:
+        """Whether it is there at exactly that version and loads."""
+        return self.expected == self.found and self.error is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RFailure:
+    """One R package that could not be built, in an image that was built without it on request."""
+
+    name: RName
+    version: Text
+    reason: Text
+    """The compiler's or R's own words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """All that verification found in one image."""
 
@@ -84,12 +111,17 @@ class Report:
     findings: tuple[Finding, ...]
     extra: tuple[tuple[Name, Text], ...] = ()
     """Distributions that the image has and the cluster has not, with their versions: the base brought them."""
+    r_packages: tuple[RPackageCheck, ...] = ()
+    """Empty for an image without R."""
+    r_failed: tuple[RFailure, ...] = ()
+    """What the build was told to go on without: no package of the image, and no difference either."""
 
     @property
     def passed(self) -> bool:
-        """No comparison differs, no import failed unexpectedly, no rule of severity error failed unwaived."""
+        """No comparison differs, no import or R package failed unexpectedly, no rule of severity error unwaived."""
         return (
             all(comparison.equal for comparison in self.comparisons)
+            and all(check.good for check in self.r_packages)
             and all(attempt.error is None or attempt.expected for attempt in self.imports)
             and not any(f.outcome is Outcome.FAILED and f.severity is Severity.ERROR for f in self.findings)
         )

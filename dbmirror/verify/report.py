@@ -9,7 +9,7 @@ import msgspec
 
 from dbmirror.files import canonical_json, write_atomically
 from dbmirror.verify.errors import ReportError
-from dbmirror.verify.model import Comparison, Finding, ImportAttempt, Report
+from dbmirror.verify.model import Comparison, Finding, ImportAttempt, Report, RFailure, RPackageCheck
 
 FILE_NAME: Final = "verification.json"
 SCHEMA_VERSION: Final = 1
@@ -25,6 +25,8 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
     imports: tuple[ImportAttempt, ...]
     findings: tuple[Finding, ...]
     extra: tuple[tuple[str, str], ...]
+    r_packages: tuple[RPackageCheck, ...] = ()
+    r_failed: tuple[RFailure, ...] = ()
 
 
 def encode_report(report: Report) -> bytes:

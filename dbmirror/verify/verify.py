@@ -9,18 +9,21 @@ from typing import Final
 from dbmirror.config import Waiver
 from dbmirror.engine.docker import client
 from dbmirror.engine.images import ImageUnavailable, image_history, inspect_image
+from dbmirror.filters.flavour import Flavour
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.inventory.collect import collect
 from dbmirror.inventory.model import Inventory
 from dbmirror.lock.fates import same_version
 from dbmirror.lock.files import lock_digest
 from dbmirror.lock.model import Fate, FateKind, Lock
+from dbmirror.lock.r.model import RLock
 from dbmirror.progress import SILENT, Observer
 from dbmirror.runtimes.model import Runtime
 from dbmirror.snapshot import Snapshot
 from dbmirror.verify.evidence import Evidence
 from dbmirror.verify.imports import PYTHON, Tried, attempts, try_imports
 from dbmirror.verify.model import Comparison, Outcome, Report, Severity
+from dbmirror.verify.r import RFacts, checks, examine_r, names_to_load
 from dbmirror.verify.rules.contract import judge
 from dbmirror.verify.rules.python import smoke_modules
 from dbmirror.verify.system import SystemFacts, examine_system
@@ -36,14 +39,16 @@ def verify(
     runtime: Runtime,
     waivers: Sequence[Waiver] = (),
     observer: Observer = SILENT,
+    r_lock: RLock | None = None,
+    flavour: Flavour = Flavour.PYTHON,
 ) -> Report:
-    """What `image` (a name or id in the engine) has, held against `lock` and against the contract for `runtime`.
+    """What `image` (a name or id in the engine) has, held against its lock and against the contract for `runtime`.
 
     A difference is a part of the report, not an error. The image runs in one container without a network, removed at
     the end. Raises ImageUnavailable where the engine has no such image, NoPythonFound where nothing in it can be
     examined, VerificationFailed and HostError where a probe does not run.
     """
-    observer.started(STAGE, total=4)
+    observer.started(STAGE, total=4 if r_lock is None else 5)
     facts = inspect_image(image)
     if facts is None:
         raise ImageUnavailable(
@@ -56,7 +61,12 @@ def verify(
         observer.advanced(STAGE, "system", steps=1)
         system = examine_system(host)
         observer.advanced(STAGE, f"imports of {len(expected)} packages", steps=1)
-        tried = _imports(host, system, expected, runtime)
+        tried = _imports(host, system, expected, smoke_modules(runtime) if flavour.has_python else ())
+        r: RFacts | None = None
+        if r_lock is not None:
+            names = names_to_load(r_lock)
+            observer.advanced(STAGE, f"loading {len(names)} R packages", steps=1)
+            r = examine_r(host, names)
         observer.advanced(STAGE, "rules", steps=1)
     evidence = Evidence(
         image=facts,
@@ -67,6 +77,9 @@ def verify(
         lock=lock,
         snapshot=snapshot,
         runtime=runtime,
+        flavour=flavour,
+        r_lock=r_lock,
+        r=r,
     )
     report = Report(
         image_id=facts.image_id,
@@ -76,6 +89,8 @@ def verify(
         imports=attempts(tried, expected, fates=_by_name(lock)),
         findings=judge(evidence, waivers),
         extra=extra(inventory, snapshot),
+        r_packages=checks(r_lock, r) if r_lock is not None and r is not None else (),
+        r_failed=r.failed if r is not None else (),
     )
     observer.finished(STAGE, summary(report))
     return report
@@ -119,6 +134,11 @@ def summary(report: Report) -> str:
         f"{broken} unexpected import failures" if broken else "all imports as expected",
         f"rules not held: {', '.join(failed[Severity.ERROR])}" if failed[Severity.ERROR] else "no rule broken",
     ]
+    if report.r_packages:
+        good = sum(check.good for check in report.r_packages)
+        parts.insert(2, f"{good} of {len(report.r_packages)} R packages as locked and loading")
+    if report.r_failed:
+        parts.insert(3, f"built without {', '.join(failure.name for failure in report.r_failed)}")
     if failed[Severity.WARNING]:
         parts.append(f"warnings: {', '.join(failed[Severity.WARNING])}")
     if waived:
@@ -126,9 +146,8 @@ def summary(report: Report) -> str:
     return f"{'passed' if report.passed else 'FAILED'}: {'; '.join(parts)}"
 
 
-def _imports(host: ContainerHost, system: SystemFacts, expected: Mapping[str, str], runtime: Runtime) -> Tried:
+def _imports(host: ContainerHost, system: SystemFacts, expected: Mapping[str, str], modules: Sequence[str]) -> Tried:
     """The imports; none where the environment's Python does not run, which rule L06 reports."""
-    modules = smoke_modules(runtime)
     if not system.answer("python").good:
         return Tried(distributions={}, modules=dict.fromkeys(modules, f"{PYTHON} does not run"))
     return try_imports(host, expected, modules=modules)

@@ -144,21 +144,21 @@ def test_ctrl_c_leaves_no_process_and_no_thread(
     sshd: Sshd, known_hosts: KnownHosts, login_key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads = threading.active_count()
-    waits = iter(range(1000))
+    pid_file = tmp_path / "pid"
 
     def interrupted(*_: object) -> tuple[list[int], list[int], list[int]]:
         time.sleep(0.05)
-        if next(waits) == 5:
+        if pid_file.is_file() and pid_file.read_text().endswith("\n"):
             raise KeyboardInterrupt
         return [], [], []
 
     with connect(target_of(sshd, login_key), known_hosts=known_hosts, confirm=None, accept_new=True) as host:
         monkeypatch.setattr("dbmirror.hosts.ssh_channel.select.select", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            host.run(["sh", "-c", f"echo $$ >{tmp_path}/pid; sleep 60; true"])
+            host.run(["sh", "-c", f"echo $$ >{pid_file}; sleep 60; true"])
         monkeypatch.undo()
     assert threading.active_count() == threads, threading.enumerate()
-    assert _ends(tmp_path / "pid")
+    assert _ends(pid_file)
 
 
 def _ends(pid_file: Path) -> bool:

@@ -116,6 +116,11 @@ def test_accepting_new_keys_has_to_be_said_and_is_noted(target: SshTarget, known
     ]
 
 
+def test_where_new_keys_are_accepted_nobody_is_asked(target: SshTarget, known_hosts: KnownHosts) -> None:
+    connect(target, known_hosts=known_hosts, confirm=lambda _: False, accept_new=True).close()
+    assert known_hosts.path.exists()
+
+
 def test_a_changed_key_stops_with_both_fingerprints_even_where_new_ones_are_accepted(
     start_sshd: Callable[..., Sshd], sshd: Sshd, target: SshTarget, known_hosts: KnownHosts
 ) -> None:

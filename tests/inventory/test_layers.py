@@ -91,6 +91,28 @@ def test_two_notebooks_may_have_one_package_each(driver: Driver) -> None:
     assert inventory.problems == ()
 
 
+def test_an_editable_installation_belongs_to_its_notebook_and_is_no_environment_of_its_own(
+    driver: Driver, tmp_path: Path
+) -> None:
+    notebook = driver.tree(driver.root / "envs/pythonEnv-1")
+    notebook.install("other", "3.0")
+    for name in ("modern", "legacy"):
+        information = tmp_path / name / f"{name}.egg-info"
+        information.mkdir(parents=True)
+        (information / "PKG-INFO").write_text(f"Name: {name}\nVersion: 1.0\n")
+    (notebook.site / "__editable__.modern-1.0.pth").write_text(f"{tmp_path}/modern\n")
+    notebook.install("modern", "1.0")
+    (notebook.site / "legacy.egg-link").write_text(f"{tmp_path}/legacy\n.\n")
+
+    inventory = driver.inventory()
+    assert [(d.name, d.location) for d in inventory.distributions] == [
+        (name, str(notebook.site)) for name in ("legacy", "modern", "other")
+    ]
+    assert inventory.notebook_environments() == (str(notebook.site),)
+    assert inventory.effective()["other"].version == "3.0"
+    assert inventory.problems == ()
+
+
 def test_the_described_python_is_that_of_the_runtime(driver: Driver) -> None:
     lsp = driver.tree(driver.root / "databricks/python-lsp")
 

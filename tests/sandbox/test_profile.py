@@ -73,7 +73,7 @@ def test_the_profile_file_is_for_its_owner_alone() -> None:
 
 def test_the_mirror_works_without_a_configuration_file_and_waives_in_the_open(tmp_path: Path) -> None:
     key, _ = profile.ensure_key("demo")
-    profile.write_mirror(name="demo", cluster_id="1-2-3", base="base:1", identity_file=key)
+    profile.write_mirror(name="demo", cluster_id="1-2-3", base="base:1", identity_file=key, network="drivers")
     mirror = load_config(start=tmp_path).mirror("demo")
     assert mirror.profile_file == profile.profile_file()
     assert (mirror.profile, mirror.cluster, mirror.base) == ("demo", "1-2-3", "base:1")

@@ -201,6 +201,24 @@ def test_an_engine_that_does_not_run_is_one_clear_message(
         workplace.bake(workplace.write("one", "RUN true"), workplace.write("two", "RUN true"))
 
 
+def test_credentials_and_arguments_of_r_reach_the_images_that_ask_for_them(workplace: Workplace) -> None:
+    asking = (
+        "ARG KEEP_GOING=\n"
+        'RUN --mount=type=secret,id=netrc,target=/netrc test "$KEEP_GOING" = 1 && grep "cran.example login" /netrc'
+    )
+    mirrors = [workplace.write("one", asking), workplace.write("two", "RUN true")]
+    write_bakefile(workplace.file, mirrors)
+    outcomes = bake_images(
+        workplace.file,
+        mirrors,
+        indexes=IndexSettings(indexes=(IndexLocation(url="https://index.example/simple/", origin="the test"),)),
+        ca_bundle=None,
+        netrc=b"machine cran.example login me password secret\n",
+        build_arguments={"KEEP_GOING": "1"},
+    )
+    assert [type(outcome) for outcome in outcomes.values()] == [tuple, tuple], outcomes
+
+
 def test_each_image_has_its_record_and_a_failed_mirror_keeps_the_one_that_it_had(workplace: Workplace) -> None:
     good, bad = workplace.write("one", "RUN true"), workplace.write("two", BROKEN)
     before = Built(image_id="sha256:before", tags=("before:1",), snapshot="sha256:s", lock="sha256:l")

@@ -26,6 +26,7 @@ from dbmirror.progress import SILENT, Observer
 from dbmirror.sandbox.base import BaseImage
 from dbmirror.sandbox.driver.jars import jars
 from dbmirror.sandbox.driver.packages import PackageList
+from dbmirror.sandbox.driver.r import r_context, r_published
 from dbmirror.sandbox.driver.repository import metrics
 from dbmirror.sandbox.driver.wheels import calendar, forecast, numbers
 from dbmirror.sandbox.errors import SandboxNotBuilt
@@ -45,12 +46,15 @@ class DriverImage:
     """Each pin that it lacks, with the reason; sorted."""
 
 
-def published() -> dict[str, bytes]:
-    """What the workspace serves for the driver's build, path to content: a wheel and a git repository."""
+def published(*, r: bool = False) -> dict[str, bytes]:
+    """What the workspace serves for the driver's build and a mirror's, path to content.
+
+    A wheel and a git repository; with `r` a CRAN-like repository and one more of git.
+    """
     name, content = calendar()
-    return {f"/files/{name}": content} | {
-        f"/git/metrics.git/{path}": content for path, content in metrics().files.items()
-    }
+    files = {f"/files/{name}": content}
+    files |= {f"/git/metrics.git/{path}": content for path, content in metrics().files.items()}
+    return files | r_published() if r else files
 
 
 def ensure_driver_image(
@@ -60,19 +64,22 @@ def ensure_driver_image(
     packages: PackageList,
     files_url: str,
     ca_bundle: Path | None,
+    r: bool = False,
     observer: Observer = SILENT,
 ) -> DriverImage:
     """The driver's image for `packages`, from the engine if one of just these inputs is there, else built.
 
     `files_url` is where the build's steps reach what `published` says; `ca_bundle` a PEM file of certificate
-    authorities for the build. Raises SandboxNotBuilt where the build fails, EngineError where Docker does.
+    authorities for the build; `r` asks for R and R packages on it. Raises SandboxNotBuilt where the build fails,
+    EngineError where Docker does.
     """
-    context = _context(packages)
+    context = _context(packages, files_url if r else None)
     arguments = {
         "BASE": base.name,
         "FILES_URL": files_url,
         "COMMIT": metrics().commit,
         "HEADERS": " ".join(packages.headers),
+        **({"VARIANT": "r"} if r else {}),
     }
     inputs = {path: [mode, sha256_hex(content)] for path, (mode, content) in context.items()}
     digest = digest_of({"context": inputs, "arguments": arguments, "base": base.image_id})
@@ -90,7 +97,7 @@ def ensure_driver_image(
                     folder / "context",
                     tags=[name],
                     labels={},
-                    secrets=_secrets(folder, ca_bundle),
+                    secrets=index_secrets(folder, ca_bundle),
                     build_arguments=arguments,
                     observer=observer,
                 )
@@ -101,8 +108,8 @@ def ensure_driver_image(
     return _read_report(connected, name)
 
 
-def _context(packages: PackageList) -> dict[str, tuple[int, bytes]]:
-    """The build context: path to mode and content."""
+def _context(packages: PackageList, r_files_url: str | None) -> dict[str, tuple[int, bytes]]:
+    """The build context: path to mode and content. With the workspace's address it has what R needs, too."""
     here = resources.files(__package__)
     names = ("Dockerfile", "with-index", "build-constraints.txt", "collect.py", "account.py")
     files = {name: (here / name).read_bytes() for name in names}
@@ -111,6 +118,8 @@ def _context(packages: PackageList) -> dict[str, tuple[int, bytes]]:
     files["packages.txt"] = packages.text.encode()
     for folder, (name, content) in (("volume", forecast()), ("private", numbers())):
         files[f"{folder}/{name}"] = content
+    if r_files_url is not None:
+        files |= dict(r_context(r_files_url))
     # An installed package keeps no modes: a program is known by its first line.
     return {path: (0o755 if content.startswith(b"#!") else 0o644, content) for path, content in sorted(files.items())}
 
@@ -123,7 +132,8 @@ def _tree(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, bytes]]:
             yield f"{prefix}{entry.name}", entry.read_bytes()
 
 
-def _secrets(folder: Path, ca_bundle: Path | None) -> dict[str, Path]:
+def index_secrets(folder: Path, ca_bundle: Path | None) -> dict[str, Path]:
+    """The build's secrets: a private certificate authority and this machine's index, which is written into `folder`."""
     secrets = {"ca-bundle": ca_bundle} if ca_bundle else {}
     names = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
     index = next((value for value in map(os.environ.get, names) if value), None)

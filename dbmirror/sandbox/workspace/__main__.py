@@ -43,9 +43,9 @@ def main() -> int:
     workspace = Workspace(
         instance=settings.instance,
         token=settings.token,
-        api=Api(fleet, catalogue.libraries(settings.files_url, metrics().commit)),
+        api=Api(fleet, catalogue.libraries(settings.files_url, metrics().commit, r=settings.r)),
         fleet=fleet,
-        files=published(),
+        files=published(r=settings.r),
         image=lambda: machines.image,
         open_with=open_with,
         stop=ended.set,

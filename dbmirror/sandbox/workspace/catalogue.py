@@ -78,8 +78,8 @@ def new_cluster_id() -> str:
     return f"1120-081500-{secrets.token_hex(4)}"
 
 
-def libraries(files_url: str, commit: str) -> list[dict[str, Any]]:
-    """The libraries of the cluster that runs, as the driver has them; the last two are one jar and one that failed."""
+def libraries(files_url: str, commit: str, *, r: bool = False) -> list[dict[str, Any]]:
+    """The libraries of the cluster that runs, as the driver has them, with `r` one of R; and one that failed."""
     installed: list[dict[str, Any]] = [
         {"whl": "/Volumes/main/default/wheels/dbmirror_sandbox_forecast-1.4.0-py3-none-any.whl"},
         {"pypi": {"package": "simplejson==3.19.2"}},
@@ -91,6 +91,8 @@ def libraries(files_url: str, commit: str) -> list[dict[str, Any]]:
         {"pypi": {"package": f"git+{files_url}/git/metrics.git@{commit}"}},
         {"maven": {"coordinates": "com.acme:acme-udfs_2.12:1.0"}},
     ]
+    if r:
+        installed.append({"cran": {"package": "sandboxGreeting"}})
     failed = {
         "library": {"pypi": {"package": "dbmirror-sandbox-missing==9.9.9"}},
         "status": "FAILED",

@@ -44,6 +44,8 @@ class Settings:
     addresses: tuple[str, ...]
     port: int
     files_url: str
+    r: bool = False
+    """The driver has R: its repositories are served."""
     lifetime: float = LIFETIME
 
 

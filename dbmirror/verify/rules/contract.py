@@ -8,7 +8,7 @@ from typing import Final
 from dbmirror.config import Waiver
 from dbmirror.verify.evidence import Evidence
 from dbmirror.verify.model import Finding, Outcome, Severity
-from dbmirror.verify.rules import cluster, image_config, python, secrets, system
+from dbmirror.verify.rules import cluster, image_config, python, r, secrets, system
 from dbmirror.verify.rules.rule import Rule
 
 _ERROR, _WARNING, _INFORMATION = Severity.ERROR, Severity.WARNING, Severity.INFORMATION
@@ -32,7 +32,7 @@ RULES: Final[tuple[Rule, ...]] = tuple(
         ("L14", "No conda", _ERROR, system.conda),
         ("L15", "Nothing relies on CMD, ENTRYPOINT, HEALTHCHECK", _WARNING, image_config.ignored_instructions),
         ("L16", "SSH finds what it needs", _WARNING, system.ssh),
-        ("L17", "R is the runtime's", _ERROR, system.r),
+        ("L17", "R is the runtime's", _ERROR, r.r),
         ("L18", "Locale and OpenSSL variables are set", _WARNING, image_config.locale),
         ("L19", "The platform's own variables are left alone", _WARNING, image_config.platform_variables),
         ("L20", "No Spark or Scala of its own", _WARNING, system.jars),

@@ -28,6 +28,7 @@ _CORE: Final = frozenset(
 _PACKAGING: Final = frozenset({"pip", "setuptools"})
 _BROUGHT_BY_PLATFORM: Final = ("databricks-connect", "delta-spark", "py4j")
 _VULNERABLE: Final = (("pyarrow", "14.0.1", "CVE-2023-47248"), ("pillow", "10.2", "CVE-2023-50447"))
+_NO_PYTHON: Final = "The image is for R notebooks alone; the flavour python-r is for both."
 _PRERELEASE: Final = re.compile(r"\d(rc|a|b)\d")
 
 
@@ -47,7 +48,10 @@ def python_version(evidence: Evidence) -> Result:
         return failed(f"/databricks/python3/bin/python does not run: {answer.last_line or 'no answer'}.")
     found, expected = match[1], evidence.runtime.python
     if found.split(".")[:2] != expected.split("."):
-        return failed(f"Python is {found}; runtime {evidence.runtime.version} has {expected}.")
+        text = f"Python is {found}; runtime {evidence.runtime.version} has {expected}."
+        if evidence.flavour.has_python:
+            return failed(text)
+        return failed(f"{text} Neither Python cells nor 'databricks ssh' work here.", severity=Severity.WARNING)
     if _PRERELEASE.search(found):
         return failed(f"Python is {found}, a pre-release.")
     cluster = evidence.snapshot.inventory.python.version
@@ -79,6 +83,8 @@ def virtualenv(evidence: Evidence) -> Result:
 
 def repl_imports(evidence: Evidence) -> Result:
     """L10: a module that is missing here ends every Python cell; one that the cluster lacks too is a warning."""
+    if not evidence.flavour.has_python:
+        return not_applicable(_NO_PYTHON)
     defects: list[str] = []
     lacking: list[str] = []
     for module in smoke_modules(evidence.runtime):
@@ -100,6 +106,8 @@ def repl_imports(evidence: Evidence) -> Result:
 
 def core_versions(evidence: Evidence) -> Result:
     """L11: the REPL is tested with the runtime's own versions; the snapshot's runtime layer says which those are."""
+    if not evidence.flavour.has_python:
+        return not_applicable(_NO_PYTHON)
     defects: list[str] = []
     warnings: list[str] = []
     compared = 0
@@ -141,6 +149,8 @@ def platform_packages(evidence: Evidence) -> Result:
 
 def language_server(evidence: Evidence) -> Result:
     """L13: without it every cell of a notebook ends in a Py4JException."""
+    if not evidence.flavour.has_python:
+        return not_applicable(_NO_PYTHON)
     if not evidence.runtime.needs_lsp:
         return not_applicable(f"Runtime {evidence.runtime.version} has no language server.")
     answer = evidence.system.answer("python-lsp")

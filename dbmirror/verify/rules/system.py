@@ -1,4 +1,4 @@
-"""Rules about the image's operating system: release, Java, commands, users, R, fuse."""
+"""Rules about the image's operating system: release, Java, commands, users, fuse."""
 
 from __future__ import annotations
 
@@ -93,18 +93,6 @@ def ssh(evidence: Evidence) -> Result:
     return passed(
         "sshd and the user 'ubuntu' are there; an init script must start sshd. Azure may not forward port 2200."
     )
-
-
-def r(evidence: Evidence) -> Result:
-    """L17: R notebooks. A Python image has no R to judge."""
-    if not evidence.system.has("R"):
-        more = (
-            f"; the cluster has R {evidence.snapshot.inventory.r_version}"
-            if evidence.snapshot.inventory.r_version
-            else ""
-        )
-        return not_applicable(f"The image is for Python and has no R{more}.")
-    return failed("The image has R, which this mirror's lock does not cover: R notebooks may not work.")
 
 
 def fuse(evidence: Evidence) -> Result:

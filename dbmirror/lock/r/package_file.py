@@ -1,0 +1,42 @@
+"""A package's `.tar.gz`: is it what its name says, and what does its DESCRIPTION say."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zlib
+
+from dbmirror.inventory.model import RPackage
+from dbmirror.inventory.parsers.headers import fields
+from dbmirror.inventory.parsers.malformed import Malformed
+from dbmirror.lock.project_page import Refused
+from dbmirror.lock.r.packages_file import described
+from dbmirror.lock.r.versions import same_version
+
+_LONGEST_DESCRIPTION = 4 << 20
+
+
+def read_package_file(content: bytes, *, name: str, version: str) -> tuple[RPackage, str]:
+    """What the package file says of itself, and its field Built: empty where it is a source.
+
+    Raises Refused where it is no package file, or one of another name or version: a login page, a damaged download.
+    """
+    text = _description(content, name)
+    package = described(text)
+    if isinstance(package, Malformed):
+        raise Refused(f"has a file there that is no package: {package.reason}")
+    if package.name != name or not same_version(package.version, version):
+        raise Refused(f"has {package.name} {package.version} under that name")
+    return package, next((value for field, value in fields(text) if field == "Built"), "")
+
+
+def _description(content: bytes, name: str) -> str:
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
+            for member in archive:
+                if member.name.removeprefix("./") == f"{name}/DESCRIPTION" and member.isfile():
+                    stream = archive.extractfile(member)
+                    return stream.read(_LONGEST_DESCRIPTION).decode("utf-8", "replace") if stream else ""
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise Refused("has a file there that is no package archive") from error
+    raise Refused("has an archive there without a DESCRIPTION of that package")

@@ -1,0 +1,109 @@
+"""PACKAGES: what a CRAN-like repository says it has."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dbmirror.inventory.grammar import fits
+from dbmirror.inventory.model import RName, RPackage, Text
+from dbmirror.inventory.parsers.description import parse_description
+from dbmirror.inventory.parsers.headers import fields
+from dbmirror.inventory.parsers.malformed import Malformed
+from dbmirror.lock.project_page import Refused
+from dbmirror.lock.r.model import Md5, RVersion
+from dbmirror.lock.r.versions import version_key
+
+LARGEST = 256 << 20
+_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One paragraph of PACKAGES."""
+
+    name: RName
+    version: RVersion
+    path: Text = ""
+    """The folder below src/contrib that its file lies in; mostly none."""
+    md5: Md5 | None = None
+    depends: tuple[RName, ...] = ()
+    """Depends, Imports and LinkingTo, without R itself."""
+    needs_compilation: bool = False
+
+    @property
+    def filename(self) -> str:
+        """`NAME_VERSION.tar.gz`."""
+        return f"{self.name}_{self.version}.tar.gz"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packages:
+    """A whole PACKAGES file."""
+
+    listed: Mapping[tuple[str, str], Listed]
+    """By name and version."""
+    newest: Mapping[str, Listed]
+    """By name: of several versions the highest."""
+
+
+def parse_packages(content: bytes) -> Packages:
+    """What PACKAGES (or PACKAGES.gz, by its first bytes) lists; a paragraph that is not valid is passed over.
+
+    Raises Refused where it is no such file.
+    """
+    text = _uncompressed(content).decode("utf-8", "replace")
+    listed: dict[tuple[str, str], Listed] = {}
+    newest: dict[str, Listed] = {}
+    for paragraph in re.split(r"\n[ \t\r]*\n", text):
+        found = _parse(paragraph.strip("\r\n"))
+        if found is None:
+            continue
+        listed.setdefault((found.name, found.version), found)
+        known = newest.get(found.name)
+        if known is None or version_key(found.version) > version_key(known.version):
+            newest[found.name] = found
+    if not listed and text.strip():
+        raise Refused("answered with something that is no list of packages")
+    return Packages(listed=listed, newest=newest)
+
+
+def described(text: str) -> RPackage | Malformed:
+    """What the DESCRIPTION of a package file says, read as that of an installed package is."""
+    return parse_description(text, library="/")
+
+
+def _parse(paragraph: str) -> Listed | None:
+    if not paragraph:
+        return None
+    package = described(paragraph)
+    if isinstance(package, Malformed):
+        return None
+    values = {name.lower(): value for name, value in fields(paragraph)}
+    path = values.get("path", "")
+    md5 = values.get("md5sum", "").lower()
+    if path and not _FOLDER.fullmatch(path):
+        return None
+    return Listed(
+        name=package.name,
+        version=package.version,
+        path=path,
+        md5=md5 if fits(md5, Md5) else None,
+        depends=package.depends,
+        needs_compilation=package.needs_compilation,
+    )
+
+
+def _uncompressed(content: bytes) -> bytes:
+    if not content.startswith(b"\x1f\x8b"):
+        return content
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        text = unpacker.decompress(content, LARGEST)
+    except zlib.error as error:
+        raise Refused("answered with a damaged list of packages") from error
+    if unpacker.unconsumed_tail or not unpacker.eof:
+        raise Refused("answered with a list of packages that is cut short or larger than 256 MiB")
+    return text

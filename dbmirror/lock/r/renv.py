@@ -1,0 +1,205 @@
+"""R's lock as the two documents that stand in a mirror's folder: renv.lock, which renv restores, and R's fates."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from dbmirror.files import canonical_json
+from dbmirror.inventory.model import RName, Text
+from dbmirror.lock.document import REMEDY
+from dbmirror.lock.errors import LockError
+from dbmirror.lock.model import FateKind, Url
+from dbmirror.lock.r.model import (
+    CapturedRPackage,
+    CranFile,
+    LockedRPackage,
+    RFate,
+    RGitSource,
+    RLacking,
+    RLock,
+    RSource,
+    RVersion,
+)
+
+SCHEMA = 1
+RENV_LOCK = "renv.lock"
+R_FATES = "r-fates.json"
+
+
+class _Tool(Struct, forbid_unknown_fields=True):
+    """The key `dbmirror` of renv.lock, which renv passes over: what its own fields have no word for."""
+
+    schema: int
+    snapshot: Text
+    base: Text
+    r_version: RVersion
+    repositories: tuple[Url, ...]
+    packages: dict[RName, _ToolPackage]
+    lacking: tuple[RLacking, ...]
+
+
+class _ToolPackage(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    version: RVersion
+    source: RSource
+    depends: tuple[RName, ...] = ()
+    system_requirements: Text | None = None
+    needs_compilation: bool = False
+    from_cluster_library: bool = False
+    addition: Text | None = None
+
+
+class _Fates(Struct, forbid_unknown_fields=True):
+    schema: int
+    snapshot: Text
+    counts: dict[str, int]
+    fates: tuple[RFate, ...]
+
+
+def encode_renv(lock: RLock) -> bytes:
+    """`lock` without its fates, as renv.lock (https://rstudio.github.io/renv/articles/lockfile.html)."""
+    names = _repository_names(lock.repositories)
+    tool = _Tool(
+        schema=SCHEMA,
+        snapshot=lock.snapshot,
+        base=lock.base,
+        r_version=lock.r_version,
+        repositories=lock.repositories,
+        packages={package.name: _tool_package(package) for package in lock.packages},
+        lacking=lock.lacking,
+    )
+    return canonical_json(
+        {
+            "R": {
+                "Version": lock.r_version,
+                "Repositories": [{"Name": name, "URL": url} for url, name in names.items()],
+            },
+            "Packages": {package.name: _record(package, names) for package in lock.packages},
+            "dbmirror": tool,
+        }
+    )
+
+
+def encode_r_fates(lock: RLock) -> bytes:
+    """The fates of `lock` and their counts, as canonical JSON."""
+    counts = {kind.value: count for kind, count in lock.counts().items()}
+    return canonical_json({"schema": SCHEMA, "snapshot": lock.snapshot, "counts": counts, "fates": lock.fates})
+
+
+def decode(renv: bytes, fates: bytes) -> RLock:
+    """The lock that the two documents hold, every field checked against its grammar and against the others.
+
+    Raises LockError naming the file and what is wrong with it.
+    """
+    document: dict[str, Any] = _decoded(renv, dict[str, Any], RENV_LOCK)
+    if not isinstance(document.get("dbmirror"), dict):
+        raise LockError(f"{RENV_LOCK} was not written by dbmirror.", remedy=REMEDY)
+    if document["dbmirror"].get("schema") != SCHEMA:
+        raise LockError(
+            f"{RENV_LOCK}: dbmirror.schema is {document['dbmirror'].get('schema')!r}; this dbmirror reads {SCHEMA}.",
+            remedy="Make the lock again with this version of dbmirror.",
+        )
+    try:
+        tool = msgspec.convert(document["dbmirror"], _Tool)
+    except msgspec.ValidationError as error:
+        text = re.sub(r" - at `\$\.?(.*)`\Z", r" (at dbmirror.\1)", str(error))
+        raise LockError(f"{RENV_LOCK} is not valid: {text}.", remedy=REMEDY) from error
+    accounted: _Fates = _decoded(fates, _Fates, R_FATES)
+    if accounted.schema != SCHEMA or accounted.snapshot != tool.snapshot:
+        raise LockError(f"{R_FATES}: schema or snapshot is not that of {RENV_LOCK}.", remedy=REMEDY)
+    lock = RLock(
+        snapshot=tool.snapshot,
+        r_version=tool.r_version,
+        repositories=tool.repositories,
+        packages=tuple(_package(name, found) for name, found in sorted(tool.packages.items())),
+        fates=accounted.fates,
+        base=tool.base,
+        lacking=tool.lacking,
+    )
+    _check_together(lock)
+    _check_same(document, msgspec.json.decode(encode_renv(lock)), RENV_LOCK)
+    _check_same(msgspec.json.decode(fates), msgspec.json.decode(encode_r_fates(lock)), R_FATES)
+    return lock
+
+
+def _repository_names(urls: tuple[str, ...]) -> dict[str, str]:
+    """Address to the name that renv's records call it by: `CRAN`, `CRAN2`, …"""
+    return {url: f"CRAN{number if number > 1 else ''}" for number, url in enumerate(urls, start=1)}
+
+
+def _record(package: LockedRPackage, names: dict[str, str]) -> dict[str, Any]:
+    """The package as renv's own record: from where renv would restore it."""
+    record: dict[str, Any] = {"Package": package.name, "Version": package.version}
+    source = package.source
+    if isinstance(source, RGitSource):
+        record |= {"Source": "Git", "RemoteType": "git", "RemoteUrl": source.url, "RemoteSha": source.commit}
+        if source.subdirectory:
+            record["RemoteSubdir"] = source.subdirectory
+    elif isinstance(source, CapturedRPackage):
+        record |= {"Source": "Local", "RemoteType": "local", "RemoteUrl": f"./{source.path}"}
+    else:
+        # What apt installs stands in CRAN, too: it is R's own recommended packages and Debian's copies of CRAN's.
+        repository = source.repository if isinstance(source, CranFile) else ""
+        record |= {"Source": "Repository", "Repository": names.get(repository, "CRAN")}
+    if package.depends:
+        record["Requirements"] = list(package.depends)
+    return record
+
+
+def _tool_package(package: LockedRPackage) -> _ToolPackage:
+    return _ToolPackage(
+        version=package.version,
+        source=package.source,
+        depends=package.depends,
+        system_requirements=package.system_requirements,
+        needs_compilation=package.needs_compilation,
+        from_cluster_library=package.from_cluster_library,
+        addition=package.addition,
+    )
+
+
+def _package(name: str, found: _ToolPackage) -> LockedRPackage:
+    return LockedRPackage(
+        name=name,
+        version=found.version,
+        source=found.source,
+        depends=found.depends,
+        system_requirements=found.system_requirements,
+        needs_compilation=found.needs_compilation,
+        from_cluster_library=found.from_cluster_library,
+        addition=found.addition,
+    )
+
+
+def _decoded(content: bytes, kind: Any, file: str) -> Any:
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.DecodeError as error:
+        raise LockError(f"{file} is not a valid lock: {error}.", remedy=REMEDY) from error
+
+
+def _check_together(lock: RLock) -> None:
+    """Each package but an addition has a fate that says it is in the image, each such fate its package."""
+    mirrored = {fate.name: fate for fate in lock.fates if fate.kind is FateKind.MIRRORED}
+    for package in lock.packages:
+        if package.addition is not None:
+            continue
+        fate = mirrored.pop(package.name, None)
+        if fate is None:
+            raise LockError(f"{R_FATES} has no fate for {package.name}, which {RENV_LOCK} installs.", remedy=REMEDY)
+        if fate.version != package.version:
+            raise LockError(f"{R_FATES}: {package.name} has another version than in {RENV_LOCK}.", remedy=REMEDY)
+    if mirrored:
+        raise LockError(f"{R_FATES}: {min(mirrored)} is mirrored, and {RENV_LOCK} does not have it.", remedy=REMEDY)
+
+
+def _check_same(found: Any, meant: Any, file: str, key: str = "") -> None:
+    """Raise LockError at the first key where `found` is not what the lock read out of it is written as."""
+    if isinstance(found, dict) and isinstance(meant, dict) and found.keys() == meant.keys():
+        for name in meant:
+            _check_same(found[name], meant[name], file, f"{key}.{name}" if key else name)
+    elif found != meant or type(found) is not type(meant):
+        raise LockError(f"{file}: {key or 'the document'} does not agree with the rest of the lock.", remedy=REMEDY)

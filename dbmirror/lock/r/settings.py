@@ -1,0 +1,157 @@
+"""Which CRAN-like repositories are asked: those of dbmirror.toml, else those that R's own variables name."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from requests.utils import get_netrc_auth
+
+from dbmirror.config import RConfig
+from dbmirror.lock.index_settings import IndexLocation
+from dbmirror.lock.r.errors import RepositoryConfigurationError
+from dbmirror.runtimes.r_notebooks import cran_snapshot
+
+VARIABLES = ("R_REPOS", "RENV_CONFIG_REPOS_OVERRIDE", "RSPM", "CRAN")
+"""Variables that name repositories, separated by blanks: the first that does counts."""
+REMEDY = (
+    "Name a CRAN-like repository with 'repositories' in the [r] section of dbmirror.toml, best the one of the day that "
+    "the runtime was filled on."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryLocation:
+    """One CRAN-like repository: the folder or address above `src/contrib`."""
+
+    url: str
+    """Without credentials and without a slash at the end; `file://…` for a folder of this machine."""
+    origin: str
+    """What named it: a variable, a setting."""
+    binary: bool = False
+    """It has packages built for the image's distribution."""
+    credentials: tuple[str, str] | None = field(default=None, repr=False)
+    """User and password out of its URL; those of a netrc file are looked up with each request."""
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of this machine that it is, if it is one."""
+        return Path(unquote(urlsplit(self.url).path)) if self.url.startswith("file://") else None
+
+    @property
+    def index(self) -> IndexLocation:
+        """The same as a place whose credentials go along with a request to its host."""
+        return IndexLocation(url=self.url + "/", origin=self.origin, credentials=self.credentials)
+
+    @property
+    def host(self) -> str:
+        """What messages call it: its host name, or its folder."""
+        return urlsplit(self.url).hostname or str(self.folder)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositorySettings:
+    """The repositories, in the order in which they are asked."""
+
+    repositories: tuple[RepositoryLocation, ...] = ()
+    notes: tuple[str, ...] = ()
+    """Sentences on what was set and is not used, and why."""
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The addresses of the sources, without credentials."""
+        return tuple(each.url for each in self.repositories if not each.binary)
+
+    def netrc(self) -> bytes | None:
+        """The credentials as a netrc file, for a build (a secret: never to be written to disk)."""
+        lines = []
+        for each in self.repositories:
+            credentials = each.credentials or (None if each.folder else get_netrc_auth(each.url))
+            if credentials:
+                lines.append(f"machine {each.host} login {credentials[0]} password {credentials[1]}\n")
+        return "".join(dict.fromkeys(lines)).encode() or None
+
+
+def find_repositories(
+    config: RConfig,
+    *,
+    root: Path,
+    runtime: str,
+    distribution: str | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> RepositorySettings:
+    """The repositories to ask for the packages of `runtime` (`17.3`) in an image of `distribution` (`ubuntu-24.04`).
+
+    First the binary one of `[r] binary_repositories` for that distribution, then the dated one of `[r] snapshot_url`,
+    then `[r] repositories` (a relative folder starts at `root`); where dbmirror.toml names none of the last two, those
+    of the first of VARIABLES that names any. There may be none at all.
+    Raises RepositoryConfigurationError where a setting is no address, or dbmirror.toml holds credentials.
+    """
+    day = config.snapshot_date or cran_snapshot(runtime)
+    notes: list[str] = []
+    named: list[RepositoryLocation] = []
+    binary = config.binary_repositories.get(distribution or "")
+    if binary is not None and (url := _dated(binary, day, runtime, notes)):
+        named.append(_location(url, f"[r.binary_repositories] {distribution}", root, binary=True))
+    if config.snapshot_url is not None and (url := _dated(config.snapshot_url, day, runtime, notes)):
+        named.append(_location(url, "[r] snapshot_url", root))
+    named.extend(_location(written, "[r] repositories", root) for written in config.repositories)
+    if config.snapshot_url is None and not config.repositories:
+        named.extend(_from_environment(environment, root))
+    unique = {(each.url, each.binary): each for each in reversed(named)}
+    return RepositorySettings(repositories=tuple(reversed(unique.values())), notes=tuple(dict.fromkeys(notes)))
+
+
+def _dated(template: str, day: date | None, runtime: str, notes: list[str]) -> str | None:
+    if "{date}" not in template:
+        return template
+    if day is None:
+        notes.append(
+            f"No source states the day that runtime {runtime} was filled on: {template} is passed over. "
+            "'snapshot_date' in the [r] section of dbmirror.toml sets one."
+        )
+        return None
+    return template.replace("{date}", day.isoformat())
+
+
+def _from_environment(environment: Mapping[str, str], root: Path) -> Iterator[RepositoryLocation]:
+    for variable in VARIABLES:
+        # R itself has a placeholder (@CRAN@) where others have an address.
+        words = [word for word in environment.get(variable, "").split() if word.startswith(("http", "file:", "/"))]
+        if words:
+            yield from (_location(word, variable, root) for word in words)
+            return
+
+
+def _location(written: str, origin: str, root: Path, *, binary: bool = False) -> RepositoryLocation:
+    remedy = "Give the address above src/contrib, such as https://cran.example, or a folder."
+    if written.startswith("file:") or not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", written):
+        path = Path(unquote(urlsplit(written).path)) if written.startswith("file:") else Path(written).expanduser()
+        folder = quote(os.path.normpath(root / path))
+        return RepositoryLocation(url=f"file://{folder}", origin=origin, binary=binary)
+    try:
+        parts = urlsplit(written)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        # What urllib says of a malformed address may repeat a part of its password.
+        raise RepositoryConfigurationError(f"{origin} names no usable repository address.", remedy=remedy) from None
+    if parts.scheme not in {"http", "https"} or not host or not re.fullmatch(r"[!-~]+", written):
+        raise RepositoryConfigurationError(f"{origin} names no http or https address and no folder.", remedy=remedy)
+    if parts.username and origin.startswith("[r"):
+        raise RepositoryConfigurationError(
+            f"{origin} in dbmirror.toml holds credentials.",
+            remedy="Take them out: they belong into ~/.netrc or a variable such as R_REPOS.",
+        )
+    place = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
+    path_part = re.sub(r"/+(src/contrib/?)?\Z", "", parts.path)
+    return RepositoryLocation(
+        url=urlunsplit((parts.scheme, place, path_part, "", "")),
+        origin=origin,
+        binary=binary,
+        credentials=(unquote(parts.username), unquote(parts.password or "")) if parts.username else None,
+    )

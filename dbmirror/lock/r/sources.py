@@ -1,0 +1,144 @@
+"""Where one R package comes from: apt, its git repository, a CRAN-like repository; or why from nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from msgspec.structs import replace
+
+from dbmirror.files import write_atomically
+from dbmirror.inventory.model import RPackage
+from dbmirror.lock.apt import upstream
+from dbmirror.lock.index import Download
+from dbmirror.lock.project_page import Refused
+from dbmirror.lock.r.binary import misfit
+from dbmirror.lock.r.model import CranFile, RAptPackage, RSource
+from dbmirror.lock.r.package_file import read_package_file
+from dbmirror.lock.r.packages_file import Listed
+from dbmirror.lock.r.repository import Repositories
+from dbmirror.lock.r.settings import REMEDY, RepositoryLocation
+from dbmirror.lock.r.versions import same_version
+
+FOLDER = "r-sources"
+"""The folder of a mirror that R's archives lie in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RFound:
+    """A source, and the sentence that says what it is."""
+
+    source: RSource
+    reason: str
+    description: RPackage | None = None
+    """What its file says of itself, where that was read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RMissing:
+    """Why there is no source, as a sentence without its full stop."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RTarget:
+    """The R that the sources were chosen for: the cluster's, in the image's distribution."""
+
+    r_version: str
+    architecture: str
+    os_id: str = ""
+    os_version: str = ""
+
+
+def from_apt(package: RPackage, candidates: Mapping[str, str]) -> RFound | RMissing:
+    """The Debian package that owns it, if the image's distribution has it at that version."""
+    name = package.apt_package
+    candidate = candidates.get(name or "")
+    if name is None or candidate is None:
+        return RMissing(reason="the image's own distribution does not carry it")
+    if not same_version(upstream(candidate), package.version):
+        return RMissing(reason=f"the image's own distribution carries it at {upstream(candidate)}")
+    return RFound(
+        source=RAptPackage(package=name, version=candidate), reason=f"From the Debian package {name} {candidate}."
+    )
+
+
+def from_repositories(
+    name: str, version: str, *, repositories: Repositories, target: RTarget, folder: Path
+) -> RFound | RMissing:
+    """The file of the first repository that has the package at that version, current or in its archive.
+
+    A built one only where it fits `target`. What comes out of a folder of this machine is copied to r-sources/ in
+    `folder`. Raises RepositoryUnreachable where a repository cannot be used at all.
+    """
+    reasons = []
+    for location in repositories.settings.repositories:
+        listed = repositories.packages(location).listed.get((name, version))
+        if location.binary and listed is None:
+            continue
+        try:
+            outcome = _take(name, version, listed, location, repositories=repositories, target=target, folder=folder)
+        except Refused as refusal:
+            outcome = RMissing(reason=f"the repository at {location.host} {refusal}")
+        if isinstance(outcome, RFound):
+            return outcome
+        reasons.append(outcome.reason)
+    if not reasons:
+        return RMissing(reason=f"no R repository is configured. {REMEDY.rstrip('.')}")
+    return RMissing(reason="; ".join(reasons))
+
+
+def _take(
+    name: str,
+    version: str,
+    listed: Listed | None,
+    location: RepositoryLocation,
+    *,
+    repositories: Repositories,
+    target: RTarget,
+    folder: Path,
+) -> RFound | RMissing:
+    filename = f"{name}_{version}.tar.gz"
+    if listed is not None:
+        path = f"{listed.path}/{filename}" if listed.path else filename
+    else:
+        path = f"Archive/{name}/{filename}"
+    url = f"{location.url}/src/contrib/{quote(path)}"
+    source = CranFile(filename=filename, url=url, repository=location.url, archived=listed is None)
+    if listed is not None and listed.md5 is not None and not location.binary and location.folder is None:
+        return RFound(source=replace(source, md5=listed.md5), reason=_reason(source, location))
+    found = repositories.file(location, path)
+    if found is None:
+        where = "does not have that version" if _knows(name, location, repositories) else "does not have it"
+        return RMissing(reason=f"the repository at {location.host} {where}")
+    description, built = read_package_file(found.content, name=name, version=version)
+    if built:
+        unfit = misfit(built, r_version=target.r_version, architecture=target.architecture)
+        if unfit is not None or not location.binary:
+            unfit = unfit or "it is built, and the repository is not named as one for the image's distribution"
+            return RMissing(reason=f"of the file that the repository at {location.host} has, {unfit}")
+        source = replace(source, binary=True)
+    elif location.binary:
+        return RMissing(reason=f"the repository at {location.host} has it only as a source")
+    source = replace(source, sha256=found.sha256)
+    if location.folder is not None:
+        source = replace(source, path=_keep(found, filename, folder))
+    return RFound(source=source, reason=_reason(source, location), description=description)
+
+
+def _reason(source: CranFile, location: RepositoryLocation) -> str:
+    form = "in its archive" if source.archived else "as a binary package" if source.binary else "as its current version"
+    return f"The repository at {location.host} has it {form}."
+
+
+def _knows(name: str, location: RepositoryLocation, repositories: Repositories) -> bool:
+    return name in repositories.packages(location).newest
+
+
+def _keep(found: Download, filename: str, folder: Path) -> str:
+    path = f"{FOLDER}/{filename}"
+    write_atomically(folder / path, found.content)
+    return path

@@ -1,0 +1,1 @@
+Rserve <- function(...) stop("This stand-in serves nothing.")

@@ -1,0 +1,1 @@
+char2seed <- function(x, set = FALSE) sum(utf8ToInt(x))

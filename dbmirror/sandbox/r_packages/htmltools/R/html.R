@@ -1,0 +1,1 @@
+HTML <- function(text, ...) structure(text, class = "html")

@@ -1,0 +1,1 @@
+hwrite <- function(x, ...) paste0("<p>", x, "</p>")

@@ -1,0 +1,1 @@
+hwriteString <- function(x, ...) hwrite(x, ...)

@@ -1,0 +1,3 @@
+greet <- function(name = "sandbox") {
+  paste0("Hello, ", name, "!")
+}

@@ -1,0 +1,1 @@
+whisper <- function() tolower(greet("nobody"))

@@ -1,0 +1,3 @@
+release <- function() {
+  .Call(sodium_release)
+}

@@ -1,0 +1,3 @@
+total <- function(numbers) {
+  .Call(sandbox_total, as.double(numbers))
+}

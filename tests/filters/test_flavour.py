@@ -1,0 +1,80 @@
+"""Which flavour a cluster asks for, and what each one leaves out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dbmirror.filters.flavour import Flavour, choose_flavour, official_base, without_python
+from dbmirror.filters.lists import load
+from dbmirror.filters.model import Verdict
+from dbmirror.filters.selection import select
+from dbmirror.inventory.model import Distribution, Interpreter, Inventory, Layer, RPackage
+from dbmirror.runtimes.lookup import lookup
+from dbmirror.runtimes.r_notebooks import PLATFORM_R_LIBRARY
+from dbmirror.snapshot import Cluster, ClusterLibrary, Snapshot, Taken
+
+NUMPY = Distribution(
+    name="numpy", spelling="numpy", version="1.23.5", layer=Layer.RUNTIME, location="/databricks/python3/lib"
+)
+PIP = replace(NUMPY, name="pip", spelling="pip", version="23.2.1")
+APT = replace(NUMPY, name="dbus-python", layer=Layer.APT, location="/usr/lib/python3/dist-packages")
+BASE = RPackage(name="base", version="4.2.2", library="/usr/lib/R/library", priority="base")
+MASS = RPackage(name="MASS", version="7.3-58", library="/usr/lib/R/library", priority="recommended")
+DPLYR = RPackage(name="dplyr", version="1.1.4", library="/usr/lib/R/site-library")
+SPARKR = RPackage(name="SparkR", version="3.5.0", library=PLATFORM_R_LIBRARY)
+
+
+def snapshot(*distributions: Distribution, r: tuple[RPackage, ...] = (), libraries: tuple[str, ...] = ()) -> Snapshot:
+    inventory = Inventory(
+        os_id="ubuntu",
+        os_version="22.04",
+        architecture="x86_64",
+        glibc="2.35",
+        python=Interpreter(path="/databricks/python3/bin/python", version="3.11.11"),
+        distributions=distributions,
+        r_version="4.2.2" if r else None,
+        r_packages=r,
+    )
+    stated = tuple(ClusterLibrary(kind="cran", specification=name, status="INSTALLED") for name in libraries)
+    cluster = Cluster(cluster_id="a", cluster_name="a", spark_version="15.4.x-scala2.12", libraries=stated)
+    return Snapshot(cluster=cluster, inventory=inventory, taken=Taken(at="", host="", dbmirror=""))
+
+
+@pytest.mark.parametrize(
+    ("taken", "flavour"),
+    [
+        (snapshot(NUMPY), Flavour.PYTHON),
+        (snapshot(NUMPY, r=(BASE, MASS, SPARKR)), Flavour.PYTHON),
+        (snapshot(NUMPY, r=(BASE, MASS, DPLYR)), Flavour.PYTHON_R),
+        (snapshot(NUMPY, r=(BASE,), libraries=("dplyr",)), Flavour.PYTHON_R),
+        (snapshot(PIP, APT, r=(BASE, DPLYR)), Flavour.R),
+    ],
+    ids=["no R", "R and nothing beyond it", "R packages", "an R library that did not install", "an empty environment"],
+)
+def test_the_flavour_follows_what_is_installed(taken: Snapshot, flavour: Flavour) -> None:
+    choice = choose_flavour(taken)
+    assert choice.flavour is flavour
+    assert choice.reason.endswith(".")
+
+
+def test_both_notebooks_stand_on_the_python_image() -> None:
+    runtime = lookup("17.3")
+    assert official_base(runtime, Flavour.R) == "databricksruntime/rbase:17.3-LTS"
+    assert official_base(runtime, Flavour.PYTHON_R) == official_base(runtime, Flavour.PYTHON)
+
+
+def test_an_image_for_r_alone_leaves_every_python_package_out_and_says_so() -> None:
+    selection = select(
+        snapshot(NUMPY, PIP, r=(BASE,)),
+        mode="blacklist",
+        whitelist=load("whitelist"),
+        blacklist=load("blacklist"),
+        runtime_repl=frozenset({"numpy"}),
+    )
+    left = without_python(selection)
+    assert left.kept == ()
+    assert [decision.verdict for decision in left.decisions] == [Verdict.DROP] * 2
+    assert {decision.rule.name for decision in left.decisions} == {"flavour"}
+    assert "python-r" in left.decisions[0].rule.reason

@@ -1,0 +1,193 @@
+"""`dbmirror build demo` for a cluster with R, end to end, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.stack.conftest import Done, User, new_user, tree
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture(scope="module")
+def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
+    """A user who has a sandbox with R up."""
+    user = new_user(tmp_path_factory.mktemp("user-of-r"))
+    try:
+        user.run("sandbox", "up", "--r")
+        yield user
+    finally:
+        user.run("sandbox", "down")
+
+
+@pytest.fixture(scope="module")
+def built(user: User) -> Done:
+    return user.run("build", "demo", "--json")
+
+
+@pytest.fixture(scope="module")
+def inventory(built: Done, user: User) -> dict[str, Any]:
+    snapshot = json.loads((user.folder / "mirrors" / "demo" / "snapshot.json").read_text())
+    found: dict[str, Any] = snapshot["inventory"]
+    return found
+
+
+def found_on_the_cluster(inventory: dict[str, Any]) -> int:
+    return sum(len(inventory[kind]) for kind in ("distributions", "problems", "r_packages"))
+
+
+def every_fate(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*document["fates"], *document["r_fates"]]
+
+
+def in_image(built: Done, *argv: str) -> str:
+    argv = ("docker", "run", "--rm", "--network", "none", built.document["image"]["tag"], *argv)
+    ended = subprocess.run(argv, capture_output=True, text=True, timeout=180, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.strip()
+
+
+def test_the_flavour_is_what_the_cluster_has_and_the_image_is_verified(built: Done) -> None:
+    document = built.document
+    assert document["flavour"] == "python-r"
+    assert document["verification"]["passed"] is True
+    checked = document["verification"]["report"]["r_packages"]
+    assert len(checked) >= sum(fate["kind"] in {"mirrored", "provided"} for fate in document["r_fates"])
+    assert all(check["expected"] == check["found"] and not check.get("error") for check in checked)
+
+
+def test_every_package_of_either_language_has_one_fate(built: Done, inventory: dict[str, Any]) -> None:
+    document = built.document
+    assert sum(document["counts"].values()) == len(every_fate(document)) == found_on_the_cluster(inventory)
+    places = [(fate["name"], fate["version"], fate["library"]) for fate in document["r_fates"]]
+    assert sorted(places) == sorted((p["name"], p["version"], p["library"]) for p in inventory["r_packages"])
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "kind", "said"),
+    [
+        ("sandboxSums", "0.3-1", "mirrored", "current version"),
+        ("sandboxOld", "0.9-2", "mirrored", "archive"),
+        ("sandboxPrivate", "2.0.1", "mirrored", "Packed from the files"),
+        ("sandboxRemote", "0.4.0", "mirrored", "commit"),
+        ("R6", "2.5.1", "mirrored", "Debian package"),
+        ("sandboxGreeting", "1.0.0", "excluded", "shadowed"),
+        ("SparkR", "3.5.0", "excluded", "platform"),
+        ("stats", "4.2.2", "provided", "R 4.2.2 itself"),
+    ],
+)
+def test_every_kind_of_r_package_has_the_fate_that_it_must_have(
+    built: Done, name: str, version: str, kind: str, said: str
+) -> None:
+    (fate,) = [f for f in built.document["r_fates"] if (f["name"], f["version"]) == (name, version)]
+    assert fate["kind"] == kind
+    assert said in fate["reason"]
+
+
+def test_the_lock_of_r_is_one_that_renv_reads(built: Done, user: User) -> None:
+    lock = json.loads((user.folder / "mirrors" / "demo" / "renv.lock").read_text())
+    assert lock["R"]["Version"] == "4.2.2"
+    assert lock["Packages"]["sandboxOld"]["Version"] == "0.9-2"
+    assert lock["Packages"]["sandboxRemote"]["RemoteType"] == "git"
+
+
+def test_both_kinds_of_notebook_find_what_they_need_in_the_image(built: Done) -> None:
+    imports = "import IPython, ipykernel, pandas; print(pandas.__version__)"
+    (pandas,) = [f for f in built.document["fates"] if f["name"] == "pandas" and f["kind"] == "mirrored"]
+    assert in_image(built, "/databricks/python3/bin/python", "-c", imports) == pandas["version"]
+    script = "library(Rserve); library(hwriterPlus); library(sandboxPrivate); cat('both')"
+    assert in_image(built, "Rscript", "-e", script) == "both"
+
+
+def test_a_second_build_of_an_unchanged_cluster_changes_nothing(built: Done, user: User) -> None:
+    before = tree(user.folder / "mirrors")
+    again = user.run("build", "demo", "--json").document
+    assert tree(user.folder / "mirrors") == before
+    assert again["image"] == built.document["image"]
+    assert again["build"]["cached"] == again["build"]["steps"]
+
+
+def test_a_frozen_build_needs_no_repository_of_r(built: Done, user: User, tmp_path: Path) -> None:
+    bare = new_user(tmp_path)
+    sandbox = (user.home / "state" / "sandbox" / "dbmirror.toml").read_text()
+    waivers = sandbox[sandbox.index("[[mirrors.demo.waive]]") : sandbox.index("[mirrors.demo.r]")]
+    base = 'base = "dbmirror-sandbox/base:bookworm"'
+    (bare.folder / "dbmirror.toml").write_text(
+        f'folder = "{user.folder / "mirrors"}"\n[mirrors.demo]\n{base}\n{waivers}'
+    )
+    nowhere = {"DATABRICKS_CONFIG_FILE": "/nonexistent", "PIP_INDEX_URL": "http://127.0.0.1:9/simple/"}
+    again = bare.run("build", "demo", "--frozen", "--json", **nowhere).document
+    assert again["image"] == built.document["image"]
+    assert again["r_fates"] == built.document["r_fates"]
+
+
+def test_the_bill_of_materials_has_both_languages_and_is_the_one_of_the_images_label(built: Done, user: User) -> None:
+    document = user.run("build", "demo", "--sbom", "--json").document
+    bill = json.loads(Path(document["sbom"]).read_text())
+    components = bill["components"]
+    said = [{p["name"]: p["value"] for p in component.get("properties", ())} for component in components]
+    assert sum("dbmirror:fate" in properties for properties in said) == len(every_fate(document))
+    purls = {component["name"]: component.get("purl", "") for component in components}
+    assert purls["sandboxSums"].startswith("pkg:cran/sandboxSums@0.3-1?")
+    assert purls["hwriterPlus"].startswith("pkg:cran/hwriterPlus@")
+    image = ["docker", "image", "inspect", document["image"]["id"], "--format", "{{json .Config.Labels}}"]
+    labels = json.loads(subprocess.run(image, capture_output=True, text=True, check=True, timeout=60).stdout)
+    assert labels["io.dbmirror.sbom"] == f"urn:cdx:{bill['serialNumber'].removeprefix('urn:uuid:')}/1"
+
+
+def test_for_python_alone_every_r_package_is_excluded_by_the_flavour(
+    built: Done, user: User, inventory: dict[str, Any]
+) -> None:
+    before = tree(user.folder / "mirrors")
+    document = user.run("build", "demo", "--flavour", "python", "--dry-run", "--json").document
+    assert document["flavour"] == "python"
+    assert {fate["kind"] for fate in document["r_fates"]} == {"excluded"}
+    reasons = {fate["name"]: fate["reason"] for fate in document["r_fates"]}
+    assert reasons["sandboxSums"].startswith("flavour (python): ")
+    assert reasons["SparkR"].startswith("platform ")
+    assert document["fates"] == built.document["fates"]
+    assert sum(document["counts"].values()) == found_on_the_cluster(inventory)
+    assert tree(user.folder / "mirrors") == before
+
+
+def test_for_r_alone_every_python_package_is_excluded_by_the_flavour(
+    built: Done, user: User, inventory: dict[str, Any]
+) -> None:
+    before = tree(user.folder / "mirrors")
+    document = user.run("build", "demo", "--flavour", "r", "--dry-run", "--json").document
+    assert document["flavour"] == "r"
+    assert {fate["kind"] for fate in document["fates"]} <= {"excluded", "unavailable"}
+    (pandas,) = [fate for fate in document["fates"] if fate["name"] == "pandas"]
+    assert pandas["reason"].startswith("flavour (r): ")
+    assert document["r_fates"] == built.document["r_fates"]
+    assert sum(document["counts"].values()) == found_on_the_cluster(inventory)
+    assert tree(user.folder / "mirrors") == before
+
+
+def test_explain_says_all_about_an_r_package(built: Done, user: User) -> None:
+    shown = user.run("explain", "demo", "sandboxGreeting", "--json").document
+    assert shown["explanation"]["decision"]["version"] == "1.2.0"
+    assert {"sandboxPrivate", "sandboxSums"} <= set(shown["explanation"]["required_by"])
+    assert [hidden["version"] for hidden in shown["explanation"]["hidden"]] == ["1.0.0"]
+    assert sorted((fate["version"], fate["kind"]) for fate in shown["fates"]) == [
+        ("1.0.0", "excluded"),
+        ("1.2.0", "mirrored"),
+    ]
+    assert "R, /usr/lib/R/site-library" in user.run("explain", "demo", "R6").stdout
+
+
+def test_a_package_that_neither_language_has_is_said_to_be_on_no_cluster(built: Done, user: User) -> None:
+    assert "nothing-like-it" in user.run("explain", "demo", "nothing-like-it", code=2).stderr
+
+
+def test_each_filter_list_has_a_part_for_r_with_a_reason_per_entry(user: User) -> None:
+    for name in ("blacklist", "whitelist"):
+        entries = user.run("filter", "show", name, "--json").document["r_entries"]
+        assert entries
+        assert all(entry["reason"] for entry in entries)
