@@ -121,6 +121,7 @@ def _lab_context(shipped: Path, templates: jinja2.Environment, values: Mapping[s
         **_tree(folder / "server", "server"),
         **_tree(folder / "etc", "etc"),
         **_tree(folder / "home", "home"),
+        **_tree(folder / "settings", "settings"),
         **_tree(Path(dbmirror.__file__).parent / "lab" / "inside", "inside"),
     }
     for path in sorted((folder / "kernels").rglob("*")):

@@ -1,0 +1,138 @@
+"""Compose stacks: `docker compose` as a child process, in the folder of a compose.yaml."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from dbmirror.engine.docker import client, plugin_version
+from dbmirror.engine.errors import EngineError
+from dbmirror.engine.process import Finished, ProcessFailed, run
+
+OLDEST_COMPOSE: Final = (2, 20)
+"""The first compose whose files may have all that compose.yaml has."""
+
+
+class ComposeUnavailable(EngineError):
+    """The compose plugin is missing or too old."""
+
+
+class StackFailed(EngineError):
+    """A stack could not be started or stopped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A container of a stack."""
+
+    name: str
+    """The service's name in compose.yaml."""
+    container: str
+    state: str
+    """`running`, `exited`, `restarting`, `created`, …"""
+    health: str
+    """`healthy`, `unhealthy`, `starting`; empty where it has no health check."""
+
+
+def require_compose() -> None:
+    """Raises EngineUnavailable where no engine answers, ComposeUnavailable where compose is missing or too old."""
+    client().close()
+    version = plugin_version("compose")
+    oldest = ".".join(map(str, OLDEST_COMPOSE))
+    remedy = (
+        f"Install compose {oldest} or newer: package docker-compose-plugin (Docker's repositories) or "
+        "docker-compose-v2 (Ubuntu), or the binary in ~/.docker/cli-plugins."
+    )
+    if version is None:
+        raise ComposeUnavailable("Docker has no compose plugin, which the lab runs with.", remedy=remedy)
+    if tuple(map(int, version.split(".")))[:2] < OLDEST_COMPOSE:
+        raise ComposeUnavailable(f"compose {version} is too old: the lab needs {oldest}.", remedy=remedy)
+
+
+def command(folder: Path, *arguments: str) -> list[str]:
+    """The command line that runs compose on the stack in `folder`."""
+    return ["docker", "compose", "--project-directory", str(folder), "--file", str(folder / "compose.yaml"), *arguments]
+
+
+def up(folder: Path, *, on_line: Callable[[str], None] = lambda _: None) -> None:
+    """Create and start the stack from images that are there, and replace containers whose settings changed.
+
+    Raises StackFailed that says what stood in the way.
+    """
+    _run(command(folder, "up", "--detach", "--no-build", "--remove-orphans"), on_line=on_line)
+
+
+def down(folder: Path, *, on_line: Callable[[str], None] = lambda _: None) -> None:
+    """Stop the stack and remove its containers, networks and volumes; what it bound from this machine stays."""
+    _run(command(folder, "down", "--volumes", "--remove-orphans", "--timeout", "10"), on_line=on_line)
+
+
+def restart(folder: Path, service: str) -> None:
+    """Stop the service's containers and start them again."""
+    _run(command(folder, "restart", "--timeout", "5", service))
+
+
+def services(folder: Path) -> tuple[Service, ...]:
+    """The stack's containers, running or not, sorted by name; none where it is down."""
+    lines: list[str] = []
+    _run(command(folder, "ps", "--all", "--format", "json"), on_line=lines.append, quiet=True)
+    documents: list[dict[str, Any]] = []
+    for line in lines:
+        try:
+            document = json.loads(line)
+        except ValueError:
+            continue
+        # Compose 2.20 prints one array, 2.21 and newer one object a line.
+        documents += document if isinstance(document, list) else [document]
+    found = (
+        Service(
+            name=str(each.get("Service", "")),
+            container=str(each.get("Name", "")),
+            state=str(each.get("State", "")),
+            health=str(each.get("Health", "")),
+        )
+        for each in documents
+    )
+    return tuple(sorted(found, key=lambda service: service.container))
+
+
+def execute(folder: Path, service: str, argv: Sequence[str], *, timeout: float = 30.0) -> Finished:
+    """Run `argv` in the service's container; a code other than 0 is no error. Raises ProcessFailed after `timeout`."""
+    return run(command(folder, "exec", "--no-TTY", service, *argv), check=False, timeout=timeout)
+
+
+def last_logs(folder: Path, service: str, *, lines: int = 10) -> str:
+    """The last lines that the service wrote."""
+    argv = command(folder, "logs", "--no-color", "--no-log-prefix", "--tail", str(lines), service)
+    return run(argv, check=False, timeout=30).stdout
+
+
+def _run(argv: Sequence[str], *, on_line: Callable[[str], None] = lambda _: None, quiet: bool = False) -> None:
+    try:
+        run(argv, on_stdout=on_line, on_stderr=None if quiet else on_line)
+    except ProcessFailed as error:
+        raise _explained(error) from error
+
+
+def _explained(error: ProcessFailed) -> EngineError:
+    said = error.output.strip()
+    if (
+        port := re.search(r"(?:0\.0\.0\.0|127\.0\.0\.1):(\d+).*(?:already allocated|already in use)", said)
+    ) is not None:
+        return StackFailed(
+            f"Port {port[1]} of this machine is in use already.",
+            remedy="Stop what listens there ('ss -ltnp' shows it), or set another port in the file .env beside "
+            "compose.yaml: its heading lists the names.",
+        )
+    if (network := re.search(r"network (\S+) declared as external, but could not be found", said)) is not None:
+        return StackFailed(
+            f"The Docker network {network[1]}, which the driver is said to be on, is not there.",
+            remedy="Bring the sandbox up ('dbmirror sandbox up'), or correct 'networks' of the mirror's lab section.",
+        )
+    client().close()  # no engine at all has an error of its own
+    last = said.splitlines()[-1:] or ["it said nothing"]
+    return StackFailed(f"docker compose failed: {last[0]}", remedy=f"The command was: {error.command}")

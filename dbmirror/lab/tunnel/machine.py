@@ -1,0 +1,149 @@
+"""The tunnel's state machine: pure functions from what was seen to the next status and the next attempt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from .state import State, Status
+from .workspace import Found
+
+STARTING_STATES = frozenset({"PENDING", "RESTARTING"})
+RUNNING_STATES = frozenset({"RUNNING", "RESIZING"})
+
+
+class Trouble(Enum):
+    """Why there is no connection."""
+
+    UNREACHABLE = "unreachable"
+    REFUSED = "refused"
+    """The key was refused, or cannot be used."""
+    HOST_KEY_CHANGED = "host key changed"
+    HOST_KEY_UNKNOWN = "host key unknown"
+    LOST = "lost"
+    """There was a connection, and it ended."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """All that the supervisor remembers between two steps."""
+
+    status: Status
+    next_attempt: float
+    """On the monotonic clock."""
+    failing_since: float | None = None
+    """When the present row of failures began, on the monotonic clock."""
+
+
+def begin(*, now: float, at: float) -> Memory:
+    """Before the first step. `now` is of the monotonic clock, `at` in seconds since 1970, here and below."""
+    return Memory(status=Status(state=State.STARTING, text="The tunnel starts.", since=at), next_attempt=now)
+
+
+def looked_up(memory: Memory, found: Found, *, port: int, now: float, at: float) -> Memory:
+    """After a look for the cluster: `status.address` is where to connect to, None where there is nothing to try."""
+    status = replace(memory.status, cluster_state=found.cluster_state)
+    if found.cluster_state in STARTING_STATES:
+        status = status.now_at(
+            State.CLUSTER_STARTING, "The cluster starts; the tunnel waits for its driver.", at=at, address=None
+        )
+        return Memory(status=status, next_attempt=now + 2.0)
+    if found.cluster_state is not None and found.cluster_state not in RUNNING_STATES:
+        status = status.now_at(
+            State.CLUSTER_DOWN,
+            f"The cluster is {found.cluster_state.lower()}; the tunnel waits until somebody starts it.",
+            at=at,
+            address=None,
+        )
+        since = _first_failure(memory, now) if memory.status.state is State.CLUSTER_DOWN else now
+        return Memory(status=status, next_attempt=now + _patience(now - since, slow=30.0), failing_since=since)
+    if found.address is None:
+        where = f"because {found.problem}" if found.problem else "because the workspace states none"
+        status = status.now_at(
+            State.UNREACHABLE,
+            f"The driver's address is not known, {where}; the tunnel asks again. 'dbmirror lab up' brings credentials.",
+            at=at,
+            address=None,
+        )
+        return failed_again(replace(memory, status=status), now=now)
+    status = replace(status, address=_shown(found.address, port))
+    if status.state in {State.CLUSTER_DOWN, State.CLUSTER_STARTING}:
+        # The cluster is back: what was waited for until now says nothing of how soon its driver answers.
+        return Memory(status=replace(status, failures=0), next_attempt=now)
+    return replace(memory, status=status)
+
+
+def connected(memory: Memory, *, forwards: tuple[int, ...], now: float, at: float) -> Memory:
+    """After a connection was made."""
+    listed = ", ".join(map(str, forwards)) or "none"
+    status = memory.status.now_at(
+        State.CONNECTED,
+        f"Connected to the driver at {memory.status.address}; forwarded ports: {listed}.",
+        at=at,
+        failures=0,
+    )
+    return Memory(status=status, next_attempt=now)
+
+
+def failed(memory: Memory, trouble: Trouble, said: str, found: Found, *, now: float, at: float) -> Memory:
+    """After an attempt that failed, or a connection that was lost; `said` is ssh's own last word."""
+    address = memory.status.address
+    quoted = f" ({said})" if said else ""
+    if trouble is Trouble.LOST:
+        text = f"The connection to the driver at {address} was lost{quoted}; the tunnel connects again."
+        status = memory.status.now_at(State.UNREACHABLE, text, at=at)
+        return Memory(status=status, next_attempt=now, failing_since=now)
+    if trouble is Trouble.REFUSED:
+        state = State.AUTH_FAILED
+        text = (
+            f"The driver at {address} refuses the key, or the key cannot be used{quoted}. "
+            "'dbmirror ssh setup MIRROR' puts a key on the cluster; then 'dbmirror lab up MIRROR'."
+        )
+    elif trouble is Trouble.HOST_KEY_CHANGED:
+        state = State.HOST_KEY_CHANGED
+        text = (
+            f"The driver at {address} has another host key than the pinned one. A cluster that was restarted has: "
+            "then 'dbmirror ssh repin MIRROR' and 'dbmirror lab up MIRROR' go on."
+        )
+    elif trouble is Trouble.HOST_KEY_UNKNOWN:
+        state = State.HOST_KEY_CHANGED
+        text = (
+            f"No host key of the driver at {address} is pinned. "
+            "'dbmirror ssh test MIRROR' shows it and pins it; then 'dbmirror lab up MIRROR'."
+        )
+    else:
+        state = State.UNREACHABLE
+        unknown = f" Whether the cluster runs is not known: {found.problem}." if found.problem else ""
+        text = f"The driver does not answer at {address}{quoted}; the tunnel tries again.{unknown}"
+    status = memory.status.now_at(state, text, at=at)
+    return failed_again(replace(memory, status=status), now=now)
+
+
+def failed_again(memory: Memory, *, now: float) -> Memory:
+    """Count a failure and set the time of the next attempt."""
+    since = _first_failure(memory, now)
+    failures = memory.status.failures + 1
+    if memory.status.state in {State.AUTH_FAILED, State.HOST_KEY_CHANGED}:
+        # Trying again does not mend these, and a server may lock out who knocks too often.
+        pause = 15.0 if now - since < 600 else 60.0
+    else:
+        pause = min(0.25 * 2.0 ** min(failures, 10), _patience(now - since, slow=15.0))
+    return Memory(status=replace(memory.status, failures=failures), next_attempt=now + pause, failing_since=since)
+
+
+def renewed(memory: Memory, *, now: float) -> Memory:
+    """After a new pin, key or token was put there: try at once."""
+    return replace(memory, next_attempt=now)
+
+
+def _patience(seconds: float, *, slow: float) -> float:
+    """How long to wait at most after failing for `seconds`: a driver that comes back soon is found within seconds."""
+    return 2.0 if seconds < 600 else 5.0 if seconds < 3600 else slow
+
+
+def _first_failure(memory: Memory, now: float) -> float:
+    return now if memory.failing_since is None else memory.failing_since
+
+
+def _shown(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -1,0 +1,130 @@
+"""The lab's files: what they say, that they stay the same, and that nothing hostile gets into them."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
+from dbmirror.render.errors import RenderError
+from dbmirror.render.lab import LabFiles, LabSettings, render_lab
+from dbmirror.render.templates import shipped_folder
+
+LOCK = Lock(
+    snapshot="sha256:" + "5" * 64,
+    runtime="15.4",
+    target=Target(python="3.11.11", architecture="x86_64", glibc="2.35"),
+    base=BaseImage(reference="debian:bookworm", kind=BaseKind.BARE, os_id="debian", os_version="12"),
+    packages=(),
+    fates=(),
+)
+IMAGE = "dbmirror/demo:15.4-0123456789ab"
+SETTINGS = LabSettings(mirror="demo", cluster="0101-120000-abcdefgh", forwards=(4040, 15002), networks=("drivers",))
+
+
+def rendered(**changes: object) -> LabFiles:
+    return render_lab(LOCK, image=IMAGE, settings=replace(SETTINGS, **changes))
+
+
+def test_the_same_lock_gives_the_same_bytes() -> None:
+    first, second = rendered(), rendered()
+    assert first == second
+
+
+def test_every_published_port_is_bound_to_this_machine_alone() -> None:
+    published = re.findall(r'"([^"]*):(\d+)"', rendered().compose.decode().split("networks:\n  lab:")[0])
+    ports = [(where, port) for where, port in published if port in {"8888", "4040", "15002"} and "{" in where]
+    assert [port for _, port in ports] == ["4040", "15002", "8888"]
+    assert all(where.startswith("127.0.0.1:${DBMIRROR_") for where, _ in ports)
+
+
+def test_the_lab_waits_for_the_tunnels_start_and_not_for_its_health() -> None:
+    text = rendered().compose.decode()
+    assert "condition: service_started" in text
+    assert "service_healthy" not in text
+
+
+def test_the_key_reaches_the_tunnel_alone() -> None:
+    tunnel, lab = rendered().compose.decode().split("  lab: &lab\n")
+    assert "source: ssh-key" in tunnel
+    assert "source: ssh-key" not in lab
+    assert "workspace-token" not in lab.split("\nnetworks:")[0]
+
+
+def test_the_images_tags_name_what_went_into_them() -> None:
+    first, other = rendered(), render_lab(replace(LOCK, runtime="16.4"), image=IMAGE, settings=SETTINGS)
+    assert re.fullmatch(r"dbmirror/demo-lab:15\.4-0123456789ab-[0-9a-f]{12}", first.lab_image)
+    assert first.lab_image != other.lab_image
+    assert first.tunnel_image == other.tunnel_image
+    assert first.lab_image in first.compose.decode()
+
+
+def test_what_the_lab_installs_is_pinned_by_hash_and_names_no_host() -> None:
+    text = (shipped_folder("compose") / "lab" / "requirements.txt").read_text()
+    pins = re.findall(r"^([a-z0-9.-]+)==\S+", text, re.MULTILINE)
+    assert {"jupyterlab", "jupytext", "ipykernel", "jupyter-client"} <= set(pins)
+    assert text.count("--hash=sha256:") >= len(pins)
+    assert "://" not in text
+
+
+def test_every_file_that_the_dockerfiles_read_is_in_their_context() -> None:
+    files = rendered()
+    for context in (files.lab, files.tunnel):
+        dockerfile = context.files["Dockerfile"].decode()
+        read = re.findall(r"(?:type=bind,source=|COPY )([\w./-]+)", dockerfile)
+        folders = {name.partition("/")[0] for name in context.files} | set(context.files)
+        top = {"/".join(name.split("/")[:2]) for name in context.files}
+        assert read
+        assert set(read) <= folders | top
+
+
+def test_no_byte_code_of_this_machine_is_in_a_context() -> None:
+    files = rendered()
+    assert not [name for context in (files.lab, files.tunnel) for name in context.files if name.endswith(".pyc")]
+
+
+def test_the_kernel_is_named_after_the_mirror() -> None:
+    kernel = json.loads(rendered().lab.files["kernels/mirror-python/kernel.json"])
+    assert kernel["display_name"] == "Python (mirror of demo)"
+    assert kernel["argv"][0] == "/databricks/python3/bin/python"
+
+
+def test_the_containers_own_programs_are_python_3_8() -> None:
+    for name in ("serve.py", "health.py", "copy.py"):
+        ast.parse((shipped_folder("compose") / "lab" / "server" / name).read_text(), feature_version=(3, 8))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mirror": 'demo"\n  evil: true'},
+        {"mirror": "../demo"},
+        {"cluster": "0101\nnetwork_mode: host"},
+        {"cluster": "${HOME}"},
+        {"host": "driver}$(reboot)"},
+        {"host": "-oProxyCommand=reboot"},
+        {"user": "ubuntu}x"},
+        {"networks": ("a: b",)},
+        {"forwards": (0,)},
+        {"port": 70000},
+    ],
+)
+def test_a_hostile_value_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(RenderError):
+        rendered(**changes)
+
+
+def test_a_hostile_image_is_refused() -> None:
+    with pytest.raises(RenderError):
+        render_lab(LOCK, image="demo\nRUN reboot", settings=SETTINGS)
+
+
+def test_no_path_of_this_machine_is_in_the_files(tmp_path: Path) -> None:
+    files = rendered()
+    here = str(Path(__file__).parents[2]).encode()
+    assert here not in files.compose + b"".join((*files.lab.files.values(), *files.tunnel.files.values()))
