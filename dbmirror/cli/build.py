@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,7 @@ def build_command(
     """
     if every == (mirror is not None):
         raise UsageError("Either a MIRROR or --all is needed.", remedy="For example: dbmirror build demo")
+    _refuse_what_frozen_ignores(frozen, options)
     # No engine, an unknown registry, a wrong password: better said now than after minutes of work.
     facts()
     password = read_password(password_stdin)
@@ -145,6 +146,17 @@ def build_command(
             + ("It was pushed all the same, as asked." if pushed else "A push refuses this image."),
         )
     output.say(f"Next: docker run --rm -it {tag} /databricks/python3/bin/python")
+
+
+def _refuse_what_frozen_ignores(frozen: bool, options: Mapping[str, Any]) -> None:
+    """Raises UsageError where an option is given that shapes the lock, which --frozen takes as it is."""
+    given = [name for name in ("whitelist", "base", "flavour", "refresh", "no_capture") if options.get(name)]
+    if frozen and given:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(
+            f"--frozen builds the lock as it is, and {names} would change it.",
+            remedy="Leave out one of them; 'dbmirror lock MIRROR' makes the lock again from the committed snapshot.",
+        )
 
 
 @click.command("push", short_help="Push the verified image to registries.")

@@ -115,7 +115,8 @@ def snapshot_command(output: Output, mirror: str, config_file: Path | None, **op
     place = pipeline.folder / "snapshot.json"
     output.document({"mirror": mirror, "digest": snapshot.digest, "file": place, "cluster": snapshot.cluster})
     output.show(tables.snapshot(snapshot))
-    output.say(f"The snapshot is {place}.")
+    if not options["dry_run"]:
+        output.say(f"The snapshot is {place}.")
 
 
 @click.command("lock", short_help="Find every package's source; show the fates.")
@@ -137,7 +138,8 @@ def lock_command(output: Output, mirror: str, config_file: Path | None, shown: s
         lock = pipeline.make_lock(pipeline.snapshot())
     output.document({"mirror": mirror, **lock_document(lock)})
     output.show(tables.fates(lock, shown))
-    output.say(f"The lock is {pipeline.folder / 'pylock.toml'}, the whole table fates.json beside it.")
+    if not options["dry_run"]:
+        output.say(f"The lock is {pipeline.folder / 'pylock.toml'}, the whole table fates.json beside it.")
 
 
 @click.command("render", short_help="Write the Dockerfile and all that it reads.")

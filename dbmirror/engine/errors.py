@@ -6,7 +6,7 @@ import re
 
 from dbmirror.errors import DockerError
 
-_USER_INFORMATION = re.compile(r"(?<=://)[^/\s@'\"]+@")
+_USER_INFORMATION = re.compile(r"(?<=://)[^/\s'\"]+@")
 
 
 class EngineError(DockerError):

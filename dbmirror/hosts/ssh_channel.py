@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import select
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from dbmirror.hosts.ssh_socket import Deadline
 _READ = 1 << 18
 _WRITE = 1 << 15
 _SECONDS_TO_END = 3.0
+_SECONDS_TO_LEARN = 0.5
 
 
 class TooMuch(Exception):
@@ -92,6 +94,7 @@ def run_on_channel(
             channel.exec_command(f"printf '%s %s\\n' {marker} $$; {command}")
         code = _pump(transport, channel, received, stdin=stdin, deadline=deadline, limit=limit)
     except BaseException:
+        _learn_shell(channel, received)
         channel.close()
         _end(transport, received.shell)
         raise
@@ -178,6 +181,15 @@ def _closed_at(channel: paramiko.Channel, deadline: Deadline) -> Iterator[None]:
     finally:
         timer.cancel()
         timer.join()
+
+
+def _learn_shell(channel: paramiko.Channel, received: _Received) -> None:
+    """Read on until the shell's process id is there: it may be on its way when an interrupt comes."""
+    deadline = Deadline(_SECONDS_TO_LEARN)
+    with suppress(paramiko.SSHException, EOFError, OSError):
+        while received.shell is None and deadline.left() and not channel.closed:
+            if not received.take(channel):
+                time.sleep(0.02)
 
 
 def _end(transport: paramiko.Transport, shell: int | None) -> None:

@@ -148,7 +148,7 @@ def _git(arguments: Sequence[str], *, ca_bundle: Path | None, deadline: float) -
 
 def _last_line(complaint: bytes) -> str:
     lines = [line for line in complaint.decode("utf-8", "replace").splitlines() if line.strip()]
-    text = re.sub(r"//[^/@\s]+@", "//", lines[-1] if lines else "without a word")
+    text = re.sub(r"//[^/\s]+@", "//", lines[-1] if lines else "without a word")
     return "".join(character if character.isprintable() else "?" for character in text)[:200]
 
 

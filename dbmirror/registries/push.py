@@ -83,7 +83,8 @@ def push(
         if not replace:
             raise TagTaken(
                 f"{reference} already names another image ({present}).",
-                remedy="Push under another tag: a cluster that starts from this one would get other packages.",
+                remedy="A cluster that starts from this tag would get other packages. Where none does, --replace-tag "
+                "lets it name the new image.",
             )
     layers = _layers_of(local)
     observer.started(stage, total=len(set(layers)))

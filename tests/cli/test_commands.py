@@ -64,3 +64,10 @@ def test_an_unknown_command_is_a_usage_error() -> None:
 
 def test_the_version_is_said() -> None:
     assert re.fullmatch(r"dbmirror, version \d+\.\d+\.\d+\n", CliRunner().invoke(main, ["--version"]).output)
+
+
+@pytest.mark.parametrize("option", [("--whitelist",), ("--base", "debian:12"), ("--refresh",), ("--no-capture",)])
+def test_a_frozen_build_refuses_what_would_change_the_lock(option: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(main, ["build", "demo", "--frozen", *option])
+    assert done.exit_code == 2
+    assert option[0] in done.stderr

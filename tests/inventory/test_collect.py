@@ -141,6 +141,20 @@ def test_a_modern_editable_installation_is_one_distribution(tree: Any, tmp_path:
     assert not distribution.capturable
 
 
+def test_what_a_path_file_adds_is_never_lost_in_silence(tree: Any, tmp_path: Path) -> None:
+    (tree.site / "odd.pth").mkdir()
+    (tree.site / "odd.egg-link").mkdir()
+    (tree.site / "many.pth").write_text("".join(f"{tmp_path}/{number}\n" for number in range(201)))
+
+    inventory = inventory_of(tree)
+    assert inventory.distributions == ()
+    assert sorted(problem.path.rpartition("/")[2] for problem in inventory.problems) == [
+        "200",
+        "odd.egg-link",
+        "odd.pth",
+    ]
+
+
 def test_an_egg_link_into_nothing_is_a_problem(tree: Any) -> None:
     (tree.site / "gone.egg-link").write_text("/no/such/folder\n.\n")
 

@@ -13,7 +13,7 @@ import pytest
 
 from dbmirror.files import sha256_hex
 from dbmirror.inventory.model import DirectUrl
-from dbmirror.lock.git import archive_commit, safe_url
+from dbmirror.lock.git import _last_line, archive_commit, safe_url
 from dbmirror.lock.project_page import Refused
 
 
@@ -129,6 +129,11 @@ def test_an_address_that_could_make_git_do_something_else_is_refused(url: str, t
 )
 def test_credentials_are_taken_out_of_the_address(url: str, safe: str) -> None:
     assert safe_url(url) == safe
+
+
+def test_what_git_says_is_told_without_credentials_and_control_characters() -> None:
+    said = b"hint\nfatal: https://jane:sec@ret@host.example/a.git \x1b[31mnot found\n"
+    assert _last_line(said) == "fatal: https://host.example/a.git ?[31mnot found"
 
 
 @pytest.mark.parametrize("commit", [None, "abcdef1"])

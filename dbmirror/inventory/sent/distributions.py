@@ -13,6 +13,7 @@ from dbmirror.inventory.sent.files import (
     MEBIBYTE,
     SMALL_LIMIT,
     list_once,
+    note,
     only_fields,
     open_regular,
     read,
@@ -57,20 +58,26 @@ def python_folders(
                     entries.append(entry)
                 if not via and name.endswith((".pth", ".egg-link")):
                     path = os.path.join(folder, name)
-                    linked.extend((layer, target, path) for target in linked_folders(folder, name))
+                    try:
+                        linked.extend((layer, target, path) for target in linked_folders(folder, name))
+                    except OSError as error:
+                        if name.endswith(".pth"):
+                            note(errors, path, reason(error), layer)
             if entries or not via:
                 found.append({"layer": layer, "path": shown(folder), "via": shown(via), "entries": entries})
         if position == own_folders:
             queue.extend(linked[:LINKED_FOLDERS_LIMIT])
+            for layer, target, _ in linked[LINKED_FOLDERS_LIMIT:]:
+                note(errors, target, f"is one of more than {LINKED_FOLDERS_LIMIT} folders that are linked to", layer)
     return found
 
 
 def linked_folders(folder: str, name: str) -> list[str]:
-    """The folders that a .pth or .egg-link file adds to the path; its lines of code are not run."""
-    try:
-        lines = text(read(os.path.join(folder, name), SMALL_LIMIT)).splitlines()
-    except OSError:
-        return []
+    """The folders that a .pth or .egg-link file adds to the path; its lines of code are not run.
+
+    Raises OSError where the file cannot be read.
+    """
+    lines = text(read(os.path.join(folder, name), SMALL_LIMIT)).splitlines()
     if name.endswith(".egg-link"):
         lines = lines[:1]
     paths = [line.strip() for line in lines if line.strip() and not line.startswith(("#", "import ", "import\t"))]
@@ -99,9 +106,12 @@ def read_entry(folder: str, name: str, owners: dict[bytes, str]) -> dict[str, An
         read_small(os.path.join(path, "EGG-INFO"), "requires.txt", files, problems)
     elif lower.endswith(".egg-link"):
         entry["kind"] = "egg-link"
-        targets = linked_folders(folder, name)
-        if targets:
-            files["target"] = shown(targets[0])
+        try:
+            targets = linked_folders(folder, name)
+        except OSError as error:
+            problems["target"] = reason(error)
+        else:
+            files.update({"target": shown(targets[0])} if targets else {})
     else:
         return None
     entry["owner"] = owners.get(os.fsencode(path))

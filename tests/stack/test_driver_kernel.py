@@ -1,0 +1,262 @@
+"""Notebooks whose kernel is a process on the sandbox's driver, over a control socket as the lab's tunnel has one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.stack.conftest import User
+from tests.stack.driver_tunnel import INSIDE, Notebook, Tunnel, await_that, tunnel_to
+
+pytestmark = pytest.mark.stack
+
+KEY_PARTS = ("hmac-sha256", '"key"')
+
+
+@pytest.fixture(scope="module")
+def state(sandbox_user: User) -> dict[str, Any]:
+    found: dict[str, Any] = sandbox_user.run("sandbox", "status", "--json").document["sandbox"]
+    return found
+
+
+@pytest.fixture
+def tunnel(state: dict[str, Any]) -> Iterator[Tunnel]:
+    with tunnel_to(state) as tunnel:
+        yield tunnel
+        tunnel.nothing_is_left()
+
+
+@pytest.fixture
+def notebook(tunnel: Tunnel) -> Iterator[Notebook]:
+    with Notebook(tunnel) as notebook:
+        yield notebook
+
+
+def test_a_notebook_is_ready_within_five_seconds(tunnel: Tunnel) -> None:
+    begin = time.monotonic()
+    with Notebook(tunnel) as notebook:
+        assert time.monotonic() - begin < 5
+        assert notebook.run("1 + 1").data[0]["text/plain"] == "2"
+
+
+def test_it_runs_in_the_clusters_own_python_with_the_clusters_libraries_first(notebook: Notebook) -> None:
+    reply = notebook.run(
+        "import sys, os, certifi, numpy\n"
+        "print(sys.executable, os.getcwd(), numpy.__version__, certifi.__version__, is_remote())"
+    )
+    # certifi is in the runtime at 2023.07.22, and nearer among the cluster's libraries.
+    assert reply.text == "/databricks/python3/bin/python /databricks/driver 1.23.5 2024.07.04 True\n"
+
+
+def test_only_the_variables_that_it_needs_come_from_the_lab(notebook: Notebook) -> None:
+    ours = "('PYTEST', 'DOCKER', 'DBMIRROR')"
+    reply = notebook.run(f"import os; print([name for name in os.environ if name.startswith({ours})])")
+    assert reply.text == "['DBMIRROR_SIDE']\n"
+
+
+def test_output_is_as_rich_as_elsewhere(notebook: Notebook) -> None:
+    reply = notebook.run("import pandas\ndisplay(pandas.DataFrame({'n': [1]}))\ndisplayHTML('<b>bold</b>')")
+    assert "<table" in reply.data[0]["text/html"]
+    assert reply.data[1]["text/html"] == "<b>bold</b>"
+
+
+def test_an_error_comes_with_its_name(notebook: Notebook) -> None:
+    reply = notebook.run("1 / 0")
+    assert (reply.status, reply.error) == ("error", "ZeroDivisionError: division by zero")
+
+
+def test_a_cell_can_ask_for_a_line(notebook: Notebook) -> None:
+    assert notebook.run("print(input('name? ').upper())", answer="ada").text == "ADA\n"
+
+
+@pytest.mark.parametrize(
+    "code", ["for _ in range(1000): print('x' * 99_999)", "print('x' * 99_999_999)"], ids=["lines", "at-once"]
+)
+def test_a_hundred_megabytes_of_output_arrive_whole(notebook: Notebook, code: str) -> None:
+    reply = notebook.run(code, timeout=90)
+    assert reply.status == "ok"
+    assert len(reply.text) == 100_000_000
+
+
+def test_an_interrupt_reaches_a_running_cell(notebook: Notebook) -> None:
+    timer = threading.Timer(1, notebook.manager.interrupt_kernel)
+    timer.start()
+    begin = time.monotonic()
+    reply = notebook.run("import time; time.sleep(60)")
+    assert reply.error.startswith("KeyboardInterrupt")
+    assert time.monotonic() - begin < 5
+    assert notebook.run("'still here'").status == "ok"
+
+
+def test_a_restart_gives_a_fresh_kernel_to_the_same_client(notebook: Notebook) -> None:
+    before = notebook.run("x = 1; import os; print(os.getpid())").text
+    notebook.manager.restart_kernel()
+    notebook.client.wait_for_ready(timeout=30)
+    assert notebook.run("print(os.getpid())").error.startswith("NameError")
+    assert notebook.run("import os; print(os.getpid())").text != before
+
+
+def test_a_shutdown_leaves_nothing_on_the_driver(tunnel: Tunnel, notebook: Notebook) -> None:
+    notebook.run("import subprocess; subprocess.Popen(['setsid', 'sleep', '600'])")
+    assert any("sleep" in line for line in tunnel.left_on_driver())
+    notebook.manager.shutdown_kernel()
+    tunnel.nothing_is_left(3)
+
+
+def test_a_notebook_changes_no_file_of_the_driver(tunnel: Tunnel) -> None:
+    snapshot = "find / -xdev -type f -newer /etc/ssh/ssh_host_ed25519_key -print | sort"
+    before = tunnel.on_driver(snapshot)
+    with Notebook(tunnel) as notebook:
+        notebook.run("import pandas, matplotlib.pyplot as plt\nplt.plot([1, 2]); display(plt.gcf())")
+    tunnel.nothing_is_left()
+    assert tunnel.on_driver(snapshot) == before
+
+
+def test_two_notebooks_do_not_know_of_each_other(tunnel: Tunnel) -> None:
+    with Notebook(tunnel) as one, Notebook(tunnel) as two:
+        one.run("x = 'one'")
+        two.run("x = 'two'")
+        replies: list[str] = []
+        thread = threading.Thread(target=lambda: replies.append(one.run("import time; time.sleep(2); print(x)").text))
+        thread.start()
+        begin = time.monotonic()
+        assert two.run("print(x)").text == "two\n"
+        assert time.monotonic() - begin < 1.5
+        thread.join()
+        assert replies == ["one\n"]
+
+
+def test_twelve_notebooks_fit_one_connection(tunnel: Tunnel) -> None:
+    """sshd's MaxSessions is ten: a kernel holds none of them."""
+    notebooks = [Notebook(tunnel) for _ in range(12)]
+    try:
+        for notebook in notebooks:
+            notebook.start()
+        assert {notebook.run("1").status for notebook in notebooks} == {"ok"}
+    finally:
+        for notebook in notebooks:
+            if notebook.manager.has_kernel:
+                notebook.client.stop_channels()
+                notebook.manager.shutdown_kernel(now=True)
+
+
+def test_a_connection_that_is_lost_and_restored_while_a_cell_runs_loses_no_output(
+    tunnel: Tunnel, notebook: Notebook
+) -> None:
+    def interrupt() -> None:
+        time.sleep(1)
+        tunnel.cut()
+        time.sleep(3)
+        tunnel.connect()
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    reply = notebook.run("import time\nfor n in range(40):\n    print(n, flush=True); time.sleep(0.2)")
+    thread.join()
+    assert reply.status == "ok"
+    assert reply.text == "".join(f"{n}\n" for n in range(40))
+    assert notebook.run("n").data[0]["text/plain"] == "39"
+
+
+def test_a_cell_that_ends_while_the_connection_is_lost_is_seen_to_have_ended(
+    tunnel: Tunnel, notebook: Notebook
+) -> None:
+    def interrupt() -> None:
+        time.sleep(0.5)
+        tunnel.cut()
+        time.sleep(4)
+        tunnel.connect()
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    reply = notebook.run("import time; time.sleep(2); print('done meanwhile')")
+    thread.join()
+    assert (reply.status, reply.text) == ("ok", "done meanwhile\n")
+
+
+def test_a_connection_that_falls_silent_is_made_anew(tunnel: Tunnel, notebook: Notebook) -> None:
+    """The master's process stands still, as a network does that drops every packet, and goes on later."""
+    master = tunnel.pid
+    os.kill(master, signal.SIGSTOP)
+    timer = threading.Timer(15, os.kill, (master, signal.SIGCONT))
+    timer.start()
+    assert notebook.run("print('through')", timeout=60).text == "through\n"
+
+
+def test_a_kernel_that_no_one_comes_back_to_ends_after_the_grace_period(tunnel: Tunnel) -> None:
+    with Notebook(tunnel, grace=3) as notebook:
+        tunnel.cut()
+        time.sleep(1)
+        assert any("start_kernel" in line for line in tunnel.left_on_driver())
+        tunnel.nothing_is_left(8)
+        await_that(lambda: not notebook.manager.is_alive(), 10)
+        tunnel.connect()
+
+
+def test_a_notebook_whose_kernel_was_lost_can_be_restarted(tunnel: Tunnel) -> None:
+    with Notebook(tunnel, grace=2) as notebook:
+        tunnel.cut()
+        await_that(lambda: not notebook.manager.is_alive(), 15)
+        tunnel.connect()
+        notebook.manager.restart_kernel(now=True)
+        notebook.client.wait_for_ready(timeout=30)
+        assert notebook.run("print('new')").text == "new\n"
+
+
+def test_without_a_connection_a_start_fails_with_a_sentence(tunnel: Tunnel) -> None:
+    (tunnel.folder / "state.json").write_text('{"state": "unreachable", "text": "The driver does not answer."}')
+    tunnel.cut()
+    notebook = Notebook(tunnel)
+    with pytest.raises(RuntimeError, match=r"no connection to the driver \(unreachable\). The driver does not answer"):
+        notebook.manager.start_kernel()
+    assert not Path(notebook.manager.ip).parent.exists()
+    tunnel.connect()
+
+
+def test_a_lab_that_is_killed_leaves_nothing_on_the_driver(tunnel: Tunnel) -> None:
+    program = (
+        "import sys, time; from pathlib import Path; from tests.stack.driver_tunnel import Notebook, Tunnel\n"
+        "notebook = Notebook(Tunnel('', Path(), '', Path(sys.argv[1])), grace=3); notebook.start()\n"
+        "notebook.run(\"import subprocess; subprocess.Popen(['setsid', 'sleep', '600'])\")\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(600)"
+    )
+    argv = [sys.executable, "-c", program, str(tunnel.folder)]
+    lab = subprocess.Popen(
+        argv,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONPATH": str(INSIDE), "TMPDIR": str(tunnel.folder)},
+        stdout=subprocess.PIPE,
+    )
+    assert lab.stdout is not None
+    assert lab.stdout.readline() == b"ready\n"
+    assert any("sleep" in line for line in tunnel.left_on_driver())
+    lab.kill()
+    lab.wait()
+    tunnel.nothing_is_left(10)
+
+
+def test_no_key_is_on_a_command_line_of_either_side(tunnel: Tunnel, notebook: Notebook) -> None:
+    key = notebook.manager.session.key.decode()
+    here = subprocess.run(["ps", "-eww", "-o", "args", "e"], capture_output=True, text=True, check=True).stdout
+    there = tunnel.on_driver("cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'; true")
+    assert key not in here
+    assert key not in there
+    assert not [part for part in KEY_PARTS if part in there]
+
+
+def test_no_port_is_opened_on_the_driver(tunnel: Tunnel) -> None:
+    listening = "cat /proc/net/tcp /proc/net/tcp6 | awk '$4 == \"0A\" { print $2 }' | sort"
+    before = tunnel.on_driver(listening)
+    with Notebook(tunnel) as notebook:
+        notebook.run("1")
+        assert tunnel.on_driver(listening) == before
