@@ -35,9 +35,12 @@ class Built:
     schema: int = BUILD_SCHEMA
 
 
-def image_tag(repository: str, *, runtime: str, snapshot_digest: str) -> str:
-    """`dbmirror/demo:15.4-0123456789ab`: names mirror, runtime and snapshot, so that a tag means one image for ever."""
-    return f"{repository}:{runtime}-{snapshot_digest.removeprefix('sha256:')[:12]}"
+def image_tag(repository: str, *, runtime: str, snapshot: str, lock: str) -> str:
+    """`dbmirror/demo:15.4-0123456789ab-012345`: names mirror, runtime, and by their digests snapshot and lock.
+
+    The lock's six digits tell images of one snapshot apart that were made with another filter, base or flavour.
+    """
+    return f"{repository}:{runtime}-{snapshot.removeprefix('sha256:')[:12]}-{lock.removeprefix('sha256:')[:6]}"
 
 
 def build_image(

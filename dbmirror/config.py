@@ -51,6 +51,8 @@ class LabConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Ports of the driver that lead to the same ports of this machine; 4040 is Spark's user interface."""
     networks: tuple[Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]*\Z")], ...] = ()
     """Docker networks of this machine that the driver is on; none for a driver elsewhere."""
+    spark_remote: Annotated[str, Meta(pattern=r"\Asc://[A-Za-z0-9.-]+(:[0-9]{1,5})?\Z")] | None = None
+    """Address of a Spark Connect server as the lab sees it: `sc://tunnel:15002` for a forwarded port of the driver."""
 
 
 class MirrorConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -151,7 +153,8 @@ class LoadedConfig(Struct, frozen=True):
     """The folder that relative paths start from."""
 
     def mirror_folder(self, name: str) -> Path:
-        """The folder of the mirror `name`."""
+        """The folder of the mirror `name`. Raises ConfigError where the name has not a mirror's form."""
+        self.mirror(name)
         return self.root / self.config.folder / name
 
     def r(self, name: str) -> RConfig:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,28 +20,43 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> bool:
     A file that does not change keeps its bytes, inode and time. The folder is made if it is missing.
     Raises UsageError where the place cannot be written (permissions, full disk): what stood there stays.
     """
+    return bool(write_together({path: content}, mode=mode))
+
+
+def write_together(contents: Mapping[Path, bytes], *, mode: int = 0o644) -> tuple[Path, ...]:
+    """Write files that belong together, each as `write_atomically` does; those that changed.
+
+    All of them are on the disk before the first takes its place, so that a full disk leaves all the old ones.
+    Raises UsageError where one cannot be written.
+    """
+    staged: list[tuple[Path, Path]] = []
+    path = Path()
     try:
-        if path.is_file() and path.read_bytes() == content:
-            return False
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        temporary = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.chmod(mode)
+        for path, content in contents.items():
+            if not (path.is_file() and path.read_bytes() == content):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _stage(path, content, mode, staged)
+        for path, temporary in staged:
             temporary.replace(path)
-        except BaseException:
-            temporary.unlink()
-            raise
     except OSError as error:
         raise UsageError(
             f"{path} cannot be written: {error.strerror or error}.",
             remedy="Free some space or choose another folder; what was there before is unchanged.",
         ) from error
-    return True
+    finally:
+        for _, temporary in staged:
+            temporary.unlink(missing_ok=True)
+    return tuple(path for path, _ in staged)
+
+
+def _stage(path: Path, content: bytes, mode: int, staged: list[tuple[Path, Path]]) -> None:
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    staged.append((path, Path(name)))
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    Path(name).chmod(mode)
 
 
 def canonical_json(value: Any) -> bytes:

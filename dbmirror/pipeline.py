@@ -33,6 +33,7 @@ from dbmirror.filters.r_selection import select_r
 from dbmirror.filters.selection import select
 from dbmirror.inventory.collect import collect
 from dbmirror.lock.errors import LockError
+from dbmirror.lock.fates import require_complete
 from dbmirror.lock.files import remove_unnamed
 from dbmirror.lock.index_settings import IndexSettings, find_indexes
 from dbmirror.lock.mirror import MirrorLock, read_mirror_lock, write_mirror_lock
@@ -171,12 +172,15 @@ class Pipeline:
     def read_cluster(self) -> Snapshot:
         """What the cluster is now: workspace facts and one collection on its driver. Writes nothing."""
         stage = "snapshot"
-        self.observer.started(stage)
         cluster, driver = self.access.cluster, self.access.driver
+        self.observer.started(stage)
         inventory = collect(driver)
         now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         taken = Taken(at=now, host=driver.name, dbmirror=__version__)
         snapshot = Snapshot(cluster=cluster.cluster, inventory=inventory, taken=taken)
+        for library in cluster.cluster.libraries:
+            if library.status == "FAILED":
+                self.observer.warn(f"The cluster could not install its library {library.kind} {library.specification}.")
         self.observer.finished(stage, f"{len(inventory.distributions)} Python distributions, {snapshot.short_digest}")
         return snapshot
 
@@ -284,6 +288,7 @@ class Pipeline:
                 f"The lock in {self.folder} was not made from the snapshot beside it.",
                 remedy=f"Make it again with 'dbmirror lock {self.name}'.",
             )
+        require_complete(lock.python.fates, self.snapshot().inventory)
         return lock
 
     def render(self, lock: MirrorLock) -> BuildContext:
@@ -307,9 +312,9 @@ class Pipeline:
         return context
 
     def tag(self, lock: MirrorLock) -> str:
-        """The tag of the mirror's image: it names mirror, runtime and snapshot."""
+        """The tag of the mirror's image: it names mirror, runtime, snapshot and lock."""
         repository = self.section.image or f"dbmirror/{self.name}"
-        return image_tag(repository, runtime=lock.runtime, snapshot_digest=lock.snapshot)
+        return image_tag(repository, runtime=lock.runtime, snapshot=lock.snapshot, lock=lock.digest)
 
     def build(self, lock: MirrorLock) -> tuple[Built, BuildResult]:
         """The image of the rendered context; the record is written."""

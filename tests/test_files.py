@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dbmirror.errors import UsageError
-from dbmirror.files import canonical_json, digest_of, write_atomically
+from dbmirror.files import canonical_json, digest_of, write_atomically, write_together
 
 
 def test_a_file_that_does_not_change_keeps_its_inode_and_time(tmp_path: Path) -> None:
@@ -51,3 +51,21 @@ def test_json_is_the_same_for_equal_values_whatever_their_order() -> None:
     assert canonical_json({"b": 1, "a": (1, 2)}) == canonical_json({"a": [1, 2], "b": 1})
     assert digest_of({"b": 1, "a": 2}) == digest_of({"a": 2, "b": 1})
     assert digest_of({"a": 1}) != digest_of({"a": 2})
+
+
+def test_files_that_belong_together_change_together_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    write_together({first: b"1", second: b"1"})
+    synced = []
+
+    def full(descriptor: int) -> None:
+        synced.append(descriptor)
+        if len(synced) == 2:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UsageError, match="second cannot be written: No space left"):
+        write_together({first: b"2", second: b"2"})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"first": b"1", "second": b"1"}

@@ -95,6 +95,10 @@ def verification(report: Report) -> RenderableType:
     if shown:
         finding_rows = ((f.rule, _outcome(f), f.title, f"{f.message}{_waiver(f)}") for f in shown)
         parts.append(table("RULE", "RESULT", "WHAT", "FOUND", rows=finding_rows, title="Container Services contract"))
+    if report.extra:
+        parts.append(
+            Text(f"{len(report.extra)} more came with the base or with Debian packages; the report names them.")
+        )
     parts.append(Text.from_markup(verdict(report)))
     return Group(*parts)
 
@@ -141,6 +145,7 @@ def snapshot(taken: Snapshot) -> RenderableType:
     inventory = taken.inventory
     layers = {layer: sum(d.layer is layer for d in inventory.distributions) for layer in Layer}
     python = ", ".join(f"{count} {layer}" for layer, count in layers.items() if count)
+    failed = ", ".join(f"{lib.kind} {lib.specification}" for lib in taken.cluster.libraries if lib.status == "FAILED")
     return facts(
         (
             ("cluster", f"{taken.cluster.cluster_name} ({taken.cluster.cluster_id}), {taken.cluster.spark_version}"),
@@ -148,6 +153,7 @@ def snapshot(taken: Snapshot) -> RenderableType:
             ("python", f"{inventory.python.version}: {len(inventory.distributions)} distributions ({python})"),
             ("R", f"{inventory.r_version}: {len(inventory.r_packages)} packages" if inventory.r_version else "none"),
             ("others", f"{len(inventory.debian_packages)} Debian packages, {len(inventory.jars)} jars"),
+            ("failed libraries", failed or "none"),
             ("unreadable", ", ".join(f"{p.path} ({p.reason})" for p in inventory.problems) or "none"),
             ("digest", taken.digest),
         )

@@ -19,10 +19,10 @@ Name = Annotated[str, Meta(pattern=r"\A[a-z0-9]+(-[a-z0-9]+)*\Z", max_length=200
 """A distribution's name in PEP 503 form."""
 Version = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._+!~-]*\Z", max_length=200)]
 """A version as its metadata spells it; mostly PEP 440, but Debian's and old distributions' need not be."""
-Path = Annotated[str, Meta(pattern=r"\A/[^\x00-\x1f\x7f\x85\u2028\u2029]*\Z", max_length=4096)]
+Path = Annotated[str, Meta(pattern=r"\A/[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*\Z", max_length=4096)]
 """An absolute path on the host."""
-Text = Annotated[str, Meta(pattern=r"\A[^\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]*\Z", max_length=8192)]
-"""One line of free text: no control characters, no line or paragraph separator of any kind."""
+Text = Annotated[str, Meta(pattern=r"\A[^\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*\Z", max_length=8192)]
+"""One line of free text: no control characters, no separator of lines, nothing that turns the direction of text."""
 DebianName = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9+.-]*\Z", max_length=200)]
 DebianVersion = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9.+:~-]*\Z", max_length=200)]
 RName = Annotated[str, Meta(pattern=r"\A[A-Za-z][A-Za-z0-9.]*\Z", max_length=200)]

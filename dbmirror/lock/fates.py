@@ -11,8 +11,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from dbmirror.filters.model import Decision, Selection
-from dbmirror.inventory.model import Layer, Problem
-from dbmirror.lock.errors import Unaccounted
+from dbmirror.inventory.model import Inventory, Layer, Problem
+from dbmirror.lock.errors import LockError, Unaccounted
 from dbmirror.lock.model import Fate, FateKind
 
 UNKNOWN = "unknown"
@@ -68,6 +68,19 @@ def account(selection: Selection, fates: Iterable[Fate]) -> tuple[Fate, ...]:
                 f"{name} {version} ({layer}, {location}) has {'no fate' if count > 0 else 'a fate too many'}"
             )
     return found
+
+
+def require_complete(fates: Iterable[Fate], inventory: Inventory) -> None:
+    """Raise LockError where `fates`, read from a file, do not speak of just what `inventory` found."""
+    expected = Counter((d.name, d.version, d.layer, d.location) for d in inventory.distributions)
+    expected.update(_identity(unreadable(problem)) for problem in inventory.problems)
+    found = Counter(_identity(fate) for fate in fates)
+    if difference := sorted(set((expected - found) + (found - expected))):
+        name, version, layer, _ = difference[0]
+        raise LockError(
+            f"fates.json and the snapshot do not speak of the same packages: {name} {version} ({layer}).",
+            remedy="Restore the file from version control, or make it again with 'dbmirror lock MIRROR'.",
+        )
 
 
 def same_version(one: str, other: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dbmirror.files import sha256_hex, write_atomically
+from dbmirror.files import sha256_hex, write_together
 from dbmirror.lock.document import FATES, PYLOCK, REMEDY, decode, encode_fates, encode_pylock
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.model import CapturedWheel, GitSource, Lock
@@ -17,8 +17,8 @@ def write_lock(lock: Lock, folder: Path) -> tuple[str, ...]:
 
     Raises UsageError where the folder cannot be written: what stood there stays.
     """
-    contents = {PYLOCK: encode_pylock(lock), FATES: encode_fates(lock)}
-    changed = [name for name, content in contents.items() if write_atomically(folder / name, content)]
+    contents = {folder / PYLOCK: encode_pylock(lock), folder / FATES: encode_fates(lock)}
+    changed = [path.name for path in write_together(contents)]
     return (*changed, *remove_unnamed(lock, folder))
 
 

@@ -128,6 +128,11 @@ def _location(url: str, origin: str) -> IndexLocation:
     place = f"[{host}]" if ":" in host else host
     clean = urlunsplit((parts.scheme, place + (f":{port}" if port else ""), parts.path.rstrip("/") + "/", "", ""))
     credentials = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+    if credentials and not all(re.fullmatch(r"[!-~]+", word) for word in credentials):
+        raise IndexConfigurationError(
+            f"{origin} names a user or a password that no netrc file can hold.",
+            remedy="Use printable ASCII characters without blanks, and give both.",
+        )
     return IndexLocation(url=clean, origin=origin, credentials=credentials)
 
 

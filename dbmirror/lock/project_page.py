@@ -19,6 +19,11 @@ class Refused(Exception):
         super().__init__(text)
         self.status = status
 
+    @property
+    def passes(self) -> bool:
+        """Whether the same question may well be answered a little later: the server is overloaded or broken."""
+        return self.status is not None and (self.status == 429 or self.status >= 500)
+
 
 def parse_project_page(name: str, content_type: str, body: bytes, address: str) -> tuple[DistributionPackage, ...]:
     """The files that the answer of an index for the project `name` lists, in JSON or HTML.

@@ -14,6 +14,7 @@ from dbmirror.inventory.model import Distribution
 from dbmirror.lock.apt import upstream
 from dbmirror.lock.candidates import NoFile, choose
 from dbmirror.lock.direct import direct_source
+from dbmirror.lock.errors import IndexUnreachable
 from dbmirror.lock.index import Index
 from dbmirror.lock.index_settings import IndexLocation
 from dbmirror.lock.model import AptPackage, GitSource, IndexFile, Source, Target
@@ -53,10 +54,12 @@ def from_index(
 ) -> Found | Missing:
     """The file of the indexes for the distribution's version: the first wheel, else the first source distribution.
 
-    With `sha256` only that very file. Raises IndexUnreachable where an index cannot be used at all.
+    With `sha256` only that very file. Raises IndexUnreachable where an index cannot be used at all, or where one that
+    is overloaded or broken at the moment would decide: that is no fate of a package.
     """
     sdist: Found | None = None
     reasons = []
+    passing: IndexUnreachable | None = None
     for location in index.settings.indexes:
         try:
             offered = index.project(location, distribution.name)
@@ -72,10 +75,17 @@ def from_index(
             found = _index_file(chosen, location, index)
         except Refused as refusal:
             reasons.append(f"{_host(location)} {refusal}")
+            if refusal.passes:
+                passing = IndexUnreachable(
+                    f"The package index {location.url} {refusal} when it was asked for {distribution.name}.",
+                    remedy="Try again a little later: nothing was changed.",
+                )
             continue
         if found.source.is_wheel:
             return found
         sdist = sdist or found
+    if passing is not None:
+        raise passing
     return sdist or Missing(reason="; ".join(reasons))
 
 

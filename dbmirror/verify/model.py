@@ -110,7 +110,7 @@ class Report:
     imports: tuple[ImportAttempt, ...]
     findings: tuple[Finding, ...]
     extra: tuple[tuple[Name, Text], ...] = ()
-    """Distributions that the image has and the cluster has not, with their versions: the base brought them."""
+    """Distributions that the image has beyond what is mirrored and provided, with their versions."""
     r_packages: tuple[RPackageCheck, ...] = ()
     """Empty for an image without R."""
     r_failed: tuple[RFailure, ...] = ()

@@ -88,7 +88,7 @@ def verify(
         comparisons=compare(expected, inventory),
         imports=attempts(tried, expected, fates=_by_name(lock)),
         findings=judge(evidence, waivers),
-        extra=extra(inventory, snapshot),
+        extra=extra(inventory, expected),
         r_packages=checks(r_lock, r) if r_lock is not None and r is not None else (),
         r_failed=r.failed if r is not None else (),
     )
@@ -98,8 +98,8 @@ def verify(
 
 def expected_versions(lock: Lock) -> dict[str, str]:
     """Name to version of all that the image must have: what is mirrored, and what the base is to provide."""
-    provided = {fate.name: fate.version for fate in lock.fates if fate.kind is FateKind.PROVIDED}
-    return dict(sorted((provided | {package.name: package.version for package in lock.packages}).items()))
+    exact = {FateKind.MIRRORED, FateKind.PROVIDED}
+    return {fate.name: fate.version for fate in sorted(lock.fates, key=lambda f: f.name) if fate.kind in exact}
 
 
 def compare(expected: Mapping[str, str], inventory: Inventory) -> tuple[Comparison, ...]:
@@ -114,10 +114,12 @@ def compare(expected: Mapping[str, str], inventory: Inventory) -> tuple[Comparis
     return tuple(comparisons)
 
 
-def extra(inventory: Inventory, snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
-    """What the image has and the cluster has not, by name, with its effective version."""
-    known = {distribution.name for distribution in snapshot.inventory.distributions}
-    return tuple(sorted((name, d.version) for name, d in inventory.effective().items() if name not in known))
+def extra(inventory: Inventory, expected: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """What the image has beyond `expected`, by name, with its effective version: the base or an apt package brought it.
+
+    A package that a rule excludes, or that could not be had, stands here if it is in the image all the same.
+    """
+    return tuple(sorted((name, d.version) for name, d in inventory.effective().items() if name not in expected))
 
 
 def summary(report: Report) -> str:

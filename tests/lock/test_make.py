@@ -13,8 +13,8 @@ from dbmirror.errors import RemoteError
 from dbmirror.filters.model import Decision, Rule, Selection, Verdict
 from dbmirror.inventory.model import DebianPackage, DirectUrl, Distribution, Inventory, Layer, Problem
 from dbmirror.inventory.repack import CapturedFile
-from dbmirror.lock.errors import IndexUnreachable, Unaccounted
-from dbmirror.lock.fates import account, excluded, fate_of, unreadable
+from dbmirror.lock.errors import IndexUnreachable, LockError, Unaccounted
+from dbmirror.lock.fates import account, excluded, fate_of, require_complete, unreadable
 from dbmirror.lock.files import write_lock
 from dbmirror.lock.index import Index
 from dbmirror.lock.make import make_lock
@@ -471,3 +471,26 @@ def test_fates_add_up_or_the_difference_is_raised(
         fates.remove(one)
         with pytest.raises(Unaccounted, match="no fate"):
             account(selection, fates)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_an_index_that_is_broken_for_one_package_ends_the_run_and_is_no_fate(
+    workshop: Workshop, server: Any, inventory: Inventories, installed: Installed, status: int
+) -> None:
+    server.add("six", "six-1.0-py3-none-any.whl")
+    server.add("numpy", "numpy-1.0-py3-none-any.whl")
+    server.say("/simple/numpy/", status=status)
+    with pytest.raises(IndexUnreachable, match="asked for numpy") as caught:
+        workshop.lock(inventory(installed("six", "1.0"), installed("numpy", "1.0")))
+    assert "Try again" in caught.value.remedy
+
+
+def test_fates_that_do_not_speak_of_every_package_of_the_snapshot_are_refused(
+    workshop: Workshop, server: Any, inventory: Inventories, installed: Installed
+) -> None:
+    server.add("six", "six-1.0-py3-none-any.whl")
+    found = inventory(installed("six", "1.0"), installed("lost", "1.0"))
+    fates = workshop.lock(found).fates
+    require_complete(fates, found)
+    with pytest.raises(LockError, match=r"lost 1\.0"):
+        require_complete([fate for fate in fates if fate.name != "lost"], found)

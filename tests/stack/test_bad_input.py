@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -226,10 +227,12 @@ def test_ctrl_c_leaves_no_half_file_and_no_child(made: User, stage: str) -> None
             break
     time.sleep(0.3)
     done = interrupt(process)
-    assert done.code in {130, 0}  # 0: it was done before the key was pressed
+    # 0: it was done before the key was pressed; the signal's own number: while the interpreter was ending. A shell
+    # says 130 of that, too.
+    assert done.code in {130, 0, -signal.SIGINT}
     assert "Traceback" not in done.stderr
     for name, content in tree(made.folder).items():
-        assert Path(name).name == ".dockerignore" or not Path(name).name.startswith("."), name
+        assert Path(name).name in {".dockerignore", ".gitignore"} or not Path(name).name.startswith("."), name
         if name in before and not name.endswith(("build.json", "verification.json")):
             assert content == before[name]
     group = subprocess.run(["pgrep", "-g", str(process.pid)], capture_output=True, text=True, timeout=60, check=False)

@@ -55,7 +55,8 @@ def test_the_image_is_verified_and_every_package_has_one_fate(built: Done) -> No
 def test_the_tag_names_mirror_runtime_and_snapshot_and_the_labels_say_what_it_is(built: Done) -> None:
     document = built.document
     short = document["snapshot"].removeprefix("sha256:")[:12]
-    assert document["image"]["tag"] == f"dbmirror/demo:15.4-{short}"
+    lock = document["lock"].removeprefix("sha256:")[:6]
+    assert document["image"]["tag"] == f"dbmirror/demo:15.4-{short}-{lock}"
     found = attributes(document["image"]["tag"])
     labels = found["Config"]["Labels"]
     assert labels["io.dbmirror.snapshot"] == document["snapshot"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dbmirror.files import sha256_hex, write_atomically
+from dbmirror.files import sha256_hex, write_together
 from dbmirror.lock.document import REMEDY
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.r.model import RAptPackage, RLock
@@ -17,8 +17,8 @@ def write_r_lock(lock: RLock, folder: Path) -> tuple[str, ...]:
 
     Raises UsageError where the folder cannot be written: what stood there stays.
     """
-    contents = {RENV_LOCK: encode_renv(lock), R_FATES: encode_r_fates(lock)}
-    changed = [name for name, content in contents.items() if write_atomically(folder / name, content)]
+    contents = {folder / RENV_LOCK: encode_renv(lock), folder / R_FATES: encode_r_fates(lock)}
+    changed = [path.name for path in write_together(contents)]
     named = {
         package.source.path
         for package in lock.packages
