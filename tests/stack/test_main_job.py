@@ -223,7 +223,8 @@ def test_the_real_list_of_runtime_15_4_is_mirrored_pin_by_pin(tmp_path_factory: 
         user.run("sandbox", "down")
     wanted = dict(line.strip().split("==") for line in pins.read_text().splitlines() if "==" in line)
     wanted = {canonicalize_name(name): version for name, version in wanted.items()}
-    runtime = {fate["name"]: fate for fate in document["fates"] if fate["layer"] in {"runtime", "apt"}}
+    by_layer = {layer: {f["name"]: f for f in document["fates"] if f["layer"] == layer} for layer in ("apt", "runtime")}
+    runtime = by_layer["apt"] | by_layer["runtime"]
     assert {name: runtime[name]["version"] for name in wanted} == wanted
     not_there = {
         name

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import docker
 import pytest
 
 from dbmirror.sandbox.registry.server import RunningRegistry, start
@@ -136,3 +137,20 @@ def test_no_credential_is_in_any_file_label_or_history(pushed: Done, user: User,
     for argv in (["docker", "inspect", tag], ["docker", "history", "--no-trunc", tag]):
         assert password not in subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
     assert not (user.home / ".docker" / "config.json").exists()
+
+
+def test_what_was_pushed_is_pulled_back_by_digest_and_verified_again(
+    pushed: Done, user: User, registry: RunningRegistry
+) -> None:
+    (result,) = pushed.document["pushed"]
+    image = pushed.document["image"]
+    login = {"username": registry.account.username, "password": registry.account.password}
+    client = docker.from_env(timeout=600)
+    try:
+        client.images.remove(image["id"], force=True)
+        pulled = client.images.pull(f"{result['repository']}@{result['digest']}", auth_config=login)
+        assert pulled.id == image["id"]
+        pulled.tag(*image["tag"].rsplit(":", 1))
+    finally:
+        client.close()
+    assert user.run("verify", "demo", "--json").document["verification"]["passed"] is True
