@@ -83,7 +83,10 @@ class LabStatus:
 
 
 def render_files(pipeline: Pipeline, lock: MirrorLock) -> LabFiles:
-    """The lab's committed files, written to the mirror's folder: compose.yaml, lab/, tunnel/, notebooks/."""
+    """The lab's committed files, written to the mirror's folder: compose.yaml, lab/, tunnel/, notebooks/.
+
+    The notebooks are the user's: where that folder is there already, nothing is written to it.
+    """
     section = pipeline.section
     files = render_lab(
         lock.python,
@@ -96,6 +99,7 @@ def render_files(pipeline: Pipeline, lock: MirrorLock) -> LabFiles:
             user=section.ssh.user or "ubuntu",
             forwards=section.lab.forwards,
             networks=section.lab.networks,
+            spark_remote=section.lab.spark_remote,
         ),
     )
     folder = pipeline.folder
@@ -104,7 +108,8 @@ def render_files(pipeline: Pipeline, lock: MirrorLock) -> LabFiles:
     write_atomically(folder / COMPOSE_FILE, files.compose)
     if not (folder / ".gitignore").exists():
         write_atomically(folder / ".gitignore", b"# Where the lab's secrets lie on this machine.\n.env\n")
-    (folder / "notebooks").mkdir(exist_ok=True)
+    if not (folder / "notebooks").exists():
+        files.examples.write(folder / "notebooks")
     return files
 
 
@@ -181,7 +186,9 @@ def up(pipeline: Pipeline, lock: MirrorLock) -> LabStatus:
     build_images(pipeline, files)
     observer.started(STAGE)
     before = _tunnel(folder)
-    compose.up(folder, on_line=lambda line: observer.advanced(STAGE, line, steps=0))
+    # The user's own `--scale engine=4` stays in force: compose would go back to the number in the file, which is none.
+    engines = sum(service.name == "engine" for service in compose.services(folder))
+    compose.up(folder, scale={"engine": engines}, on_line=lambda line: observer.advanced(STAGE, line, steps=0))
     if renewed or (before is not None and before.get("state") == "auth-failed"):
         # The tunnel took its secrets over when it started.
         compose.restart(folder, "tunnel")

@@ -17,5 +17,6 @@ for list in /etc/passwd /etc/group; do
     cat "$list.new" >"$list"
     rm "$list.new"
 done
-mkdir -p /home/lab/notebooks /run/dbmirror/tunnel
-chown "$id:$id" /home/lab /home/lab/notebooks /run/dbmirror/tunnel
+folders=(/home/lab /home/lab/notebooks /run/dbmirror/tunnel /run/dbmirror/engines)
+mkdir -p "${folders[@]}"
+chown "$id:$id" "${folders[@]}"

@@ -122,7 +122,7 @@ def lab_url_command(output: Output, mirror: str, config_file: Path | None) -> No
 
 @lab_group.command("logs")
 @mirror_argument
-@click.argument("service", required=False, type=click.Choice(["lab", "tunnel"]))
+@click.argument("service", required=False, type=click.Choice(["lab", "tunnel", "engine"]))
 @config_option
 @click.option("--follow", is_flag=True, help="Go on until Ctrl-C.")
 @command

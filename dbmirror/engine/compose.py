@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -58,12 +58,16 @@ def command(folder: Path, *arguments: str) -> list[str]:
     return ["docker", "compose", "--project-directory", str(folder), "--file", str(folder / "compose.yaml"), *arguments]
 
 
-def up(folder: Path, *, on_line: Callable[[str], None] = lambda _: None) -> None:
+def up(
+    folder: Path, *, scale: Mapping[str, int] | None = None, on_line: Callable[[str], None] = lambda _: None
+) -> None:
     """Create and start the stack from images that are there, and replace containers whose settings changed.
 
+    `scale` gives services another number of containers than compose.yaml does.
     Raises StackFailed that says what stood in the way.
     """
-    _run(command(folder, "up", "--detach", "--no-build", "--remove-orphans"), on_line=on_line)
+    scaled = [word for service, count in (scale or {}).items() for word in ("--scale", f"{service}={count}")]
+    _run(command(folder, "up", "--detach", "--no-build", "--remove-orphans", *scaled), on_line=on_line)
 
 
 def down(folder: Path, *, on_line: Callable[[str], None] = lambda _: None) -> None:

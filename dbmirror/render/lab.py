@@ -26,9 +26,12 @@ from dbmirror.render.templates import environment, shipped_folder
 COMPOSE_FILE: Final = "compose.yaml"
 _SHARED_SCRIPTS: Final = ("install-build-tools.sh", "install-apt.sh", "secrets.sh", "uv.sh")
 """Scripts of the cluster image's build that these builds run, too."""
+_INSIDE: Final = Path(dbmirror.__file__).parent / "lab" / "inside"
+"""What runs inside the lab's containers."""
 _Host = Annotated[str, Meta(pattern=r"\A([A-Za-z0-9][A-Za-z0-9._-]*|[0-9A-Fa-f:.]+)\Z")]
 _Word = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]*\Z")]
 _User = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9._@+-]*\Z")]
+_SparkRemote = Annotated[str, Meta(pattern=r"\Asc://[A-Za-z0-9.-]+(:[0-9]{1,5})?\Z")]
 _Port = Annotated[int, Meta(ge=1, le=65535)]
 
 
@@ -47,6 +50,8 @@ class LabSettings:
     """Ports of the driver that the tunnel forwards; 4040 is Spark's user interface."""
     networks: tuple[_Word, ...] = ()
     """Docker networks of this machine that the driver is on; none for a driver elsewhere."""
+    spark_remote: _SparkRemote | None = None
+    """Address of a Spark Connect server as the lab sees it; None for the workspace's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +62,8 @@ class LabFiles:
     """compose.yaml."""
     lab: BuildContext
     tunnel: BuildContext
+    examples: BuildContext
+    """Notebooks to begin with, and the scripts that they are paired with."""
     lab_image: str
     """Tags that name what went into the images; the user's id is added by compose.yaml."""
     tunnel_image: str
@@ -94,7 +101,7 @@ def render_lab(lock: Lock, *, image: str, settings: LabSettings) -> LabFiles:
     project = f"dbmirror-{settings.mirror.replace('.', '-')}"
     compose = templates.get_template("compose.yaml.j2").render(
         **values,
-        **{name: getattr(settings, name) for name in ("cluster", "host", "port", "user", "networks")},
+        **{name: getattr(settings, name) for name in ("cluster", "host", "port", "user", "networks", "spark_remote")},
         forwards=tuple(dict.fromkeys(settings.forwards)),
         project=project,
         lab_image=f"{lab_image}-u${{DBMIRROR_LAB_UID:-1000}}",
@@ -104,6 +111,7 @@ def render_lab(lock: Lock, *, image: str, settings: LabSettings) -> LabFiles:
         compose=compose.encode(),
         lab=lab,
         tunnel=tunnel,
+        examples=BuildContext(_examples()),
         lab_image=lab_image,
         tunnel_image=tunnel_image,
         project=project,
@@ -117,20 +125,37 @@ def _lab_context(shipped: Path, templates: jinja2.Environment, values: Mapping[s
         "apt.txt": (folder / "apt.txt").read_bytes(),
         "requirements/lab.txt": (folder / "requirements.txt").read_bytes(),
         "requirements/build-tools.txt": (shipped_folder("images") / "python" / "build-tools.txt").read_bytes(),
-        **_scripts(shipped, ("add-user.sh", "create-lab.sh", "finish-lab.sh", "install-missing.sh")),
+        **_scripts(
+            shipped, ("add-user.sh", "create-lab.sh", "finish-lab.sh", "install-beside.sh", "install-missing.sh")
+        ),
         **_tree(folder / "server", "server"),
         **_tree(folder / "etc", "etc"),
         **_tree(folder / "home", "home"),
         **_tree(folder / "settings", "settings"),
-        **_tree(Path(dbmirror.__file__).parent / "lab" / "inside", "inside"),
+        **_inside_files(values["runtime"]),
     }
-    for path in sorted((folder / "kernels").rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.suffix == ".j2":
-            files[name.removesuffix(".j2")] = templates.get_template(f"lab/{name}").render(**values).encode()
-        elif path.is_file():
-            files[name] = path.read_bytes()
+    for start, prefix in ((folder, "lab/"), (_INSIDE, "")):
+        for path in sorted((start / "kernels").rglob("*.j2")):
+            name = path.relative_to(start).as_posix()
+            files[name.removesuffix(".j2")] = templates.get_template(f"{prefix}{name}").render(**values).encode()
     return files
+
+
+def _inside_files(runtime: str) -> dict[str, bytes]:
+    """What runs in the lab's containers, and what it needs beside the mirrored environment.
+
+    Spark's client is the one of the runtime's own version; runtimes without one have none.
+    """
+    requirements = _INSIDE / "requirements"
+    series = re.match(r"\d+\.\d+", runtime)
+    spark = requirements / f"spark-{series[0] if series else 'none'}.txt"
+    wanted = {"parallel": requirements / "parallel.txt", **({"spark": spark} if spark.is_file() else {})}
+    programs = {
+        f"inside/{name}": content
+        for folder in sorted(_INSIDE.glob("dbmirror_lab*"))
+        for name, content in _tree(folder, folder.name).items()
+    }
+    return programs | {f"requirements/{name}.txt": path.read_bytes() for name, path in wanted.items()}
 
 
 def _tunnel_context(shipped: Path, templates: jinja2.Environment, values: Mapping[str, str]) -> dict[str, bytes]:
@@ -140,6 +165,11 @@ def _tunnel_context(shipped: Path, templates: jinja2.Environment, values: Mappin
         **_scripts(shipped, ("add-user.sh",)),
         **_tree(Path(dbmirror.__file__).parent / "lab" / "tunnel", "tunnel"),
     }
+
+
+def _examples() -> dict[str, bytes]:
+    paths = shipped_folder("examples").iterdir()
+    return {path.name: path.read_bytes() for path in paths if path.suffix in {".ipynb", ".py"}}
 
 
 def _scripts(shipped: Path, own: tuple[str, ...]) -> dict[str, bytes]:
@@ -158,7 +188,7 @@ def _tree(folder: Path, name: str) -> dict[str, bytes]:
 
 
 def _templates(folder: Path) -> jinja2.Environment:
-    loaded = environment(folder)
+    loaded = environment(folder, _INSIDE)
     loaded.filters.update(
         yaml=_compose_string, number=_number, word_or_nothing=_word_or_nothing, json=_json, join=_join
     )

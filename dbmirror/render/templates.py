@@ -1,4 +1,4 @@
-"""The one loader of images/ and compose/: beside the package in a checkout, inside it in an installed wheel."""
+"""The one loader of images/, compose/ and examples/: beside the package in a checkout, inside it in a wheel."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dbmirror.render.errors import RenderError
 
 
 def shipped_folder(name: str) -> Path:
-    """The folder `images` or `compose` with what dbmirror brings. Raises RenderError where it is missing."""
+    """The folder `images`, `compose` or `examples` of dbmirror. Raises RenderError where it is missing."""
     package = Path(dbmirror.__file__).parent
     for folder in (package / "_shipped" / name, package.parent / name):
         if folder.is_dir():

@@ -141,6 +141,7 @@ def _build(
         identity_file=identity_file,
         network=ensure_network(connected, instance()).name,
         r_repository=f"{settings.files_url}{REPOSITORY_PATH}" if r else None,
+        spark=spark,
     )
     record = Record(
         profile=name,
@@ -186,19 +187,26 @@ def _ensure_workspace(connected: docker.DockerClient, name: str, *, r: bool) -> 
         if (settings.addresses, settings.public_key, settings.r) == (addresses, public_key, r):
             return settings, known["image"]
         process.stop(folder, settings.port, instance())
-    port = process.free_port(addresses)
-    settings = process.Settings(
-        instance=instance(),
-        token="dapi" + secrets.token_hex(16),
-        public_key=public_key,
-        cluster_id=new_cluster_id(),
-        addresses=addresses,
-        port=port,
-        files_url=f"http://{addresses[1]}:{port}",
-        r=r,
-    )
-    process.start(folder, settings)
-    return settings, None
+    taken: list[int] = []
+    while True:
+        port = process.free_port(addresses, but=taken)
+        settings = process.Settings(
+            instance=instance(),
+            token="dapi" + secrets.token_hex(16),
+            public_key=public_key,
+            cluster_id=new_cluster_id(),
+            addresses=addresses,
+            port=port,
+            files_url=f"http://{addresses[1]}:{port}",
+            r=r,
+        )
+        try:
+            process.start(folder, settings)
+        except process.PortTaken:
+            # Another sandbox that starts at this moment, or an outgoing connection.
+            taken.append(port)
+        else:
+            return settings, None
 
 
 def _state(record: Record) -> SandboxState:

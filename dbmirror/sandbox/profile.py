@@ -15,8 +15,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from dbmirror.config import FILE_NAME
 from dbmirror.files import write_atomically
 from dbmirror.places import sandbox_folder
+from dbmirror.sandbox.driver.spark import CONNECT_PORT
 from dbmirror.sandbox.errors import SandboxRefused
 
+_SPARK_IN_LAB: Final = {"forwards": [4040, CONNECT_PORT], "spark_remote": f"sc://tunnel:{CONNECT_PORT}"}
 _WAIVED: Final = {
     "L02": "The sandbox's base image is Debian 12, a stand-in: an Ubuntu image is not to be had on every machine.",
     "L03": "The sandbox's base image is Debian 12, whose archive has no Java 8, which runtime 15.4 starts with.",
@@ -68,16 +70,26 @@ def write_profile(*, name: str, host: str, token: str, cluster_id: str) -> None:
 
 
 def write_mirror(
-    *, name: str, cluster_id: str, base: str, identity_file: Path, network: str, r_repository: str | None = None
+    *,
+    name: str,
+    cluster_id: str,
+    base: str,
+    identity_file: Path,
+    network: str,
+    r_repository: str | None = None,
+    spark: bool = False,
 ) -> None:
-    """Write the `[mirrors.NAME]` section that makes `dbmirror build NAME` work with no other configuration."""
+    """Write the `[mirrors.NAME]` section that makes `dbmirror build NAME` work with no other configuration.
+
+    With `spark` the lab reaches the driver's Spark Connect server, which no workspace stands in front of here.
+    """
     section: dict[str, Any] = {
         "profile": name,
         "profile_file": str(profile_file()),
         "cluster": cluster_id,
         "base": base,
         "ssh": {"identity_file": str(identity_file)},
-        "lab": {"networks": [network]},
+        "lab": {"networks": [network], **(_SPARK_IN_LAB if spark else {})},
         "waive": [{"rule": rule, "reason": reason} for rule, reason in _WAIVED.items()],
     }
     if r_repository is not None:

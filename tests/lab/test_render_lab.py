@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
 from dbmirror.render.errors import RenderError
@@ -50,10 +51,36 @@ def test_the_lab_waits_for_the_tunnels_start_and_not_for_its_health() -> None:
 
 
 def test_the_key_reaches_the_tunnel_alone() -> None:
-    tunnel, lab = rendered().compose.decode().split("  lab: &lab\n")
-    assert "source: ssh-key" in tunnel
-    assert "source: ssh-key" not in lab
-    assert "workspace-token" not in lab.split("\nnetworks:")[0]
+    services = yaml.safe_load(rendered().compose)["services"]
+    given = {name: {each["source"] for each in service.get("secrets", ())} for name, service in services.items()}
+    assert given == {"tunnel": {"ssh-key", "workspace-token", "ca-bundle"}, "lab": {"lab-token"}, "engine": set()}
+
+
+def test_the_examples_come_with_the_lab() -> None:
+    assert set(rendered().examples.files) == {"both_sides.ipynb", "both_sides.py", "parallel.ipynb", "parallel.py"}
+
+
+def test_spark_is_reached_where_the_settings_say() -> None:
+    def remote(files: LabFiles) -> str | None:
+        found: str | None = yaml.safe_load(files.compose)["services"]["lab"]["environment"].get("SPARK_REMOTE")
+        return found
+
+    assert remote(rendered()) is None
+    assert remote(rendered(spark_remote="sc://tunnel:15002")) == "sc://tunnel:15002"
+
+
+def test_engines_are_of_the_labs_image_and_start_when_they_are_asked_for() -> None:
+    services = yaml.safe_load(rendered().compose)["services"]
+    engine, lab = services["engine"], services["lab"]
+    assert engine["deploy"] == {"replicas": 0}
+    assert engine["image"] == lab["image"]
+    assert engine["pull_policy"] == "never"
+    assert "build" not in engine
+    assert engine["command"][1].replace("/opt/lab/lib/", "") in rendered().lab.files
+    assert "ports" not in engine
+    assert "engines:/run/dbmirror/engines" in engine["volumes"]
+    assert "engines:/run/dbmirror/engines" in lab["volumes"]
+    assert not [volume for volume in engine["volumes"] if volume.startswith("tunnel:")]
 
 
 def test_the_images_tags_name_what_went_into_them() -> None:
@@ -92,6 +119,26 @@ def test_the_kernel_is_named_after_the_mirror() -> None:
     kernel = json.loads(rendered().lab.files["kernels/mirror-python/kernel.json"])
     assert kernel["display_name"] == "Python (mirror of demo)"
     assert kernel["argv"][0] == "/databricks/python3/bin/python"
+    driver = json.loads(rendered().lab.files["kernels/driver/kernel.json"])
+    assert driver["display_name"] == "Driver of demo (SSH)"
+    assert driver["metadata"]["kernel_provisioner"]["provisioner_name"] == "dbmirror-driver"
+
+
+def test_what_the_kernels_start_is_in_the_image() -> None:
+    files = rendered().lab.files
+    program = json.loads(files["kernels/mirror-python/kernel.json"])["argv"][-3]
+    assert program.replace("/opt/lab/lib/", "") in files
+    assert b"dbmirror-driver" in files["inside/dbmirror_lab-1.dist-info/entry_points.txt"]
+
+
+@pytest.mark.parametrize(("runtime", "client"), [("15.4", "15.4"), ("16.4", "16.4"), ("10.4", None)])
+def test_the_spark_client_is_the_one_of_the_runtime(runtime: str, client: str | None) -> None:
+    files = render_lab(replace(LOCK, runtime=runtime), image=IMAGE, settings=SETTINGS).lab.files
+    assert files["requirements/parallel.txt"].startswith(b"entrypoints==")
+    if client is None:
+        assert "requirements/spark.txt" not in files
+    else:
+        assert f"databricks-connect=={client}.".encode() in files["requirements/spark.txt"]
 
 
 def test_the_containers_own_programs_are_python_3_8() -> None:
@@ -112,6 +159,7 @@ def test_the_containers_own_programs_are_python_3_8() -> None:
         {"networks": ("a: b",)},
         {"forwards": (0,)},
         {"port": 70000},
+        {"spark_remote": "sc://tunnel:15002/;token=secret"},
     ],
 )
 def test_a_hostile_value_is_refused(changes: dict[str, object]) -> None:

@@ -80,8 +80,11 @@ def test_a_server_that_does_not_answer_is_unreachable(settings: Settings, sshd: 
 def test_sockets_that_a_killed_supervisor_left_are_no_obstacle(settings: Settings) -> None:
     settings.control.write_text("")
     settings.probe.write_text("")
+    stale = settings.control.parent / "k-1-0123456789ab"
+    stale.write_text("")
     connection = connect(settings, "127.0.0.1")
     assert connection.answers()
+    assert not stale.exists()
     connection.close()
 
 

@@ -79,5 +79,16 @@ def test_the_mirror_works_without_a_configuration_file_and_waives_in_the_open(tm
     assert (mirror.profile, mirror.cluster, mirror.base) == ("demo", "1-2-3", "base:1")
     assert mirror.ssh.identity_file == key
     assert mirror.ssh.host is None
+    assert mirror.lab.spark_remote is None
     assert {waiver.rule for waiver in mirror.waive} == {"L02", "L03"}
     assert all("Debian 12" in waiver.reason for waiver in mirror.waive)
+
+
+def test_the_lab_of_a_driver_that_runs_spark_reaches_it_through_the_tunnel(tmp_path: Path) -> None:
+    key, _ = profile.ensure_key("demo")
+    profile.write_mirror(
+        name="demo", cluster_id="1-2-3", base="base:1", identity_file=key, network="drivers", spark=True
+    )
+    lab = load_config(start=tmp_path).mirror("demo").lab
+    assert lab.spark_remote == "sc://tunnel:15002"
+    assert lab.forwards == (4040, 15002)

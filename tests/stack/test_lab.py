@@ -160,6 +160,7 @@ def test_the_server_asks_for_the_token_and_refuses_other_host_names(stack: Path,
 def test_the_lab_offers_the_mirrors_kernel_and_not_its_own(stack: Path) -> None:
     offered = json.loads(in_lab(stack, "/opt/lab/bin/jupyter", "kernelspec", "list", "--json"))["kernelspecs"]
     assert offered["mirror-python"]["spec"]["display_name"] == "Python (mirror of demo)"
+    assert offered["driver"]["spec"]["display_name"] == "Driver of demo (SSH)"
     assert "mirror-r" not in offered
 
 
@@ -234,24 +235,30 @@ def test_the_mirrored_environment_is_the_mirrors(stack: Path, pipeline: Pipeline
     assert {name: after.get(name) for name in before} == before
 
 
+@pytest.mark.parametrize(
+    ("kernel", "title", "side"),
+    [("mirror-python", "Python (mirror of demo)", "mirror"), ("driver", "Driver of demo (SSH)", "driver")],
+)
 def test_a_browser_logs_in_opens_a_notebook_and_sees_the_output_of_a_cell(
-    stack: Path, pipeline: Pipeline, tmp_path: Path
+    stack: Path, pipeline: Pipeline, tmp_path: Path, kernel: str, title: str, side: str
 ) -> None:
     from playwright.sync_api import sync_playwright
 
     if CHROMIUM is None:
         pytest.fail("this test needs Chromium: apt-get install chromium")
-    write_notebook(stack, "hello.ipynb", "import sys\nprint('answer:', 6 * 7, sys.prefix)")
+    source = "import os, sys\nprint('answer:', 6 * 7, sys.prefix, is_remote(), os.uname().nodename)"
+    write_notebook(stack, f"hello-{side}.ipynb", source, kernel=kernel, title=title)
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--no-proxy-server"])
         page = browser.new_page(viewport={"width": 1400, "height": 900})
-        page.goto(str(lab_stack.status(pipeline).url) + "/tree/hello.ipynb")
+        # A workspace of its own: the default one opens what was open before, too.
+        page.goto(str(lab_stack.status(pipeline).url) + f"/workspaces/{side}/tree/hello-{side}.ipynb")
         page.get_by_label("Password or token").or_(page.locator("#password_input")).first.fill(
             places(stack).token.read_text().strip()
         )
         page.locator("#login_submit").click()
         page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
-        page.locator(".jp-Toolbar-kernelName", has_text="Python (mirror of demo)").first.wait_for(timeout=30_000)
+        page.locator(".jp-Toolbar-kernelName", has_text=title).first.wait_for(timeout=30_000)
         page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').first.wait_for(timeout=60_000)
         page.locator(".jp-Notebook .jp-Cell .cm-content").first.click()
         page.keyboard.press("Shift+Enter")
@@ -260,19 +267,70 @@ def test_a_browser_logs_in_opens_a_notebook_and_sees_the_output_of_a_cell(
         said = output.first.inner_text()
         page.screenshot(path=tmp_path / "notebook.png")
         browser.close()
-    assert "/databricks/python3" in said
+    machine = docker("exec", driver_container(), "uname", "-n").strip() if side == "driver" else "lab"
+    assert said.split()[2:] == ["/databricks/python3", str(side == "driver"), machine]
     assert (tmp_path / "notebook.png").stat().st_size > 10_000
 
 
-def write_notebook(folder: Path, name: str, source: str) -> None:
+def write_notebook(
+    folder: Path, name: str, source: str, *, kernel: str = "mirror-python", title: str = "Python (mirror of demo)"
+) -> None:
     cell = {"cell_type": "code", "id": "one", "metadata": {}, "execution_count": None, "outputs": [], "source": source}
-    kernel = {"name": "mirror-python", "display_name": "Python (mirror of demo)", "language": "python"}
-    notebook = {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    specification = {"name": kernel, "display_name": title, "language": "python"}
+    notebook = {"cells": [cell], "metadata": {"kernelspec": specification}, "nbformat": 4, "nbformat_minor": 5}
     path = folder / "notebooks" / name
     path.write_text(json.dumps(notebook))
     uid = int(read_environment(places(folder))["DBMIRROR_LAB_UID"])
     if os.geteuid() == 0:
         os.chown(path, uid, uid)
+
+
+EXECUTE = """
+import json, sys, nbformat
+from nbclient import NotebookClient
+notebook = nbformat.read(sys.argv[1], as_version=4)
+end = [n for n, cell in enumerate(notebook.cells) if cell.source.startswith("## Spark")]
+notebook.cells = notebook.cells[: end[0] if end else None]
+NotebookClient(notebook, kernel_name=sys.argv[2], timeout=100, startup_timeout=60).execute()
+outputs = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
+print(json.dumps([[output.get("data") or output.get("text") for output in each] for each in outputs]))
+"""
+
+
+def outputs_of(folder: Path, example: str, kernel: str) -> list[list[dict[str, str]]]:
+    """The outputs of each code cell of an example before its part on Spark, which needs a driver that runs one."""
+    found: list[list[dict[str, str]]] = json.loads(
+        in_lab(folder, "/opt/lab/bin/python", "-c", EXECUTE, f"{example}.ipynb", kernel).splitlines()[-1]
+    )
+    return found
+
+
+def test_the_example_gives_the_same_outputs_in_both_kernels_of_the_lab(stack: Path) -> None:
+    here, there = (outputs_of(stack, "both_sides", kernel) for kernel in ("mirror-python", "driver"))
+    assert here == there
+    assert len(here) == 5
+    assert "'numpy': '1.23.5'" in here[0][0]["text/plain"]
+
+
+def test_the_parallel_example_runs_on_engines_that_compose_starts(stack: Path, pipeline: Pipeline) -> None:
+    def scale(count: int) -> None:
+        argv = compose.command(stack, "up", "--detach", "--no-build", "--scale", f"engine={count}")
+        subprocess.run(argv, check=True, capture_output=True)
+
+    def lab_container() -> str:
+        return docker("inspect", "--format", "{{.Id}}", container(stack, "lab"))
+
+    before = lab_container()
+    scale(2)
+    try:
+        found, mapped, same, *_ = outputs_of(stack, "parallel", "mirror-python")
+        assert (found[-1]["text/plain"], same[-1]["text/plain"]) == ("True", "True")
+        assert mapped[-1]["text/plain"] == "[0, 0, 1, 5, 14, 30, 55, 91, 140, 204]"
+        status = lab_stack.up(pipeline, pipeline.lock())
+        assert [service.name for service in status.services].count("engine") == 2
+    finally:
+        scale(0)
+    assert lab_container() == before
 
 
 def test_a_saved_notebook_is_paired_with_a_python_file(stack: Path, pipeline: Pipeline) -> None:

@@ -40,7 +40,7 @@ def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_templates_and_the_programs_for_hosts_are_in_the_wheel(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    for folder in ("images", "compose"):
+    for folder in ("images", "compose", "examples"):
         for path in (ROOT / folder).rglob("*"):
             if path.is_file():
                 assert f"dbmirror/_shipped/{path.relative_to(ROOT).as_posix()}" in names

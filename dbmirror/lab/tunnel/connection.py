@@ -58,7 +58,8 @@ def connect(settings: Settings, host: str) -> Connection:
     """A connection to the driver at `host`, with every configured forward. Raises NotConnected."""
     if not (settings.key.is_file() and settings.key.stat().st_size):
         raise NotConnected(Trouble.REFUSED, "no SSH key was handed to the tunnel")
-    for path in (settings.control, settings.probe):
+    # Those of kernels (`k-*`) belonged to a master that is gone, too: a kernel forwards a fresh one each time.
+    for path in (settings.control, settings.probe, *settings.control.parent.glob("k-*")):
         path.unlink(missing_ok=True)
     child = subprocess.Popen(
         command(settings, host),

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,17 +59,22 @@ def read_settings(folder: Path) -> Settings:
     return msgspec.json.decode(settings_file(folder).read_bytes(), type=Settings)
 
 
-def free_port(addresses: Sequence[str]) -> int:
-    """The first port of PORTS that is free on all of `addresses`.
+class PortTaken(WorkspaceNotAnswering):
+    """Somebody else took the port between the look at it and the start."""
+
+
+def free_port(addresses: Sequence[str], *, but: Collection[int] = ()) -> int:
+    """The first port of PORTS that is free on all of `addresses`, and not one of `but`.
 
     Raises SandboxRefused where none is, or where an address is not this machine's.
     """
-    for port in PORTS:
+    for port in (port for port in PORTS if port not in but):
         for address in addresses:
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
                     probe.bind((address, port))
+                    probe.listen()
                 except OSError as error:
                     if error.errno == errno.EADDRNOTAVAIL:
                         raise SandboxRefused(
@@ -88,7 +93,7 @@ def free_port(addresses: Sequence[str]) -> int:
 def start(folder: Path, settings: Settings) -> None:
     """Start the workspace with `settings` as a process of its own that outlives this one; returns when it answers.
 
-    Raises WorkspaceNotAnswering with the end of its log where it does not answer within 20 s.
+    Raises PortTaken, or WorkspaceNotAnswering with the end of its log where it does not answer within 20 s.
     """
     write_atomically(settings_file(folder), canonical_json(settings), mode=0o600)
     log = folder / "workspace.log"
@@ -115,7 +120,8 @@ def start(folder: Path, settings: Settings) -> None:
     child.kill()
     child.wait()
     said = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
-    raise WorkspaceNotAnswering(
+    kind = PortTaken if "Address already in use" in said[0] else WorkspaceNotAnswering
+    raise kind(
         f"The stand-in workspace did not start on port {settings.port}: {said[0]}.",
         remedy=f"Its log is {log}; 'dbmirror sandbox down' clears what is there.",
     )
