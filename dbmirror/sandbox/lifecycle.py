@@ -88,6 +88,8 @@ def down(observer: Observer = SILENT) -> None:
             remove_network(connected, instance())
         except (docker.errors.DockerException, requests.RequestException) as error:
             raise unavailable(error) from error
+        if record := read_record():
+            _forget_host_key(record.cluster_id)
         shutil.rmtree(folder, ignore_errors=True)
         observer.finished(STAGE, "removed; its images stay")
 
@@ -172,6 +174,14 @@ def _pin_host_key(connected: docker.DockerClient, cluster_id: str) -> None:
         known.pin(cluster_id, key)
 
 
+def _forget_host_key(cluster_id: str) -> None:
+    """Drop the pin of a cluster that will not come back, and the file of pins if it was the last."""
+    known = KnownHosts(known_hosts_file())
+    known.forget(cluster_id)
+    if known.path.is_file() and not known.path.read_bytes():
+        known.path.unlink()
+
+
 def _ensure_workspace(connected: docker.DockerClient, name: str, *, r: bool) -> tuple[process.Settings, str | None]:
     """The settings of the workspace, which answers, and the image that its cluster was opened with, if it was."""
     folder = sandbox_folder()
@@ -187,6 +197,8 @@ def _ensure_workspace(connected: docker.DockerClient, name: str, *, r: bool) -> 
         if (settings.addresses, settings.public_key, settings.r) == (addresses, public_key, r):
             return settings, known["image"]
         process.stop(folder, settings.port, instance())
+    if record := read_record():
+        _forget_host_key(record.cluster_id)
     taken: list[int] = []
     while True:
         port = process.free_port(addresses, but=taken)
