@@ -139,6 +139,19 @@ def test_no_credential_is_in_any_file_label_or_history(pushed: Done, user: User,
     assert not (user.home / ".docker" / "config.json").exists()
 
 
+def test_no_credential_is_in_any_layer(pushed: Done, registry: RunningRegistry) -> None:
+    password = registry.account.password.encode()
+    argv = ["docker", "save", pushed.document["image"]["tag"]]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as saving:
+        assert saving.stdout is not None
+        tail, read = b"", 0
+        while chunk := saving.stdout.read(1 << 22):
+            assert password not in tail + chunk
+            tail, read = chunk[-len(password) :], read + len(chunk)
+    assert saving.returncode == 0
+    assert read > 100_000_000, "the layers were not in what was searched"
+
+
 def test_what_was_pushed_is_pulled_back_by_digest_and_verified_again(
     pushed: Done, user: User, registry: RunningRegistry
 ) -> None:
