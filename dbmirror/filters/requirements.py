@@ -10,6 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from dbmirror.inventory.model import Distribution, Inventory
+from dbmirror.one_parser import ONE_PARSER
 
 Markers = Mapping[str, str]
 """The value of each marker variable of PEP 508."""
@@ -46,7 +47,8 @@ def requirements(distribution: Distribution, environment: Markers, extras: Itera
     """The requirements of `distribution` that hold in `environment` with `extras`; unreadable lines require nothing."""
     for line in distribution.requires:
         try:
-            requirement = Requirement(line)
+            with ONE_PARSER:
+                requirement = Requirement(line)
             if requirement.marker is None or any(
                 requirement.marker.evaluate({**environment, "extra": extra}) for extra in ("", *extras)
             ):

@@ -30,6 +30,7 @@ from dbmirror.lock.model import (
     Url,
 )
 from dbmirror.lock.pylock import PackageTool, package_table, source_fields
+from dbmirror.one_parser import ONE_PARSER
 
 SCHEMA = 1
 PYLOCK = "pylock.toml"
@@ -69,7 +70,7 @@ class _Fates(Struct, forbid_unknown_fields=True):
 def encode_pylock(lock: Lock) -> bytes:
     """`lock` without its fates, as pylock.toml; under `tool.dbmirror` what PEP 751 has no word for."""
     minor = ".".join(lock.target.python.split(".")[:2])
-    tool = {
+    tool: dict[str, Any] = {
         "schema": SCHEMA,
         "snapshot": lock.snapshot,
         "runtime": lock.runtime,
@@ -82,6 +83,11 @@ def encode_pylock(lock: Lock) -> bytes:
             if isinstance(package.source, AptPackage)
         ],
     }
+    with ONE_PARSER:
+        return _pylock(lock, minor, tool)
+
+
+def _pylock(lock: Lock, minor: str, tool: dict[str, Any]) -> bytes:
     document = Pylock(
         lock_version=PythonVersion("1.0"),
         environments=[
@@ -112,7 +118,8 @@ def decode(pylock: bytes, fates: bytes) -> Lock:
     """
     try:
         document = tomllib.loads(pylock.decode("utf-8"))
-        Pylock.from_dict(document)
+        with ONE_PARSER:
+            Pylock.from_dict(document)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise LockError(f"{PYLOCK} is not valid TOML: {error}.", remedy=REMEDY) from error
     except PylockValidationError as error:
