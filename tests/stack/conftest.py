@@ -106,6 +106,14 @@ def new_user(place: Path) -> User:
 
 
 @pytest.fixture(scope="session")
+def artefacts() -> Path:
+    """Where screenshots are kept after the run: DBMIRROR_TEST_ARTEFACTS, else `artefacts/` of the checkout."""
+    folder = Path(os.environ.get("DBMIRROR_TEST_ARTEFACTS") or Path(__file__).parents[2] / "artefacts")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def sandbox_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     """A user who has the sandbox up."""
     user = new_user(tmp_path_factory.mktemp("user"))

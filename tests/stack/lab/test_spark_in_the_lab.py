@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,9 @@ from typing import Any
 import pytest
 
 from tests.stack.conftest import User, new_user
+from tests.stack.lab.stack import outputs_of
 
 pytestmark = pytest.mark.stack
-
-EXECUTE = """
-import json, sys, nbformat
-from nbclient import NotebookClient
-notebook = nbformat.read("both_sides.ipynb", as_version=4)
-NotebookClient(notebook, kernel_name=sys.argv[1], timeout=120, startup_timeout=60).execute()
-outputs = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
-print(json.dumps([[output.get("data") or output.get("text") for output in each] for each in outputs]))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +35,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[User, Path]]
 
 
 def outputs(user: User, folder: Path, kernel: str) -> Any:
-    argv = ["docker", "compose", "exec", "--no-TTY", "lab", "/opt/lab/bin/python", "-c", EXECUTE, kernel]
-    done = subprocess.run(argv, cwd=folder, env=user.environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(re.sub(r" at 0x[0-9a-f]+", "", done.stdout.splitlines()[-1]))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in user.environment.items():
+            patch.setenv(name, value)
+        found = outputs_of(folder, "both_sides", kernel)
+    return json.loads(re.sub(r" at 0x[0-9a-f]+", "", json.dumps(found)))
 
 
 def test_the_whole_example_gives_the_same_outputs_in_both_kernels(lab: tuple[User, Path]) -> None:

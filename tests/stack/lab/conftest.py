@@ -1,0 +1,74 @@
+"""The sandbox's mirror and its lab, which the tests of this folder share; each leaves it as it found it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dbmirror import lab_stack, sandbox
+from dbmirror.config import load_config
+from dbmirror.engine import compose
+from dbmirror.pipeline import Choices, Pipeline
+from dbmirror.trust import find_ca_bundle
+from tests.stack.conftest import tree
+from tests.stack.lab.stack import health, settles
+
+SETTINGS = ["DATABRICKS_CONFIG_FILE", "DATABRICKS_HOST", "DATABRICKS_TOKEN", "DATABRICKS_CONFIG_PROFILE"]
+
+
+@pytest.fixture(scope="package")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A user's home with keys of their own, a state folder and a working folder."""
+    folder = tmp_path_factory.mktemp("home")
+    (folder / ".ssh").mkdir(mode=0o700)
+    (folder / ".ssh" / "config").write_text("Host *\n  ServerAliveInterval 30\n")
+    (folder / ".ssh" / "known_hosts").write_text("host.example ssh-ed25519 AAAA\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_CONFIG", os.environ.get("DOCKER_CONFIG") or str(Path.home() / ".docker"))
+        patch.setenv("HOME", str(folder))
+        patch.setenv("DBMIRROR_HOME", str(folder / "state"))
+        patch.setenv("COMPOSE_PROJECT_NAME", f"dbmirror-test-{os.getpid()}")
+        for name in SETTINGS:
+            patch.delenv(name, raising=False)
+        yield folder
+
+
+@pytest.fixture(scope="package")
+def users_own(home: Path) -> dict[str, bytes]:
+    """~/.ssh before anything ran."""
+    return tree(home / ".ssh")
+
+
+@pytest.fixture(scope="package")
+def pipeline(home: Path, users_own: dict[str, bytes]) -> Iterator[Pipeline]:
+    """The sandbox's mirror, built."""
+    try:
+        sandbox.up(ca_bundle=find_ca_bundle())
+        loaded = load_config(start=home)
+        with Pipeline("demo", loaded, choices=Choices(accept_host_key=True)) as opened:
+            lock = opened.make_lock(opened.take_snapshot())
+            opened.render(lock)
+            opened.build(lock)
+            yield opened
+    finally:
+        sandbox.down()
+
+
+@pytest.fixture(scope="package")
+def stack(pipeline: Pipeline, home: Path, users_own: dict[str, bytes]) -> Iterator[Path]:
+    """The lab, started with plain `docker compose up` in the mirror's folder. ~/.ssh is as it was when all is over."""
+    folder = pipeline.folder
+    lab_stack.render_files(pipeline, pipeline.lock())
+    lab_stack.prepare(pipeline)
+    try:
+        subprocess.run(["docker", "compose", "up", "--detach"], cwd=folder, check=True, capture_output=True)
+        assert settles(lambda: health(folder, "lab") == "healthy", 60), compose.last_logs(folder, "lab")
+        assert settles(lambda: health(folder, "tunnel") == "healthy", 30), compose.last_logs(folder, "tunnel")
+        yield folder
+    finally:
+        subprocess.run(["docker", "compose", "down", "--volumes"], cwd=folder, check=False, capture_output=True)
+    assert tree(home / ".ssh") == users_own

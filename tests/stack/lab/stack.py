@@ -1,0 +1,171 @@
+"""A lab that runs, as its tests look at it: its containers, its notebooks, a browser, the driver behind it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from dbmirror import lab_stack, sandbox
+from dbmirror.engine import compose
+from dbmirror.lab_files import places, read_environment
+from dbmirror.pipeline import Pipeline
+from tests.stack.conftest import PROGRAM
+
+CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(p).exists()), None)
+
+
+def settles(what: Callable[[], bool], seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if what():
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def container(folder: Path, service: str) -> str:
+    return next(each.container for each in compose.services(folder) if each.name == service)
+
+
+def health(folder: Path, service: str) -> str:
+    return next((each.health for each in compose.services(folder) if each.name == service), "")
+
+
+def docker(*arguments: str) -> str:
+    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout
+
+
+def in_lab(folder: Path, *argv: str) -> str:
+    command = compose.command(folder, "exec", "--no-TTY", "lab", *argv)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def tunnel_state(pipeline: Pipeline) -> str:
+    tunnel = lab_stack.status(pipeline).tunnel
+    return str(tunnel["state"]) if tunnel else ""
+
+
+def driver_container() -> str:
+    state = sandbox.status()
+    assert state is not None
+    assert state.driver_container is not None
+    return state.driver_container
+
+
+def user_runs(folder: Path, *arguments: str) -> str:
+    """What `dbmirror ARGUMENTS` prints, run above the mirrors' folder that the lab lies in."""
+    done = subprocess.run(
+        [str(PROGRAM), *arguments],
+        cwd=folder.parents[1],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def session_of(folder: Path) -> requests.Session:
+    """A session with the lab's token."""
+    session = requests.Session()
+    session.trust_env = False
+    session.headers["Authorization"] = f"token {places(folder).token.read_text().strip()}"
+    return session
+
+
+def address_of(folder: Path) -> str:
+    """Where JupyterLab answers, without a path."""
+    return f"http://127.0.0.1:{read_environment(places(folder))['DBMIRROR_LAB_PORT']}"
+
+
+def running_driver() -> sandbox.SandboxState:
+    """The sandbox, whose driver runs."""
+    state = sandbox.status()
+    assert state is not None
+    assert state.driver_container is not None
+    return state
+
+
+def write_notebook(
+    folder: Path,
+    name: str,
+    source: str,
+    *,
+    kernel: str = "mirror-python",
+    title: str = "Python (mirror of demo)",
+    language: str = "python",
+) -> None:
+    """A notebook of one cell in the lab's notebooks folder, which the lab may write."""
+    cell = {"cell_type": "code", "id": "one", "metadata": {}, "execution_count": None, "outputs": [], "source": source}
+    specification = {"name": kernel, "display_name": title, "language": language}
+    notebook = {"cells": [cell], "metadata": {"kernelspec": specification}, "nbformat": 4, "nbformat_minor": 5}
+    path = folder / "notebooks" / name
+    path.write_text(json.dumps(notebook))
+    give_to_lab(folder, path)
+
+
+def give_to_lab(folder: Path, path: Path) -> None:
+    """Make the lab's user the owner of `path`, where the tests run as root."""
+    uid = int(read_environment(places(folder))["DBMIRROR_LAB_UID"])
+    if os.geteuid() == 0:
+        os.chown(path, uid, uid)
+
+
+def run_in_browser(folder: Path, name: str, *, title: str, awaited: str, screenshot: Path) -> str:
+    """Log in with the token, open the notebook `name`, run its first cell; its output, once `awaited` is in it."""
+    from playwright.sync_api import sync_playwright
+
+    assert CHROMIUM is not None, "this test needs Chromium: apt-get install chromium"
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--no-proxy-server"])
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        try:
+            # A workspace of its own: the default one opens what was open before, too.
+            workspace = name.partition(".")[0]
+            page.goto(f"{address_of(folder)}/lab/workspaces/{workspace}/tree/{name}")
+            page.get_by_label("Password or token").or_(page.locator("#password_input")).first.fill(
+                places(folder).token.read_text().strip()
+            )
+            page.locator("#login_submit").click()
+            page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
+            page.locator(".jp-Toolbar-kernelName", has_text=title).first.wait_for(timeout=30_000)
+            page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').first.wait_for(timeout=60_000)
+            page.locator(".jp-Notebook .jp-Cell .cm-content").first.click()
+            page.keyboard.press("Shift+Enter")
+            output = page.locator(".jp-OutputArea-output", has_text=awaited)
+            output.first.wait_for(timeout=60_000)
+            return output.first.inner_text()
+        finally:
+            page.screenshot(path=screenshot)
+            browser.close()
+
+
+_EXECUTE = """
+import json, sys, nbformat
+from nbclient import NotebookClient
+notebook = nbformat.read(sys.argv[1], as_version=4)
+end = [n for n, cell in enumerate(notebook.cells) if sys.argv[3:] and cell.source.startswith(sys.argv[3])]
+notebook.cells = notebook.cells[: end[0] if end else None]
+NotebookClient(notebook, kernel_name=sys.argv[2], timeout=120, startup_timeout=60).execute()
+outputs = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
+print(json.dumps([[output.get("data") or output.get("text") for output in each] for each in outputs]))
+"""
+
+
+def outputs_of(folder: Path, notebook: str, kernel: str, *, until: str | None = None) -> list[list[Any]]:
+    """The outputs of each code cell of a notebook, executed by nbclient: up to the cell that begins with `until`."""
+    end = [] if until is None else [until]
+    said = in_lab(folder, "/opt/lab/bin/python", "-c", _EXECUTE, f"{notebook}.ipynb", kernel, *end)
+    found: list[list[Any]] = json.loads(said.splitlines()[-1])
+    return found

@@ -1,0 +1,172 @@
+"""The lab's stack: plain `docker compose up`, who may come in, what it shows of its secrets, how it goes and comes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import requests
+
+from dbmirror import lab_stack
+from dbmirror.engine import compose
+from dbmirror.hosts.container import ContainerHost
+from dbmirror.inventory.collect import collect
+from dbmirror.lab_files import places, read_environment
+from dbmirror.pipeline import Pipeline
+from tests.stack.conftest import tree
+from tests.stack.lab.stack import (
+    container,
+    docker,
+    driver_container,
+    health,
+    in_lab,
+    settles,
+    user_runs,
+)
+
+pytestmark = pytest.mark.stack
+
+
+def secrets_of(folder: Path) -> list[str]:
+    """The key's body, the lab's token and the workspace's."""
+    where = places(folder)
+    key = Path(read_environment(where)["DBMIRROR_SSH_KEY"]).read_text()
+    return [key.splitlines()[2], where.token.read_text().strip(), where.workspace_token.read_text().strip()]
+
+
+def test_the_stack_comes_up_with_plain_docker_compose(stack: Path, pipeline: Pipeline) -> None:
+    status = lab_stack.status(pipeline)
+    assert status.running
+    assert status.tunnel is not None
+    assert status.tunnel["state"] == "connected"
+    assert status.tunnel["cluster_state"] == "RUNNING"
+    assert status.kernels == ()
+    assert {service.name: service.health for service in status.services} == {"lab": "healthy", "tunnel": "healthy"}
+
+
+def test_the_server_asks_for_the_token_and_refuses_other_host_names(stack: Path, pipeline: Pipeline) -> None:
+    with requests.Session() as session:
+        session.trust_env = False
+        address = str(lab_stack.status(pipeline).url).removesuffix("/lab")
+        assert session.get(f"{address}/api/kernels", timeout=10).status_code == 403
+        token = places(stack).token.read_text().strip()
+        authorised = {"Authorization": f"token {token}"}
+        assert session.get(f"{address}/api/kernels", headers=authorised, timeout=10).json() == []
+        rebound = {**authorised, "Host": "evil.example"}
+        assert session.get(f"{address}/api/kernels", headers=rebound, timeout=10).status_code == 403
+
+
+def test_the_lab_offers_the_mirrors_kernel_and_not_its_own(stack: Path) -> None:
+    offered = json.loads(in_lab(stack, "/opt/lab/bin/jupyter", "kernelspec", "list", "--json"))["kernelspecs"]
+    assert offered["mirror-python"]["spec"]["display_name"] == "Python (mirror of demo)"
+    assert offered["driver"]["spec"]["display_name"] == "Driver of demo (SSH)"
+    assert "mirror-r" not in offered
+
+
+def test_nothing_listens_beyond_this_machine(stack: Path) -> None:
+    ports = {
+        value
+        for name, value in read_environment(places(stack)).items()
+        if "PORT" in name and name != "DBMIRROR_DRIVER_PORT"
+    }
+    listening = [line.split()[3] for line in subprocess.check_output(["ss", "-ltnH"], text=True).splitlines()]
+    ours = [address for address in listening if address.rpartition(":")[2] in ports]
+    assert len(ours) == len(ports) == 2
+    assert {address.rpartition(":")[0] for address in ours} == {"127.0.0.1"}
+
+
+def test_the_lab_runs_as_a_user_without_root(stack: Path) -> None:
+    assert in_lab(stack, "id", "--user", "--name").strip() == "lab"
+    said = in_lab(stack, "sh", "-c", "cat /proc/[0-9]*/status")
+    users = {line.split()[1] for line in said.splitlines() if line.startswith("Uid:")}
+    assert users == {read_environment(places(stack))["DBMIRROR_LAB_UID"]}
+    assert {line.split()[1] for line in said.splitlines() if line.startswith("NoNewPrivs:")} == {"1"}
+
+
+def test_no_secret_is_in_inspect_history_logs_processes_or_the_committed_files(stack: Path, pipeline: Pipeline) -> None:
+    services = ("lab", "tunnel")
+    names = [container(stack, service) for service in services]
+    images = docker("inspect", "--format", "{{.Image}}", *names).split()
+    driver = driver_container()
+    seen = [
+        docker("inspect", *names, *images),
+        *(docker("history", "--no-trunc", image) for image in images),
+        subprocess.run(["docker", "compose", "logs"], cwd=stack, check=True, capture_output=True, text=True).stdout,
+        *(docker("top", name, "-eo", "pid,args") for name in (*names, driver)),
+        docker("logs", driver),
+        subprocess.check_output(["ps", "-eo", "args"], text=True),
+        *(content.decode(errors="replace") for content in tree(stack).values()),
+        *(environment_of(stack, service) for service in services),
+    ]
+    for secret in secrets_of(stack):
+        assert not any(secret in text for text in seen)
+
+
+def environment_of(folder: Path, service: str) -> str:
+    return compose.execute(
+        folder, service, ["sh", "-c", "cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'"]
+    ).stdout
+
+
+def test_no_secret_is_in_the_layers(stack: Path) -> None:
+    wanted = [secret.encode() for secret in secrets_of(stack)]
+    images = docker("inspect", "--format", "{{.Config.Image}}", *(container(stack, s) for s in ("lab", "tunnel")))
+    saving = subprocess.Popen(["docker", "save", *images.split()], stdout=subprocess.PIPE)
+    assert saving.stdout is not None
+    rest, size = b"", 0
+    while block := saving.stdout.read(1 << 22):
+        size += len(block)
+        assert not any(secret in rest + block for secret in wanted)
+        rest = block[-200:]
+    assert saving.wait() == 0
+    assert size > 100_000_000
+
+
+def test_the_mirrored_environment_is_the_mirrors(stack: Path, pipeline: Pipeline) -> None:
+    with ContainerHost(pipeline.built().image_id) as mirror:
+        expected = collect(mirror)
+    with ContainerHost.attach(container(stack, "lab")) as lab:
+        found = collect(lab)
+    assert found.distributions == expected.distributions
+    assert len(found.distributions) > 50
+    before = {package.name: package.version for package in expected.debian_packages}
+    after = {package.name: package.version for package in found.debian_packages}
+    assert {name: after.get(name) for name in before} == before
+
+
+def test_without_anything_prepared_the_lab_makes_a_token_and_prints_its_url(stack: Path) -> None:
+    where = places(stack)
+    kept = where.environment_file.read_text()
+    ports = [line for line in kept.splitlines() if "_PORT" in line and "DRIVER" not in line]
+    where.environment_file.write_text("\n".join(ports) + "\n")
+    try:
+        subprocess.run(["docker", "compose", "up", "--detach"], cwd=stack, check=True, capture_output=True)
+        assert settles(lambda: health(stack, "lab") == "healthy", 60)
+        said = compose.last_logs(stack, "lab", lines=100)
+        address = next(
+            word for line in said.splitlines() for word in line.split() if "/lab?token=" in word and "..." not in word
+        )
+        with requests.Session() as session:
+            session.trust_env = False
+            assert session.get(address, timeout=10).status_code == 200
+    finally:
+        subprocess.run(["docker", "compose", "down", "--volumes"], cwd=stack, check=True, capture_output=True)
+        where.environment_file.write_text(kept)
+        subprocess.run(["docker", "compose", "up", "--detach"], cwd=stack, check=True, capture_output=True)
+        assert settles(lambda: health(stack, "tunnel") == "healthy", 30)
+
+
+def test_down_keeps_the_notebooks_and_the_token(stack: Path, pipeline: Pipeline) -> None:
+    before = tree(stack / "notebooks")
+    token = lab_stack.url(stack)
+    user_runs(stack, "lab", "down", "demo")
+    assert compose.services(stack) == ()
+    assert tree(stack / "notebooks") == before != {}
+    assert token in user_runs(stack, "lab", "up", "demo")
+    assert health(stack, "tunnel") == "healthy"
+
+
+def test_the_users_own_ssh_folder_stays_as_it_was(stack: Path, home: Path, users_own: dict[str, bytes]) -> None:
+    assert tree(home / ".ssh") == users_own

@@ -1,0 +1,103 @@
+"""The driver goes away and comes back, moves, is stopped: what the tunnel says, and that it needs nobody's help."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dbmirror import lab_stack
+from dbmirror.engine import compose
+from dbmirror.pipeline import Pipeline
+from tests.stack.lab.stack import (
+    docker,
+    driver_container,
+    health,
+    in_lab,
+    running_driver,
+    settles,
+    tunnel_state,
+    user_runs,
+)
+
+pytestmark = pytest.mark.stack
+
+OUTAGE_SECONDS = 30
+STOP_SSHD = "mv /usr/sbin/sshd /usr/sbin/sshd.away && kill -KILL $(pgrep -x sshd)"
+"""The listener and every session; what starts sshd again does not find it."""
+START_SSHD = "mv /usr/sbin/sshd.away /usr/sbin/sshd"
+
+
+@pytest.fixture
+def connected(stack: Path, pipeline: Pipeline) -> Iterator[None]:
+    """Afterwards the cluster runs and the tunnel is connected, whatever the test did."""
+    yield
+    user_runs(stack, "ssh", "repin", "demo", "--start", "--accept-host-key")
+    user_runs(stack, "lab", "up", "demo")
+    assert settles(lambda: health(stack, "tunnel") == "healthy", 30), compose.last_logs(stack, "tunnel")
+
+
+def test_an_sshd_that_is_killed_and_comes_back_after_30_seconds_is_healthy_within_ten(
+    stack: Path, pipeline: Pipeline
+) -> None:
+    driver = driver_container()
+    docker("exec", driver, "sh", "-c", STOP_SSHD)
+    gone = time.monotonic()
+    try:
+        assert settles(lambda: tunnel_state(pipeline) == "unreachable", 10)
+        assert settles(lambda: health(stack, "tunnel") == "unhealthy", 20)
+        assert health(stack, "lab") == "healthy"
+        assert in_lab(stack, "/databricks/python3/bin/python", "-c", "print(6 * 7)").strip() == "42"
+        time.sleep(max(0.0, OUTAGE_SECONDS - (time.monotonic() - gone)))
+    finally:
+        docker("exec", driver, "sh", "-c", START_SSHD)
+    back = time.monotonic()
+    assert settles(lambda: health(stack, "tunnel") == "healthy", 10)
+    print(f"healthy {time.monotonic() - back:.1f} s after sshd's return")
+    control = ["ssh", "-F", "none", "-S", "/run/dbmirror/tunnel/control", "driver", "echo back"]
+    assert in_lab(stack, *control).endswith("back\n")
+
+
+def test_a_driver_whose_machine_dies_and_comes_back_is_healthy_within_ten_seconds(
+    stack: Path, pipeline: Pipeline
+) -> None:
+    driver = driver_container()
+    docker("kill", driver)
+    assert settles(lambda: tunnel_state(pipeline) == "unreachable", 20)
+    time.sleep(5)
+    docker("start", driver)
+    assert settles(lambda: health(stack, "tunnel") == "healthy", 10)
+
+
+@pytest.mark.usefixtures("connected")
+def test_a_restarted_cluster_waits_for_its_new_host_key_to_be_pinned(stack: Path, pipeline: Pipeline) -> None:
+    before = running_driver()
+    pipeline.access.workspace.clusters.restart(before.cluster_id)
+    assert settles(lambda: tunnel_state(pipeline) == "host-key-changed", 90), tunnel_state(pipeline)
+    assert health(stack, "lab") == "healthy"
+    assert "host-key-changed" in user_runs(stack, "lab", "status", "demo")
+    moved = running_driver()
+    assert moved.driver_address != before.driver_address
+    user_runs(stack, "ssh", "repin", "demo", "--accept-host-key")
+    assert settles(lambda: health(stack, "tunnel") == "healthy", 15)
+    tunnel = lab_stack.status(pipeline).tunnel
+    assert tunnel is not None
+    assert tunnel["address"] == f"{moved.driver_address}:2200"
+
+
+@pytest.mark.usefixtures("connected")
+def test_a_terminated_cluster_is_said_to_be_down_and_the_lab_goes_up_without_it(
+    stack: Path, pipeline: Pipeline
+) -> None:
+    pipeline.access.workspace.clusters.delete(running_driver().cluster_id)
+    assert settles(lambda: tunnel_state(pipeline) == "cluster-down", 40), tunnel_state(pipeline)
+    status = lab_stack.status(pipeline)
+    assert status.running
+    assert status.kernels is not None
+    lab_stack.down(pipeline)
+    status = lab_stack.up(pipeline, pipeline.lock())
+    assert status.running
+    assert status.tunnel is not None
+    assert status.tunnel["state"] == "cluster-down"
