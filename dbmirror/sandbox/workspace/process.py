@@ -181,10 +181,11 @@ def stop(folder: Path, port: int, instance: str) -> None:
 
 def _runs(pid: int, folder: Path) -> bool:
     """Whether `pid` is still the workspace of `folder`: a number may have gone to another process."""
-    with suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
+    # Only after the look: what ended between the two would else stay behind, unreaped, and pass for gone.
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
     return b"dbmirror.sandbox.workspace" in command and str(folder).encode() in command

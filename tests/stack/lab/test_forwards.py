@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -111,15 +112,17 @@ def test_a_forward_is_as_fast_as_plain_ssh(stack: Path) -> None:
         return float(in_lab(stack, "/opt/lab/bin/python", "-c", FETCH, "tunnel", str(port), str(size)))
 
     assert settles(lambda: listens_in_tunnel(stack, 4141), 10)
-    speeds: dict[str, list[float]] = {"tunnel": [], "plain": []}
-    # In turns, and the best of each: what else this machine does must not decide.
-    for turn in range(8):
-        for name, port in (("tunnel", 4040), ("plain", 4141)):
-            speeds[name].append(fetch(port))
-        if turn > 2 and max(speeds["tunnel"]) >= 0.9 * max(speeds["plain"]):
+    ports = {"tunnel": 4040, "plain": 4141}
+    ratios: list[float] = []
+    # What else this machine does slows down both of a pair, or falls on a single one: the median passes over that.
+    for turn in range(15):
+        order = ("tunnel", "plain") if turn % 2 else ("plain", "tunnel")
+        speeds = {name: fetch(ports[name]) for name in order}
+        ratios.append(speeds["tunnel"] / speeds["plain"])
+        print({name: f"{speed / 1e6:.0f} MB/s" for name, speed in speeds.items()})
+        if turn >= 4 and median(ratios) >= 0.9:
             break
-    print({name: [round(value / 1e6) for value in values] for name, values in speeds.items()}, "MB/s")
-    assert max(speeds["tunnel"]) >= 0.9 * max(speeds["plain"]), speeds
+    assert median(ratios) >= 0.9, ratios
 
 
 def listens_in_tunnel(folder: Path, port: int) -> bool:
