@@ -43,7 +43,10 @@ class Questions:
 
 
 class ClusterAccess:
-    """Everything here is looked up when it is first asked for, once. `resources` closes the connection."""
+    """Everything here is looked up when it is first asked for, once. `resources` closes the connection.
+
+    With `dry_run` no cluster is started, and no host key is pinned: an accepted one counts for this connection alone.
+    """
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class ClusterAccess:
         *,
         start_cluster: bool,
         accept_host_key: bool,
+        dry_run: bool = False,
         questions: Questions,
         observer: Observer,
         resources: ExitStack,
@@ -62,6 +66,7 @@ class ClusterAccess:
         """The Databricks profile that the cluster is read with."""
         self._start_cluster = start_cluster
         self._accept_host_key = accept_host_key
+        self.dry_run = dry_run
         self._questions = questions
         self._observer = observer
         self._resources = resources
@@ -87,11 +92,18 @@ class ClusterAccess:
         state = clusters.read(w, self.summary.cluster_id)
         if state.state in {"RUNNING", "RESIZING"}:
             return state
+        stopped = f"The cluster {state.cluster.cluster_name} ({state.cluster.cluster_id}) is {state.state.lower()}."
+        if self.dry_run:
+            raise ClusterNotRunning(
+                stopped,
+                remedy="A dry run starts no cluster: start it, or leave out --dry-run. "
+                "To build from the last snapshot, add --frozen.",
+            )
         ask = self._questions.start
         if self._start_cluster or (ask is not None and ask(state)):
             return start(w, self.summary.cluster_id, observer=self._observer)
         raise ClusterNotRunning(
-            f"The cluster {state.cluster.cluster_name} ({state.cluster.cluster_id}) is {state.state.lower()}.",
+            stopped,
             remedy="Start it, or let dbmirror start it: add --start. To build from the last snapshot, add --frozen.",
         )
 
@@ -125,6 +137,7 @@ class ClusterAccess:
                 known_hosts=KnownHosts(known_hosts_file()),
                 confirm=self._questions.host_key,
                 accept_new=self._accept_host_key,
+                pin=not self.dry_run,
                 observer=self._observer,
             )
         except HostKeyChanged as error:

@@ -51,6 +51,7 @@ from dbmirror.verify.errors import ReportError
 from dbmirror.verify.model import Report
 from dbmirror.verify.report import FILE_NAME as REPORT_FILE
 from dbmirror.verify.report import read_report, write_report
+from dbmirror.verify.verifier import still_holds, verifier
 from dbmirror.verify.verify import verify
 
 __all__ = ["Choices", "Pipeline", "Questions"]
@@ -97,6 +98,7 @@ class Pipeline:
         self.observer = observer
         self.questions = questions
         self._resources = ExitStack()
+        self._rehearsing = False
 
     def __enter__(self) -> Self:
         return self
@@ -129,6 +131,7 @@ class Pipeline:
             self.section,
             start_cluster=self.choices.start_cluster,
             accept_host_key=self.choices.accept_host_key,
+            dry_run=self._rehearsing,
             questions=self.questions,
             observer=self.observer,
             resources=self._resources,
@@ -156,8 +159,11 @@ class Pipeline:
 
     @contextlib.contextmanager
     def rehearsal(self) -> Iterator[None]:
-        """Everything inside writes to a copy of the mirror's folder, which goes afterwards: for --dry-run."""
-        real = self.folder
+        """Everything inside writes to a copy of the mirror's folder, which goes afterwards: for --dry-run.
+
+        Nothing else is written either: no cluster is started, and no host key is pinned.
+        """
+        real, self._rehearsing = self.folder, True
         with tempfile.TemporaryDirectory(prefix="dbmirror-rehearsal-") as name:
             self.folder = Path(name) / real.name
             if real.is_dir():
@@ -165,7 +171,7 @@ class Pipeline:
             try:
                 yield
             finally:
-                self.folder = real
+                self.folder, self._rehearsing = real, False
 
     # The stages, in their order.
 
@@ -353,13 +359,14 @@ class Pipeline:
     def verify(self, built: Built, lock: MirrorLock, snapshot: Snapshot, *, again: bool = False) -> Report:
         """The built image held against lock, snapshot and contract; the report is written.
 
-        A report that is there already, of this very image and lock, is given back unless `again`.
+        A report that is there already, of this very image and lock by this very verification, is given back unless
+        `again`.
         """
         path = self.folder / REPORT_FILE
         if not again and path.is_file():
             with contextlib.suppress(ReportError):
                 known = read_report(path)
-                if (known.image_id, known.lock, known.snapshot) == (built.image_id, built.lock, built.snapshot):
+                if still_holds(known, image_id=built.image_id, lock=built.lock, snapshot=built.snapshot):
                     self.observer.note("This very image was verified before: its report still holds.")
                     return known
         report = verify(
@@ -372,7 +379,7 @@ class Pipeline:
             r_lock=lock.r_in_image,
             flavour=lock.flavour,
         )
-        report = replace(report, lock=lock.digest)
+        report = replace(report, lock=lock.digest, verifier=verifier())
         write_report(report, path)
         return report
 

@@ -87,6 +87,7 @@ def test_frozen_mirrors_are_rendered_from_their_files_and_the_one_without_says_s
 def test_a_dry_run_writes_nothing(loaded: LoadedConfig) -> None:
     with AllMirrors(loaded, dry_run=True) as mirrors:
         prepared = mirrors.prepare(frozen=True)
+        assert all(pipeline.access.dry_run for pipeline in mirrors.pipelines.values())
     assert isinstance(prepared["one"], PreparedMirror)
     assert not (loaded.root / "mirrors" / "one" / "image").exists()
 

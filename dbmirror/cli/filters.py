@@ -17,9 +17,12 @@ from dbmirror.filters.lists import NAMES, load
 from dbmirror.filters.r_explain import RExplanation
 from dbmirror.filters.r_lists import load_r
 from dbmirror.lock.errors import LockError
+from dbmirror.lock.mirror import MirrorLock
 from dbmirror.lock.model import Fate
 from dbmirror.lock.r.model import RFate
 from dbmirror.pipeline import Pipeline
+from dbmirror.verify.errors import ReportError
+from dbmirror.verify.r import as_built
 
 
 @click.group("filter", short_help="The whitelist and the blacklist.")
@@ -66,7 +69,7 @@ def explain_command(output: Output, mirror: str, package: str, config_file: Path
     with opened(output, mirror, config_file, whitelist=whitelist) as pipeline:
         explanation = _explain(pipeline, package)
         try:
-            lock = pipeline.lock()
+            lock = _turned_out(pipeline, pipeline.lock())
         except LockError:
             every: tuple[Fate | RFate, ...] = ()
         else:
@@ -74,6 +77,15 @@ def explain_command(output: Output, mirror: str, package: str, config_file: Path
         fates = tuple(fate for fate in every if fate.name == explanation.name)
     output.document({"mirror": mirror, "explanation": explanation, "fates": fates})
     output.show(tables.explanation(explanation, fates))
+
+
+def _turned_out(pipeline: Pipeline, lock: MirrorLock) -> MirrorLock:
+    """`lock` as its image turned out, where that was verified: --keep-going may have left packages out."""
+    try:
+        report = pipeline.report()
+    except ReportError:
+        report = None
+    return as_built(lock, report) if report is not None and report.lock == lock.digest else lock
 
 
 def _explain(pipeline: Pipeline, package: str) -> Explanation | RExplanation:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,15 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         output = Output(" ".join(path), as_json=as_json)
         try:
             function(output, *args, **kwargs)
+            output.flush()
         except DbmirrorError as error:
             output.error(error)
-            output.flush()
+            with suppress(UsageError):
+                output.flush()
             raise SystemExit(error.exit_code) from error
         except (KeyboardInterrupt, click.Abort):
             output.say("Interrupted: nothing is left half done; run the command again to go on.")
             raise SystemExit(130) from None
-        output.flush()
 
     return wrapped
 

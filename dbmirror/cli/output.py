@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.segment import Segment
 
 from dbmirror.engine.failures import BuildFailed
-from dbmirror.errors import DbmirrorError
+from dbmirror.errors import DbmirrorError, UsageError
 from dbmirror.progress import Observer
 
 JSON_SCHEMA = 1
@@ -45,6 +45,15 @@ class SafeConsole(Console):
         """The segments of `renderable`, without what a terminal would obey."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(_OBEYED.sub("", segment.text), segment.style)
+
+    def print(self, *objects: Any, **named: Any) -> None:
+        """Print `objects`. What cannot be said on stderr (a full disk) stays unsaid, and the work goes on."""
+        try:
+            super().print(*objects, **named)
+        except OSError:
+            if not self.stderr:
+                raise
+            self.on_broken_pipe()
 
     def on_broken_pipe(self) -> None:
         """Nobody reads on (`| head`): print no more, and let the command's own exit code stand."""
@@ -74,15 +83,32 @@ class Output:
         if self.as_json:
             document = {"schema": JSON_SCHEMA, "command": self.command, **self._document}
             encoded = msgspec.json.encode(document, enc_hook=str, order="sorted")
-            try:
+            with self._writing():
                 click.echo(msgspec.json.format(encoded, indent=2).decode())
-            except BrokenPipeError:
-                self.stdout.on_broken_pipe()
 
     def show(self, renderable: RenderableType) -> None:
-        """Print a result for people, unless --json asks for a document. A string is plain, never markup."""
+        """Print a result for people, unless --json asks for a document. A string is plain, never markup.
+
+        Raises UsageError, as `flush` does, where stdout cannot be written (a full disk).
+        """
         if not self.as_json:
-            self.stdout.print(renderable, markup=False)
+            with self._writing():
+                self.stdout.print(renderable, markup=False)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What is inside prints to stdout."""
+        try:
+            yield
+        except BrokenPipeError:
+            self.stdout.on_broken_pipe()
+        except OSError as error:
+            self.stdout.on_broken_pipe()
+            self.as_json = False
+            raise UsageError(
+                f"What was found cannot be written to stdout: {error.strerror or error}.",
+                remedy="See that there is room where stdout leads to.",
+            ) from error
 
     def say(self, text: str) -> None:
         """Print a line about the work to stderr. `text` is plain, never markup."""

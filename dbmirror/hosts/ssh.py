@@ -104,6 +104,7 @@ def connect(
     known_hosts: KnownHosts,
     confirm: Callable[[Fingerprint], bool] | None,
     accept_new: bool = False,
+    pin: bool = True,
     deadline: float | None = None,
     observer: Observer = SILENT,
 ) -> SshHost:
@@ -111,13 +112,14 @@ def connect(
 
     The target's host key must be pinned in `known_hosts`. On first contact `confirm` is asked; where it is None the key
     is refused, or with `accept_new` pinned, with a note. A jump host's key must stand in the user's own known_hosts.
+    Without `pin` nothing is written: the note says what would be pinned.
     Raises an SshError that says what went wrong and what to do; nothing stays open then, also after Ctrl-C.
     """
     route = find_route(target)
     limit = Deadline(deadline or route.connect_timeout or _DEADLINE)
     *jumps, last = route.hops
     name = f"{target.label} ({last.address})" if target.label else last.address
-    own = check_own(known_hosts, confirm=confirm, accept_new=accept_new, observer=observer)
+    own = check_own(known_hosts, confirm=confirm, accept_new=accept_new, pin=pin, observer=observer)
     resources = ExitStack()
     try:
         transport = _through_jumps(jumps, limit, resources, observer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
@@ -101,9 +101,14 @@ def log_in(transport: paramiko.Transport, hop: Hop, *, deadline: Deadline) -> No
 
 
 def check_own(
-    known_hosts: KnownHosts, *, confirm: Callable[[Fingerprint], bool] | None, accept_new: bool, observer: Observer
+    known_hosts: KnownHosts,
+    *,
+    confirm: Callable[[Fingerprint], bool] | None,
+    accept_new: bool,
+    pin: bool,
+    observer: Observer,
 ) -> CheckHostKey:
-    """The check of the target's key: pinned in `known_hosts`, or else confirmed and then pinned."""
+    """The check of the target's key: pinned in `known_hosts`, or else confirmed and then, with `pin`, pinned."""
 
     def check(hop: Hop, key: HostKey) -> None:
         pinned = known_hosts.keys(hop.name)
@@ -122,8 +127,9 @@ def check_own(
                 raise HostKeyUnknown(
                     presented, remedy="It was not accepted, so nothing was sent and nothing was pinned."
                 )
-        known_hosts.pin(hop.name, key)
-        observer.note(f"Pinned the host key of {hop.name}: {presented}.")
+        if pin:
+            known_hosts.pin(hop.name, key)
+        observer.note(f"{'Pinned' if pin else 'Would pin'} the host key of {hop.name}: {presented}.")
 
     return check
 
@@ -165,6 +171,9 @@ def _forward(through: paramiko.Transport, hop: Hop, deadline: Deadline) -> param
 
 def _close(transport: paramiko.Transport, under: socket.socket | paramiko.Channel) -> None:
     """Close the session and wait for its thread, which paramiko leaves to end by itself."""
+    with suppress(paramiko.SSHException, EOFError, OSError):
+        # The thread waits for something to read, and would notice at its next look only.
+        under.shutdown(socket.SHUT_RDWR)
     transport.close()
     under.close()
     if transport.is_alive():

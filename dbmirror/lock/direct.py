@@ -19,18 +19,17 @@ ARCHIVES = (".whl", ".tar.gz", ".zip")
 LARGEST = 2 << 30
 
 
-def direct_source(
-    distribution: Distribution, origin: DirectUrl, *, index: Index, folder: Path, ca_bundle: Path | None
-) -> UrlFile | GitSource:
+def direct_source(distribution: Distribution, origin: DirectUrl, *, index: Index, folder: Path) -> UrlFile | GitSource:
     """The source that `origin` names, fetched and hashed. Raises Refused with the reason where it cannot be used.
 
     An archive must still be the one that the cluster recorded; where it recorded no hash, the one that is there now.
+    The address is a cluster's word, and asked as `ForeignClient` says: where it leads to this machine, not at all.
     """
     if origin.editable:
         raise Refused("it was installed in editable mode, from a folder of the driver")
     if origin.vcs == "git":
         return archive_commit(
-            origin, name=distribution.name, version=distribution.version, folder=folder, ca_bundle=ca_bundle
+            origin, name=distribution.name, version=distribution.version, folder=folder, client=index.foreign
         )
     if origin.vcs is not None:
         raise Refused(f"it was installed from a {origin.vcs} repository, and only git is supported")
@@ -80,4 +79,6 @@ def _place(url: str) -> str:
 
 def _predicate(refusal: Refused) -> str:
     text = str(refusal)
-    return text if text.startswith(("answered", "broke", "is larger")) else f"cannot be reached ({text})"
+    return (
+        text if text.startswith(("answered", "broke", "has", "is larger", "leads")) else f"cannot be reached ({text})"
+    )

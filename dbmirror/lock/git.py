@@ -10,18 +10,24 @@ import signal
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+import requests
+
 from dbmirror.files import sha256_hex, write_atomically
 from dbmirror.inventory.model import DirectUrl
+from dbmirror.lock.foreign import ForeignClient, plain
 from dbmirror.lock.model import GitSource
 from dbmirror.lock.project_page import Refused
 
 PROTOCOLS = ("http", "https", "ssh")
 DEADLINE = 180.0
 """Seconds for one git command."""
+_REFERENCES = "/info/refs?service=git-upload-pack"
+"""What git asks an http server first, below a repository's address."""
 
 
 class _TooLate(Refused):
@@ -34,14 +40,15 @@ def archive_commit(
     name: str,
     version: str,
     folder: Path,
-    ca_bundle: Path | None = None,
+    client: ForeignClient,
     deadline: float = DEADLINE,
 ) -> GitSource:
     """Fetch exactly the commit that `origin` names and write it to `sources/NAME-COMMIT.tar.gz` in `folder`.
 
     The archive holds the tree of the commit, without submodules, and a PKG-INFO: there is no history in it from which
-    setuptools-scm and its like could tell the `version`. Raises Refused where the repository cannot be had, or its
-    address or commit is not of a form that is safe to hand to git; nothing is written then.
+    setuptools-scm and its like could tell the `version`. The address is a cluster's word: only where `client` trusts
+    it, git gets the user's own configuration, credentials and ssh keys. Raises Refused where the repository cannot be
+    had, or its address or commit is not of a form that is safe to hand to git; nothing is written then.
     """
     url = safe_url(origin.url)
     commit = (origin.commit or "").lower()
@@ -49,12 +56,17 @@ def archive_commit(
         raise Refused("the cluster does not record the full commit that it was installed from")
     inside = _safe_subdirectory(origin.subdirectory)
     with tempfile.TemporaryDirectory(prefix="dbmirror-git-") as temporary:
-        repository = Path(temporary) / "repository.git"
-        _git(["init", "--quiet", "--bare", "--template=", str(repository)], ca_bundle=ca_bundle, deadline=deadline)
-        _fetch(repository, url, commit, ca_bundle=ca_bundle, deadline=deadline)
-        tree = _git(
-            ["--git-dir", str(repository), "archive", "--format=tar", commit], ca_bundle=ca_bundle, deadline=deadline
+        place = _ask_first(url, client, deadline)
+        git = _Git(
+            repository=Path(temporary) / "repository.git",
+            home=None if client.trusts(place) else Path(temporary),
+            addresses=() if client.trusts(place) else client.addresses(place),
+            ca_bundle=client.ca_bundle,
+            deadline=deadline,
         )
+        git.run("init", "--quiet", "--bare", "--template=")
+        _fetch(git, place, commit)
+        tree = git.run("archive", "--format=tar", commit)
     content = _pack(tree, root=f"{name}-{commit}", inside=inside, name=name, version=version)
     path = f"sources/{name}-{commit}.tar.gz"
     write_atomically(folder / path, content)
@@ -87,43 +99,101 @@ def _safe_subdirectory(subdirectory: str | None) -> PurePosixPath:
     return path
 
 
-def _fetch(repository: Path, url: str, commit: str, *, ca_bundle: Path | None, deadline: float) -> None:
-    """Get the commit alone where the server allows it, else all branches and tags, one of which must hold it."""
-    start = ["--git-dir", str(repository), "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]
+def _ask_first(url: str, client: ForeignClient, deadline: float) -> str:
+    """Where the repository is that `url` names, once its redirects are followed: git itself follows none.
+
+    Raises Refused where that is nothing that a cluster may make this machine ask.
+    """
+    if urlsplit(url).scheme == "ssh":
+        if not client.trusts(url):
+            raise Refused("its repository is at an ssh address, where it would be asked with this machine's keys")
+        return url
+    wait = min(30.0, deadline)
     try:
-        _git([*start, "--depth=1", "--", url, commit], ca_bundle=ca_bundle, deadline=deadline)
+        with client.open(url.rstrip("/") + _REFERENCES, timeout=(wait, wait)) as response:
+            place = response.url
+    except requests.Timeout as error:
+        raise _TooLate(f"its repository gave no answer within {wait:g} s") from error
+    except (requests.RequestException, OSError) as error:
+        raise Refused(f"its repository cannot be reached ({plain(error)})") from error
+    except Refused as refusal:
+        raise Refused(f"its repository {refusal}") from refusal
+    if not place.endswith(_REFERENCES):
+        raise Refused("its repository redirects to a place that is none")
+    return safe_url(place.removesuffix(_REFERENCES))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Git:
+    """Runs git on one bare repository."""
+
+    repository: Path
+    home: Path | None
+    """An empty folder in place of the user's, and so of all configuration and credentials; None for the user's own."""
+    addresses: tuple[str, ...]
+    """The addresses that were looked at for the repository's host; none where git may look them up itself."""
+    ca_bundle: Path | None
+    deadline: float
+
+    def run(self, *arguments: str, host: tuple[str, int] | None = None) -> bytes:
+        """Run git without hooks, prompts, redirects or any protocol but those allowed; its output.
+
+        With a `host` it is reached at `addresses` alone. Raises Refused where git fails.
+        """
+        settings = [f"core.hooksPath={os.devnull}", "gc.auto=0", "core.fsmonitor=false", "http.followRedirects=false"]
+        if host is not None and self.addresses:
+            places = ",".join(f"[{address}]" if ":" in address else address for address in self.addresses)
+            settings.append(f"http.curloptResolve={host[0]}:{host[1]}:{places}")
+        return _run(
+            [*(word for each in settings for word in ("-c", each)), "--git-dir", str(self.repository), *arguments],
+            environment=self._environment(),
+            deadline=self.deadline,
+        )
+
+    def _environment(self) -> dict[str, str]:
+        environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("GIT_")},
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_ASKPASS": "",
+            "SSH_ASKPASS": "",
+            "GIT_ALLOW_PROTOCOL": ":".join(PROTOCOLS),
+            "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes"),
+            "LC_ALL": "C",
+        }
+        if self.home is not None:
+            environment |= {
+                "HOME": str(self.home),
+                "XDG_CONFIG_HOME": str(self.home),
+                "GIT_CONFIG_NOSYSTEM": "1",
+                "GIT_ALLOW_PROTOCOL": "http:https",
+            }
+        if self.ca_bundle is not None:
+            environment["GIT_SSL_CAINFO"] = str(self.ca_bundle)
+        return environment
+
+
+def _fetch(git: _Git, url: str, commit: str) -> None:
+    """Get the commit alone where the server allows it, else all branches and tags, one of which must hold it."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "", parts.port or (80 if parts.scheme == "http" else 443))
+    start = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]
+    try:
+        git.run(*start, "--depth=1", "--", url, commit, host=host)
     except _TooLate:
         raise
     except Refused:
         everything = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
-        _git([*start, "--", url, *everything], ca_bundle=ca_bundle, deadline=deadline)
+        git.run(*start, "--", url, *everything, host=host)
     try:
-        _git(
-            ["--git-dir", str(repository), "cat-file", "-e", f"{commit}^{{commit}}"],
-            ca_bundle=ca_bundle,
-            deadline=deadline,
-        )
+        git.run("cat-file", "-e", f"{commit}^{{commit}}")
     except Refused as error:
         raise Refused(f"its repository no longer has the commit {commit[:12]}") from error
 
 
-def _git(arguments: Sequence[str], *, ca_bundle: Path | None, deadline: float) -> bytes:
-    """Run git without hooks, prompts or any protocol but those allowed; its output. Raises Refused where it fails."""
-    environment = {
-        **{key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key == "GIT_SSH_COMMAND"},
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ASKPASS": "",
-        "SSH_ASKPASS": "",
-        "GIT_ALLOW_PROTOCOL": ":".join(PROTOCOLS),
-        "LC_ALL": "C",
-    }
-    environment.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
-    if ca_bundle is not None:
-        environment["GIT_SSL_CAINFO"] = str(ca_bundle)
-    settings = ["-c", f"core.hooksPath={os.devnull}", "-c", "gc.auto=0", "-c", "core.fsmonitor=false"]
+def _run(arguments: Sequence[str], *, environment: Mapping[str, str], deadline: float) -> bytes:
     try:
         process = subprocess.Popen(
-            ["git", *settings, *arguments],
+            ["git", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

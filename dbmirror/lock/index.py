@@ -18,6 +18,7 @@ from urllib3.util import Retry
 
 from dbmirror import __version__
 from dbmirror.lock.errors import IndexUnreachable
+from dbmirror.lock.foreign import ForeignClient, plain
 from dbmirror.lock.index_settings import IndexLocation, IndexSettings
 from dbmirror.lock.project_page import Refused, parse_project_page
 
@@ -69,6 +70,7 @@ class Index:
             raise_on_status=False,
             respect_retry_after_header=False,
         )
+        self.foreign = ForeignClient(settings.indexes, ca_bundle=ca_bundle, retry=retry)
         self._session = requests.Session()
         self._session.headers["User-Agent"] = user_agent or f"dbmirror/{__version__}"
         for scheme in ("http://", "https://"):
@@ -85,6 +87,7 @@ class Index:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._session.close()
+        self.foreign.close()
 
     def project(self, location: IndexLocation, name: str) -> tuple[DistributionPackage, ...] | None:
         """The files that the index at `location` lists for the project `name`; None where it has no such project.
@@ -116,6 +119,7 @@ class Index:
     ) -> Download:
         """Fetch the file at `url`, its content too if `keep`; `location`'s credentials go along to its own host.
 
+        Without a `location` it is an address that a cluster named, which is asked as `ForeignClient` says.
         Raises Refused where it cannot be had, whatever the cause.
         """
         digest = hashlib.sha256()
@@ -134,7 +138,7 @@ class Index:
         try:
             self._get(url, location=location, accept="*/*", take=take, deadline=self._deadline * 10)
         except (requests.RequestException, OSError) as error:
-            raise Refused(_plain(error)) from error
+            raise Refused(plain(error)) from error
         return Download(sha256=digest.hexdigest(), size=size, content=bytes(content))
 
     def _get_page(self, location: IndexLocation, url: str) -> tuple[str, bytes, str]:
@@ -152,14 +156,14 @@ class Index:
         except requests.exceptions.SSLError as error:
             raise IndexUnreachable(
                 f"The certificate of the package index {location.url} ({location.origin}) is not trusted: "
-                f"{_plain(error)}.",
+                f"{plain(error)}.",
                 remedy="If your network has a certificate authority of its own, name its PEM file with --ca-bundle.",
             ) from error
         except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError) as error:
             raise Refused("broke off in the middle of its answer") from error
         except (requests.RequestException, OSError) as error:
             raise IndexUnreachable(
-                f"The package index {location.url} ({location.origin}) cannot be reached: {_plain(error)}.",
+                f"The package index {location.url} ({location.origin}) cannot be reached: {plain(error)}.",
                 remedy="Check the network and the address; [index] url in dbmirror.toml names another index.",
             ) from error
         return kind, bytes(content), address
@@ -175,16 +179,20 @@ class Index:
     ) -> tuple[str, str]:
         """GET `url`, its body handed to `take` piece by piece; the content type and the address that answered."""
         end = time.monotonic() + deadline
-        own = location is not None and location.credentials and urlsplit(url).hostname == location.host
-        auth = location.credentials if location is not None and own else None
-        with self._session.get(
-            url,
-            headers={"Accept": accept},
-            auth=auth,
-            timeout=(min(10.0, deadline / 4), min(30.0, deadline / 2)),
-            verify=self._verify,
-            stream=True,
-        ) as response:
+        timeout = (min(10.0, deadline / 4), min(30.0, deadline / 2))
+        if location is None:
+            opened = self.foreign.open(url, accept=accept, timeout=timeout)
+        else:
+            own = location.credentials and urlsplit(url).hostname == location.host
+            opened = self._session.get(
+                url,
+                headers={"Accept": accept},
+                auth=location.credentials if own else None,
+                timeout=timeout,
+                verify=self._verify,
+                stream=True,
+            )
+        with opened as response:
             self._check_status(response, location)
             for chunk in response.iter_content(1 << 16):
                 take(chunk)
@@ -241,30 +249,3 @@ def unusable(location: IndexLocation, text: str) -> IndexUnreachable:
 def _without_credentials(url: str) -> str:
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-
-
-def _plain(error: BaseException) -> str:
-    """The cause in a few words, without the addresses (and so the credentials) that requests puts into its messages."""
-    if isinstance(error, requests.exceptions.SSLError):
-        for text in ("certificate verify failed", "wrong version number", "handshake failure"):
-            if text in str(error).lower():
-                return text
-        return "the TLS handshake failed"
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "the proxy does not answer"
-    lower = str(error).lower()
-    known = {
-        "timed out": "no answer in time",
-        "timeout": "no answer in time",
-        "connection refused": "connection refused",
-        "name or service not known": "its host name is unknown",
-        "temporary failure in name resolution": "its host name cannot be looked up",
-        "nodename nor servname": "its host name is unknown",
-        "network is unreachable": "the network is unreachable",
-        "reset by peer": "it closed the connection",
-        "remotedisconnected": "it closed the connection",
-        "too many redirects": "it redirects in circles",
-    }
-    return next((text for sign, text in known.items() if sign in lower), type(error).__name__)

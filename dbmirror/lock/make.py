@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dbmirror.filters.model import Decision, Selection, Verdict
@@ -156,7 +156,11 @@ def _look_for(wanted: Sequence[Distribution], search: _Search) -> Iterator[tuple
         # One by one and in this thread: git runs as a child process, which an interrupt must be able to end.
         if distribution not in lookups:
             outcome = from_direct_url(distribution, index=search.index, target=search.target, folder=search.folder)
-            yield distribution, outcome if isinstance(outcome, Found) else _or_captured(distribution, outcome, search)
+            if isinstance(outcome, Missing):
+                why, outcome = outcome.reason, _or_captured(distribution, outcome, search)
+                if isinstance(outcome, Found):
+                    outcome = replace(outcome, reason=f"{outcome.reason.rstrip('.')}: {why}.")
+            yield distribution, outcome
 
 
 def _on_index_or_apt(distribution: Distribution, search: _Search) -> Found | Missing:

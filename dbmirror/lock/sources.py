@@ -131,7 +131,7 @@ def from_direct_url(distribution: Distribution, *, index: Index, target: Target,
     if origin is None:
         return Missing(reason="it has no address of its own")
     try:
-        source = direct_source(distribution, origin, index=index, folder=folder, ca_bundle=index.ca_bundle)
+        source = direct_source(distribution, origin, index=index, folder=folder)
     except Refused as refusal:
         if origin.sha256 is not None:
             found = from_index(distribution, index=index, target=target, sha256=origin.sha256)

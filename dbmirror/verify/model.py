@@ -115,6 +115,8 @@ class Report:
     """Empty for an image without R."""
     r_failed: tuple[RFailure, ...] = ()
     """What the build was told to go on without: no package of the image, and no difference either."""
+    verifier: Text = ""
+    """What made the report, as `verifier()` says it; empty for one that does not say."""
 
     @property
     def passed(self) -> bool:

@@ -27,6 +27,7 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
     extra: tuple[tuple[str, str], ...]
     r_packages: tuple[RPackageCheck, ...] = ()
     r_failed: tuple[RFailure, ...] = ()
+    verifier: str = ""
 
 
 def encode_report(report: Report) -> bytes:

@@ -6,44 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 from click.testing import CliRunner
 
 from dbmirror.cli import main
-from dbmirror.cli.options import command
-from dbmirror.cli.output import Output
-from dbmirror.cli.tables import table
-from dbmirror.errors import DbmirrorError, DockerError, RemoteError, UsageError
-
-
-@click.command("show")
-@click.option("--fail", type=click.Choice(["usage", "remote", "docker", "defect", "interrupt", "abort"]))
-@click.option("--text", default="")
-@command
-def show(output: Output, fail: str | None, text: str) -> None:
-    """Show."""
-    with output.observing() as observer:
-        observer.started("work", total=2)
-        observer.advanced("work", "one [red]of[/red] two")
-        observer.warn("a [bold]warning[/bold]")
-        observer.finished("work", text or "all of it")
-    output.document({"answer": 42})
-    output.show("the answer is 42")
-    if text:
-        output.show(text)
-        output.show(table("NAME", rows=[[text]]))
-        output.say(text)
-    errors: dict[str, type[DbmirrorError]] = {"usage": UsageError, "remote": RemoteError, "docker": DockerError}
-    if fail in errors:
-        raise errors[fail](f"It went wrong{text and ': '}{text}.", remedy="Do it right.")
-    if fail == "interrupt":
-        raise KeyboardInterrupt
-    if fail == "abort":
-        raise click.Abort
-    if fail == "defect":
-        raise ZeroDivisionError
+from tests.cli.show import show
 
 
 def test_results_are_on_stdout_and_progress_on_stderr() -> None:
@@ -78,20 +48,82 @@ def test_the_programs_own_colours_still_reach_a_terminal(monkeypatch: pytest.Mon
     assert "\x1b[1;31merror:" in CliRunner().invoke(show, ["--fail", "usage"]).stderr
 
 
+def run(*arguments: str, redirect: str = "", **streams: Any) -> subprocess.CompletedProcess[str]:
+    """Run the program; `redirect` is what a shell does with its streams."""
+    program = [sys.executable, str(Path(__file__).with_name("show.py")), "show", *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
+    return subprocess.run(["sh", "-c", f'exec "$@" {redirect}', "sh", *program], text=True, check=False, **pipes)
+
+
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_a_reader_that_leaves_does_not_change_the_exit_code(options: list[str]) -> None:
-    program = "from tests.cli.test_output import show; show()"
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run(
-        [sys.executable, "-c", program, "--fail", "remote", *options],
-        stdout=writer,
-        stderr=subprocess.PIPE,
-        check=False,
-    )
+    done = run("--fail", "remote", *options, stdout=writer)
     os.close(writer)
     assert done.returncode == 3
-    assert b"Traceback" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("redirect", [">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_closed_or_full_stream_does_not_change_the_exit_code(options: list[str], redirect: str) -> None:
+    done = run("--fail", "remote", *options, redirect=redirect)
+    assert done.returncode == 3
+    assert "Traceback" not in done.stdout + done.stderr
+    assert ("42" in done.stdout) == redirect.startswith("2>")
+
+
+def test_a_file_that_is_opened_later_does_not_take_the_place_of_a_closed_stream() -> None:
+    program = """
+import os
+from dbmirror.cli.streams import open_missing_streams
+open_missing_streams()
+descriptor = os.open(".", os.O_RDONLY)
+assert descriptor > 2, descriptor
+os.write(1, b"x"); os.write(2, b"x"); print("x")
+"""
+    subprocess.run(["sh", "-c", '"$@" <&- >&- 2>&-', "sh", sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_full_disk_under_stdout_is_an_error_and_no_defect(options: list[str]) -> None:
+    done = run(*options, redirect=">/dev/full")
+    assert done.returncode == 2
+    assert "error: What was found cannot be written to stdout: No space left on device." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command", "words"),
+    [
+        (["mirror", "--json"], "", "No such command 'mirror'"),
+        (["--json"], "", "No such option '--json'"),
+        (["snapshot", "--json"], "snapshot", "Missing argument 'MIRROR'"),
+        (["lock", "demo", "--json", "--nope"], "lock", "No such option '--nope'"),
+        (["filter", "show", "--json", "grey"], "filter show", "'grey' is not one of"),
+        (["ssh", "tset", "--json"], "ssh", "No such command 'tset'"),
+        (["lock", "demo", "--ca-bundle", "/nonesuch", "--json"], "lock", "'/nonesuch' does not exist"),
+    ],
+)
+def test_with_json_a_mistake_of_usage_is_a_document_like_every_error(
+    arguments: list[str], command: str, words: str
+) -> None:
+    done = CliRunner().invoke(main, arguments, prog_name="dbmirror")
+    assert done.exit_code == 2
+    document = json.loads(done.stdout)
+    assert (document["schema"], document["command"]) == (1, command)
+    assert words in document["error"]["message"]
+    assert document["error"]["exit_code"] == 2
+    assert f"dbmirror {command}".strip() + " --help" in document["error"]["remedy"]
+    assert "error: " in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["mirror"], ["snapshot"], ["snapshot", "--", "demo", "--json"]])
+def test_without_json_a_mistake_of_usage_is_said_on_stderr_alone(arguments: list[str]) -> None:
+    done = CliRunner().invoke(main, arguments, prog_name="dbmirror")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "Try 'dbmirror" in done.stderr
 
 
 def test_json_is_one_document_and_nothing_else() -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -49,6 +50,14 @@ def make_key(path: Path, *, kind: str = "ed25519", passphrase: str = "", bits: s
         check=True,
     )
     return path
+
+
+def threads_end(before: int) -> bool:
+    """Whether there are `before` threads within seconds: a timer that was cancelled ends a moment later."""
+    until = time.monotonic() + 5
+    while threading.active_count() != before and time.monotonic() < until:
+        time.sleep(0.005)
+    return threading.active_count() == before
 
 
 def free_port() -> int:
@@ -100,6 +109,8 @@ def _start(tmp_path_factory: pytest.TempPathFactory, login_key: Path) -> Iterato
                     "PasswordAuthentication no",
                     "KbdInteractiveAuthentication no",
                     "PermitRootLogin prohibit-password",
+                    # What the tester's own shell reads at its start is no part of this, and may take its time.
+                    f"SetEnv HOME={folder}",
                     "",
                 ]
             )

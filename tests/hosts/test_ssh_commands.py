@@ -12,7 +12,7 @@ from dbmirror.hosts.interface import HostError
 from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.hosts.ssh import SshHost, connect
 from dbmirror.hosts.ssh_errors import CommandTookTooLong, ConnectionLost, FileNotFetched
-from tests.hosts.conftest import Sshd, target_of
+from tests.hosts.conftest import Sshd, target_of, threads_end
 
 
 def test_a_command_gives_its_output_errors_and_code(host: SshHost) -> None:
@@ -157,7 +157,7 @@ def test_ctrl_c_leaves_no_process_and_no_thread(
         with pytest.raises(KeyboardInterrupt):
             host.run(["sh", "-c", f"echo $$ >{pid_file}; sleep 60; true"])
         monkeypatch.undo()
-    assert threading.active_count() == threads, threading.enumerate()
+    assert threads_end(threads), threading.enumerate()
     assert _ends(pid_file)
 
 

@@ -17,7 +17,7 @@ from dbmirror.hosts.interface import HostError
 from dbmirror.hosts.known_hosts import Fingerprint, KnownHosts
 from dbmirror.hosts.ssh import SshTarget, connect, read_host_key
 from dbmirror.progress import Observer
-from tests.hosts.conftest import USER, Sshd, free_port, make_key, target_of
+from tests.hosts.conftest import USER, Sshd, free_port, make_key, target_of, threads_end
 
 ALIAS = "0101-120000-driver"
 
@@ -34,7 +34,7 @@ class Notes(Observer):
 def no_thread_is_left() -> Iterator[None]:
     before = threading.active_count()
     yield
-    assert threading.active_count() == before, threading.enumerate()
+    assert threads_end(before), threading.enumerate()
 
 
 @pytest.fixture
@@ -80,6 +80,21 @@ def test_a_confirmed_key_is_pinned_under_the_alias_and_not_asked_for_again(
     connect(target, known_hosts=known_hosts, confirm=lambda _: True).close()
     assert known_hosts.path.read_text() == f"{ALIAS} {sshd.known_hosts_line.split(' ', 1)[1]}"
     connect(target, known_hosts=known_hosts, confirm=None).close()
+
+
+def test_without_pinning_a_confirmed_key_counts_once_and_is_said(target: SshTarget, known_hosts: KnownHosts) -> None:
+    notes: list[str] = []
+
+    class Recorder(Observer):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    connect(target, known_hosts=known_hosts, confirm=lambda _: True, pin=False, observer=Recorder()).close()
+    assert not known_hosts.path.exists()
+    (note,) = notes
+    assert re.fullmatch(rf"Would pin the host key of {ALIAS}: .*SHA256:.*\.", note)
+    with pytest.raises(errors.HostKeyUnknown):
+        connect(target, known_hosts=known_hosts, confirm=None, pin=False)
 
 
 def test_openssh_accepts_the_pinned_key_with_the_same_alias(

@@ -12,7 +12,7 @@ import pytest
 from dbmirror.hosts import ssh_errors as errors
 from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.hosts.ssh import SshHost, SshTarget, connect
-from tests.hosts.conftest import USER, Sshd, free_port
+from tests.hosts.conftest import USER, Sshd, free_port, threads_end
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def test_a_jump_host_leads_to_the_target(network: Network) -> None:
     threads = threading.active_count()
     with network.open() as host:
         assert len(host.run(["head", "-c", "3000000", "/dev/zero"]).stdout) == 3_000_000
-    assert threading.active_count() == threads
+    assert threads_end(threads)
     assert "Accepted publickey" in (network.jump.folder / "log").read_text()
     assert sorted(path.name for path in (network.home / ".ssh").iterdir()) == ["config", "known_hosts"]
 
@@ -181,5 +181,5 @@ def test_ctrl_c_while_it_connects_leaves_no_thread_and_no_child(network: Network
 
     with pytest.raises(KeyboardInterrupt):
         connect(SshTarget(host="driver"), known_hosts=network.known_hosts, confirm=interrupted)
-    assert threading.active_count() == threads
+    assert threads_end(threads)
     assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()

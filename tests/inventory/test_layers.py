@@ -170,6 +170,22 @@ def test_r_packages_come_from_their_descriptions(driver: Driver) -> None:
     assert [problem.path for problem in inventory.problems] == [f"{driver.root}/R/site/broken"]
 
 
+def test_more_jars_than_are_read_are_a_problem_and_not_passed_over(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system, "FOLDER_LIMIT", 2)
+    (driver.root / "jars").mkdir()
+    for name in ("a.jar", "b.jar"):
+        (driver.root / "jars" / name).touch()
+    assert driver.inventory().problems == ()
+    (driver.root / "jars" / "c.jar").touch()
+    inventory = driver.inventory()
+    assert [Path(jar.path).name for jar in inventory.jars] == ["a.jar", "b.jar"]
+    (problem,) = inventory.problems
+    assert problem.path == f"{driver.root}/jars"
+    assert "has more than 2 jars; the rest was not read" in problem.reason
+
+
 def test_jars_and_facts_of_the_runtime(driver: Driver) -> None:
     (driver.root / "jars").mkdir()
     for name in (

@@ -57,6 +57,8 @@ class Answer:
     content: bytes = b""
     kind: str = "text/html"
     delay: float = 0.0
+    location: str | None = None
+    """Where a redirect leads."""
     cut: bool = False
     """Announce more bytes than are sent."""
 
@@ -146,6 +148,8 @@ def loopback() -> Iterator[Callable[[], Loopback]]:
                 time.sleep(answer.delay)
                 self.send_response(answer.status)
                 self.send_header("Content-Type", answer.kind)
+                if answer.location is not None:
+                    self.send_header("Location", answer.location)
                 self.send_header("Content-Length", str(len(answer.content) + 100 * answer.cut))
                 self.end_headers()
                 with suppress(OSError):

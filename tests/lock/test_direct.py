@@ -23,7 +23,7 @@ def resolve(
 
     def ask(origin: DirectUrl) -> Any:
         found = installed("acme", "1.0", direct_url=origin)
-        return direct_source(found, origin, index=index_of(server.url), folder=tmp_path, ca_bundle=None)
+        return direct_source(found, origin, index=index_of(server.url), folder=tmp_path)
 
     return ask
 
@@ -37,6 +37,18 @@ def test_an_archive_is_fetched_and_hashed_and_its_address_written_without_creden
     assert resolve(DirectUrl(url=with_credentials, sha256=sha256)) == UrlFile(
         filename="acme-1.0-py3-none-any.whl", url=url, sha256=sha256
     )
+
+
+def test_an_address_that_leads_to_this_machine_is_refused_with_the_reason(
+    server: Any, loopback: Callable[[], Any], resolve: Callable[[DirectUrl], Any]
+) -> None:
+    other = loopback()
+    sha256 = other.add("acme", "acme-1.0.tar.gz")
+    server.say("/elsewhere/acme-1.0.tar.gz", status=302, location=f"{other.address}/files/acme-1.0.tar.gz")
+    for url in (f"{other.address}/files/acme-1.0.tar.gz", f"{server.address}/elsewhere/acme-1.0.tar.gz"):
+        with pytest.raises(Refused, match=r"the address that it was installed from leads to 127\.0\.0\.1, which is"):
+            resolve(DirectUrl(url=url, sha256=sha256))
+    assert other.requests == []
 
 
 def test_an_archive_that_changed_since_is_refused(server: Any, resolve: Callable[[DirectUrl], Any]) -> None:

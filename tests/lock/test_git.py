@@ -8,16 +8,55 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from dbmirror.files import sha256_hex
 from dbmirror.inventory.model import DirectUrl
+from dbmirror.lock.foreign import ForeignClient
 from dbmirror.lock.git import _last_line, archive_commit, safe_url
+from dbmirror.lock.index_settings import IndexLocation
 from dbmirror.lock.project_page import Refused
 
+ELSEWHERE = "http://192.0.2.7"
+"""An address that no machine has; a proxy of the user's, on this machine, answers for it."""
 
-class QuietHandler(SimpleHTTPRequestHandler):
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serves a folder, under its own address and as a proxy under any other."""
+
+    asked: ClassVar[list[tuple[str, str | None]]] = []
+    """Path and Authorization of each request."""
+    redirects: ClassVar[dict[str, str]] = {}
+    """Where addresses that start so lead to."""
+    later: ClassVar[dict[str, str]] = {}
+    """The same for what is asked for a second time."""
+    private: ClassVar[list[str]] = []
+    """How addresses start that want credentials."""
+
+    def do_GET(self) -> None:
+        authorization = self.headers.get("Authorization")
+        again = self.path in {path for path, _ in self.asked}
+        self.asked.append((self.path, authorization))
+        redirects = self.redirects | (self.later if again else {})
+        moved = next((start for start in redirects if self.path.startswith(start)), None)
+        if moved is not None:
+            self._say(302, "Location", redirects[moved] + self.path.removeprefix(moved))
+        elif authorization is None and self.path.startswith(tuple(self.private)):
+            self._say(401, "WWW-Authenticate", 'Basic realm="x"')
+        else:
+            super().do_GET()
+
+    def _say(self, status: int, name: str, value: str) -> None:
+        self.send_response(status)
+        self.send_header(name, value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def translate_path(self, path: str) -> str:
+        return super().translate_path(path.removeprefix(ELSEWHERE))
+
     def log_message(self, *_arguments: object) -> None:
         pass
 
@@ -48,18 +87,52 @@ def repository(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
     served = tmp_path / "served" / "repo.git"
     git(tmp_path, "clone", "--quiet", "--bare", str(work), str(served))
     git(served, "update-server-info")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(tmp_path / "served")))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(tmp_path / "served")))
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    for record in (Handler.asked, Handler.redirects, Handler.later, Handler.private):
+        record.clear()
     yield f"http://127.0.0.1:{server.server_port}/repo.git", commits
     server.shutdown()
     server.server_close()
 
 
+@pytest.fixture
+def client(repository: tuple[str, list[str]]) -> Iterator[ForeignClient]:
+    """A client that trusts the web server of the repository, as an index of the user's own."""
+    with ForeignClient([IndexLocation(url=repository[0], origin="the test")]) as client:
+        yield client
+
+
+@pytest.fixture
+def stranger() -> Iterator[ForeignClient]:
+    """A client that trusts no place."""
+    with ForeignClient() as client:
+        yield client
+
+
+@pytest.fixture
+def behind_a_proxy(repository: tuple[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The repository where a proxy of the user's finds it, who has credentials for that place; its address."""
+    for name in ("no_proxy", "NO_PROXY", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", repository[0].removesuffix("/repo.git"))
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".netrc").write_text("machine 192.0.2.7 login jane password word\n")
+    (home / ".netrc").chmod(0o600)
+    helper = "!f() { echo username=jane; echo password=word; }; f"
+    (home / ".gitconfig").write_text(f'[credential]\n\thelper = "{helper}"\n[http]\n\textraHeader = "X-Key: word"\n')
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    return f"{ELSEWHERE}/repo.git"
+
+
 def test_exactly_the_commit_is_archived_even_if_it_is_not_the_newest(
-    repository: tuple[str, list[str]], tmp_path: Path
+    repository: tuple[str, list[str]], client: ForeignClient, tmp_path: Path
 ) -> None:
     url, (first, _) = repository
-    source = archive_commit(DirectUrl(url=url, vcs="git", commit=first), name="acme", version="1.5", folder=tmp_path)
+    origin = DirectUrl(url=url, vcs="git", commit=first)
+    source = archive_commit(origin, name="acme", version="1.5", folder=tmp_path, client=client)
     assert (source.url, source.commit, source.path) == (url, first, f"sources/acme-{first}.tar.gz")
     content = (tmp_path / source.path).read_bytes()
     assert source.sha256 == sha256_hex(content)
@@ -79,19 +152,23 @@ def test_exactly_the_commit_is_archived_even_if_it_is_not_the_newest(
             assert stream.read() == text
 
 
-def test_the_same_commit_gives_the_same_bytes(repository: tuple[str, list[str]], tmp_path: Path) -> None:
+def test_the_same_commit_gives_the_same_bytes(
+    repository: tuple[str, list[str]], client: ForeignClient, tmp_path: Path
+) -> None:
     url, (_, second) = repository
     origin = DirectUrl(url=f"git+{url}", vcs="git", commit=second, subdirectory="pkg")
-    one = archive_commit(origin, name="acme", version="1", folder=tmp_path / "a")
-    other = archive_commit(origin, name="acme", version="1", folder=tmp_path / "b")
+    one = archive_commit(origin, name="acme", version="1", folder=tmp_path / "a", client=client)
+    other = archive_commit(origin, name="acme", version="1", folder=tmp_path / "b", client=client)
     assert one == other
     assert one.subdirectory == "pkg"
 
 
-def test_a_commit_that_is_gone_is_told(repository: tuple[str, list[str]], tmp_path: Path) -> None:
+def test_a_commit_that_is_gone_is_told(
+    repository: tuple[str, list[str]], client: ForeignClient, tmp_path: Path
+) -> None:
     origin = DirectUrl(url=repository[0], vcs="git", commit="ab" * 20)
     with pytest.raises(Refused, match="no longer has the commit abababababab"):
-        archive_commit(origin, name="acme", version="1", folder=tmp_path)
+        archive_commit(origin, name="acme", version="1", folder=tmp_path, client=client)
     assert not (tmp_path / "sources").exists()
 
 
@@ -114,9 +191,12 @@ def test_a_commit_that_is_gone_is_told(repository: tuple[str, list[str]], tmp_pa
         "https:///a",
     ],
 )
-def test_an_address_that_could_make_git_do_something_else_is_refused(url: str, tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="address"):
-        archive_commit(DirectUrl(url=url, vcs="git", commit="0" * 40), name="a", version="1", folder=tmp_path)
+def test_an_address_that_could_make_git_do_something_else_is_refused(
+    url: str, stranger: ForeignClient, tmp_path: Path
+) -> None:
+    origin = DirectUrl(url=url, vcs="git", commit="0" * 40)
+    with pytest.raises(Refused, match=r"^its repository (is not at an http|has no usable address)"):
+        archive_commit(origin, name="a", version="1", folder=tmp_path, client=stranger)
 
 
 @pytest.mark.parametrize(
@@ -137,23 +217,105 @@ def test_what_git_says_is_told_without_credentials_and_control_characters() -> N
 
 
 @pytest.mark.parametrize("commit", [None, "abcdef1"])
-def test_without_the_full_commit_nothing_is_fetched(commit: str | None, tmp_path: Path) -> None:
+def test_without_the_full_commit_nothing_is_fetched(
+    commit: str | None, stranger: ForeignClient, tmp_path: Path
+) -> None:
+    origin = DirectUrl(url="https://h.example/x", vcs="git", commit=commit)
     with pytest.raises(Refused, match="full commit"):
-        archive_commit(
-            DirectUrl(url="https://h.example/x", vcs="git", commit=commit), name="a", version="1", folder=tmp_path
-        )
+        archive_commit(origin, name="a", version="1", folder=tmp_path, client=stranger)
 
 
 @pytest.mark.parametrize("subdirectory", ["../x", "/x", "a/../../b"])
-def test_a_folder_outside_of_the_repository_is_refused(subdirectory: str, tmp_path: Path) -> None:
+def test_a_folder_outside_of_the_repository_is_refused(
+    subdirectory: str, stranger: ForeignClient, tmp_path: Path
+) -> None:
     origin = DirectUrl(url="https://h.example/x", vcs="git", commit="0" * 40, subdirectory=subdirectory)
     with pytest.raises(Refused, match="outside"):
-        archive_commit(origin, name="a", version="1", folder=tmp_path)
+        archive_commit(origin, name="a", version="1", folder=tmp_path, client=stranger)
 
 
 def test_a_repository_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), QuietHandler)  # accepts and never handles: nothing serves it
-    origin = DirectUrl(url=f"http://127.0.0.1:{server.server_port}/x.git", vcs="git", commit="0" * 40)
-    with pytest.raises(Refused, match=r"no answer within 0\.5 s"):
-        archive_commit(origin, name="a", version="1", folder=tmp_path, deadline=0.5)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)  # accepts and never handles: nothing serves it
+    url = f"http://127.0.0.1:{server.server_port}/x.git"
+    origin = DirectUrl(url=url, vcs="git", commit="0" * 40)
+    with (
+        ForeignClient([IndexLocation(url=url, origin="the test")]) as client,
+        pytest.raises(Refused, match=r"no answer within 0\.2 s"),
+    ):
+        archive_commit(origin, name="a", version="1", folder=tmp_path, client=client, deadline=0.2)
     server.server_close()
+
+
+def test_a_stranger_gets_no_credentials_of_this_machine(
+    repository: tuple[str, list[str]], behind_a_proxy: str, stranger: ForeignClient, tmp_path: Path
+) -> None:
+    origin = DirectUrl(url=behind_a_proxy, vcs="git", commit=repository[1][0])
+    source = archive_commit(origin, name="acme", version="1", folder=tmp_path, client=stranger)
+    assert source.url == behind_a_proxy
+    assert {authorization for _, authorization in Handler.asked} == {None}
+    Handler.private.append(ELSEWHERE)
+    with pytest.raises(Refused, match="git failed"):
+        archive_commit(origin, name="acme", version="1", folder=tmp_path, client=stranger)
+    assert {authorization for _, authorization in Handler.asked} == {None}
+
+
+def test_the_host_of_an_index_of_the_users_own_gets_what_git_is_configured_for(
+    repository: tuple[str, list[str]], behind_a_proxy: str, tmp_path: Path
+) -> None:
+    Handler.private.append(ELSEWHERE)
+    origin = DirectUrl(url=behind_a_proxy, vcs="git", commit=repository[1][0])
+    index = IndexLocation(url=f"{ELSEWHERE}/simple/", origin="the test")
+    with ForeignClient([index]) as client:
+        assert archive_commit(origin, name="acme", version="1", folder=tmp_path, client=client).url == behind_a_proxy
+    assert any(authorization for _, authorization in Handler.asked)
+
+
+def test_a_repository_that_moved_is_found(
+    repository: tuple[str, list[str]], behind_a_proxy: str, stranger: ForeignClient, tmp_path: Path
+) -> None:
+    Handler.redirects[f"{ELSEWHERE}/moved/"] = f"{behind_a_proxy}/"
+    url = f"{ELSEWHERE}/moved"
+    origin = DirectUrl(url=url, vcs="git", commit=repository[1][0])
+    assert archive_commit(origin, name="acme", version="1", folder=tmp_path, client=stranger).url == url
+
+
+@pytest.mark.usefixtures("behind_a_proxy")
+def test_a_repository_on_this_machine_is_not_asked_for_a_cluster(
+    repository: tuple[str, list[str]], stranger: ForeignClient, tmp_path: Path
+) -> None:
+    Handler.redirects[f"{ELSEWHERE}/inside/"] = f"{repository[0]}/"
+    for url in (repository[0], f"{ELSEWHERE}/inside"):
+        origin = DirectUrl(url=url, vcs="git", commit=repository[1][0])
+        with pytest.raises(Refused, match=r"its repository leads to 127\.0\.0\.1"):
+            archive_commit(origin, name="acme", version="1", folder=tmp_path, client=stranger)
+    assert not [path for path, _ in Handler.asked if not path.startswith(ELSEWHERE)]
+
+
+def test_a_redirect_that_comes_after_dbmirror_looked_is_not_followed(
+    repository: tuple[str, list[str]], behind_a_proxy: str, stranger: ForeignClient, tmp_path: Path
+) -> None:
+    Handler.later[f"{behind_a_proxy}/info/"] = f"{ELSEWHERE}/inside/info/"
+    origin = DirectUrl(url=behind_a_proxy, vcs="git", commit=repository[1][0])
+    with pytest.raises(Refused, match="git failed"):
+        archive_commit(origin, name="acme", version="1", folder=tmp_path, client=stranger)
+    assert not [path for path, _ in Handler.asked if path.startswith(f"{ELSEWHERE}/inside/")]
+
+
+def test_ssh_would_take_this_machines_keys_along(stranger: ForeignClient, tmp_path: Path) -> None:
+    origin = DirectUrl(url="git+ssh://git@code.example/a.git", vcs="git", commit="0" * 40)
+    with pytest.raises(Refused, match="this machine's keys"):
+        archive_commit(origin, name="acme", version="1", folder=tmp_path, client=stranger)
+
+
+def test_ssh_is_used_with_the_host_of_an_index_of_the_users_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh = tmp_path / "ssh"
+    ssh.write_text(f'#!/bin/sh\necho "$@" > "{tmp_path}/said"\nexit 1\n')
+    ssh.chmod(0o755)
+    monkeypatch.setenv("GIT_SSH_COMMAND", str(ssh))
+    origin = DirectUrl(url="git+ssh://git@code.example/a.git", vcs="git", commit="0" * 40)
+    index = IndexLocation(url="https://code.example/api/simple/", origin="the test")
+    with ForeignClient([index]) as client, pytest.raises(Refused, match="git failed"):
+        archive_commit(origin, name="acme", version="1", folder=tmp_path, client=client)
+    assert "git@code.example" in (tmp_path / "said").read_text()

@@ -281,6 +281,27 @@ def test_a_private_package_is_packed_from_the_clusters_files(
     assert (workshop.folder / source.path).read_bytes() == b"a wheel"
 
 
+def test_a_package_whose_address_is_not_for_a_cluster_to_name_is_packed_and_the_fate_says_why(
+    workshop: Workshop, inventory: Inventories, installed: Installed, loopback: Callable[[], Any]
+) -> None:
+    inside = loopback()
+    inside.add("acme", "acme-1.0.tar.gz")
+    origin = DirectUrl(url=f"{inside.address}/files/acme-1.0.tar.gz")
+    found = inventory(
+        installed("acme", "1.0", capturable=True, direct_url=origin), installed("bare", "1.0", direct_url=origin)
+    )
+    wheel = CapturedFile(filename="acme-1.0-py3-none-any.whl", content=b"a wheel")
+    lock = workshop.lock(found, capture=lambda _found: wheel)
+    assert inside.requests == []
+    assert (fate(lock, "acme").kind, fate(lock, "bare").kind) == (FateKind.MIRRORED, FateKind.UNAVAILABLE)
+    for name, start in {
+        "acme": "Packed from the files",
+        "bare": "The address that it was installed from leads",
+    }.items():
+        assert fate(lock, name).reason.startswith(start)
+        assert "leads to 127.0.0.1, which is for this machine alone" in fate(lock, name).reason
+
+
 def test_a_capture_that_fails_or_hands_over_something_else_is_told(
     workshop: Workshop, inventory: Inventories, installed: Installed
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from dbmirror.sandbox.r_repository import ARCHIVED, CURRENT, SourcePackage, make_repository, source_package
 from tests.stack.conftest import Done, User, new_user, tree
 
 pytestmark = pytest.mark.stack
@@ -191,3 +193,73 @@ def test_each_filter_list_has_a_part_for_r_with_a_reason_per_entry(user: User) -
         entries = user.run("filter", "show", name, "--json").document["r_entries"]
         assert entries
         assert all(entry["reason"] for entry in entries)
+
+
+@pytest.fixture(scope="module")
+def stuck(user: User) -> User:
+    """The same user in a folder whose repository has a sandboxSums that does not compile, and what happened."""
+    elsewhere = user.in_folder(user.folder.parent / "stuck")
+    sums, broken = source_package("sandboxSums"), source_package("sandboxBroken")
+    wrong = SourcePackage(
+        name=sums.name, version=sums.version, files={**sums.files, "src/broken.c": broken.files["src/broken.c"]}
+    )
+    others = [source_package(name) for name in CURRENT if name != sums.name]
+    archived = [source_package(name, version) for name, version in ARCHIVED]
+    make_repository(elsewhere.folder / "cran", current=[wrong, *others], archived=archived)
+    settings = (user.home / "state" / "sandbox" / "dbmirror.toml").read_text()
+    changed = re.sub(r"(?m)^repositories = .*\n(?:    .*\n)*(?:\]\n)?", 'repositories = ["cran"]\n', settings)
+    assert changed != settings
+    (elsewhere.folder / "dbmirror.toml").write_text(changed)
+    return elsewhere
+
+
+@pytest.fixture(scope="module")
+def kept_going(stuck: User) -> Done:
+    return stuck.run("build", "demo", "--keep-going", "--json")
+
+
+def test_a_package_that_does_not_compile_stops_the_build_with_its_name_and_the_way_on(stuck: User) -> None:
+    document = stuck.run("build", "demo", "--json", code=4).document
+    assert "sandboxSums 0.3-1" in document["error"]["message"]
+    assert "--keep-going" in document["error"]["remedy"]
+
+
+def test_with_keep_going_the_image_has_all_the_others_and_the_table_tells_what_it_lacks(
+    kept_going: Done, inventory: dict[str, Any]
+) -> None:
+    document = kept_going.document
+    assert document["verification"]["passed"] is True
+    (failed,) = document["verification"]["report"]["r_failed"]
+    assert (failed["name"], failed["version"]) == ("sandboxSums", "0.3-1")
+    (fate,) = [fate for fate in document["r_fates"] if fate["name"] == "sandboxSums"]
+    assert fate["kind"] == "unavailable"
+    assert "could not be built" in fate["reason"]
+    assert "a_header_that_no_system_has.h" in fate["reason"]
+    assert sum(document["counts"].values()) == len(every_fate(document)) == found_on_the_cluster(inventory)
+    script = "library(sandboxOld); cat(requireNamespace('sandboxSums', quietly = TRUE))"
+    assert in_image(kept_going, "Rscript", "-e", script) == "FALSE"
+
+
+def test_the_lock_stays_what_it_was_and_explain_and_the_report_tell_how_it_turned_out(
+    kept_going: Done, stuck: User
+) -> None:
+    mirror = stuck.folder / "mirrors" / "demo"
+    (locked,) = [f for f in json.loads((mirror / "r-fates.json").read_text())["fates"] if f["name"] == "sandboxSums"]
+    assert locked["kind"] == "mirrored"
+    (failed,) = json.loads((mirror / "verification.json").read_text())["r_failed"]
+    assert failed["name"] == "sandboxSums"
+    (fate,) = stuck.run("explain", "demo", "sandboxSums", "--json").document["fates"]
+    assert fate["kind"] == "unavailable"
+    assert "could not be built" in fate["reason"]
+    assert "could not be built" in stuck.run("explain", "demo", "sandboxSums").stdout
+
+
+def test_a_frozen_build_that_keeps_going_is_the_same_image_and_the_cluster_has_not_drifted(
+    kept_going: Done, stuck: User
+) -> None:
+    before = tree(stuck.folder / "mirrors")
+    again = stuck.run("build", "demo", "--keep-going", "--frozen", "--json").document
+    assert again["image"] == kept_going.document["image"]
+    assert again["r_fates"] == kept_going.document["r_fates"]
+    assert tree(stuck.folder / "mirrors") == before
+    stuck.run("check", "demo")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dbmirror import __version__
 from dbmirror.verify.errors import ReportError
 from dbmirror.verify.model import Comparison, Finding, ImportAttempt, Outcome, Report, Severity
 from dbmirror.verify.report import encode_report, read_report, write_report
+from dbmirror.verify.verifier import still_holds, verifier
 
 REPORT = Report(
     image_id="sha256:" + "1" * 64,
@@ -36,6 +40,20 @@ def test_a_report_comes_back_as_it_was(tmp_path: Path) -> None:
     assert write_report(REPORT, path)
     assert read_report(path) == REPORT
     assert not write_report(REPORT, path)
+
+
+def test_a_report_holds_for_its_image_lock_and_snapshot_and_the_very_verification_that_made_it() -> None:
+    of = {"image_id": REPORT.image_id, "lock": REPORT.lock, "snapshot": REPORT.snapshot}
+    report = replace(REPORT, verifier=verifier())
+    assert still_holds(report, **of)
+    for changed in of:
+        assert not still_holds(report, **{**of, changed: "another"})
+    assert not still_holds(REPORT, **of)
+    assert not still_holds(replace(REPORT, verifier=verifier().replace("rules ", "rules f")), **of)
+
+
+def test_the_verification_is_told_by_dbmirrors_version_and_by_its_rules() -> None:
+    assert re.fullmatch(rf"dbmirror {re.escape(__version__)}, rules [0-9a-f]{{12}}", verifier())
 
 
 def test_the_file_states_its_schema_and_its_verdict_and_no_clock() -> None:

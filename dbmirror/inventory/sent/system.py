@@ -155,6 +155,8 @@ def jars(errors: list[dict[str, Any]]) -> dict[str, Any]:
     except OSError as error:
         note(errors, JARS, reason(error))
         names = []
+    if len(names) > FOLDER_LIMIT:
+        note(errors, JARS, f"has more than {FOLDER_LIMIT} jars; the rest was not read")
     return {"folder": JARS, "names": [shown(name) for name in names[:FOLDER_LIMIT]]}
 
 

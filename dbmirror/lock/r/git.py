@@ -10,6 +10,7 @@ import msgspec
 
 from dbmirror.files import write_atomically
 from dbmirror.inventory.model import DirectUrl, RPackage
+from dbmirror.lock.foreign import ForeignClient
 from dbmirror.lock.git import archive_commit
 from dbmirror.lock.project_page import Refused
 from dbmirror.lock.r.model import RGitSource
@@ -30,7 +31,7 @@ def remote_type(package: RPackage) -> str:
     return "repository" if kind in _FROM_REPOSITORIES else kind
 
 
-def from_git(package: RPackage, *, folder: Path, ca_bundle: Path | None) -> RFound | RMissing:
+def from_git(package: RPackage, *, folder: Path, client: ForeignClient) -> RFound | RMissing:
     """The commit that the cluster installed, archived in r-sources/ of `folder`; else why it cannot be had."""
     fields = dict(package.remote)
     try:
@@ -45,7 +46,7 @@ def from_git(package: RPackage, *, folder: Path, ca_bundle: Path | None) -> RFou
         )
         with tempfile.TemporaryDirectory(prefix="dbmirror-r-") as temporary:
             made = archive_commit(
-                origin, name=package.name, version=package.version, folder=Path(temporary), ca_bundle=ca_bundle
+                origin, name=package.name, version=package.version, folder=Path(temporary), client=client
             )
             content = (Path(temporary) / made.path).read_bytes()
     except msgspec.ValidationError:

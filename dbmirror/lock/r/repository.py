@@ -8,6 +8,7 @@ from types import TracebackType
 
 from dbmirror.files import sha256_hex
 from dbmirror.lock.errors import IndexUnreachable
+from dbmirror.lock.foreign import ForeignClient
 from dbmirror.lock.index import Download, Index
 from dbmirror.lock.index_settings import IndexSettings
 from dbmirror.lock.project_page import Refused
@@ -42,6 +43,8 @@ class Repositories:
         self.ca_bundle = ca_bundle
         none = IndexSettings(indexes=())
         as_r = r_user_agent(r_version, architecture) if r_version else None
+        trusted = [each.index for each in settings.repositories if each.folder is None]
+        self.foreign = ForeignClient(trusted, ca_bundle=ca_bundle)
         self._client = Index(none, ca_bundle=ca_bundle, deadline=deadline, pause=pause)
         self._as_r = Index(none, ca_bundle=ca_bundle, deadline=deadline, pause=pause, user_agent=as_r)
         self._lists: dict[str, Packages] = {}
@@ -55,6 +58,7 @@ class Repositories:
     ) -> None:
         self._client.__exit__(kind, error, trace)
         self._as_r.__exit__(kind, error, trace)
+        self.foreign.close()
 
     def packages(self, location: RepositoryLocation) -> Packages:
         """What the repository lists, asked for once. Raises RepositoryUnreachable where it cannot be used."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dbmirror.inventory.model import Inventory, RPackage
@@ -66,10 +66,15 @@ def _from_remote(package: RPackage, search: Search) -> RFound | RMissing:
     """What did not come from a repository: a package of the same name there may be anyone's, and is not taken."""
     kind = remote_type(package)
     if kind == "git":
-        outcome = from_git(package, folder=search.folder, ca_bundle=search.repositories.ca_bundle)
+        outcome = from_git(package, folder=search.folder, client=search.repositories.foreign)
     else:
         outcome = RMissing(reason=f"it was installed on the cluster from a place of the kind {kind!r}")
-    return outcome if isinstance(outcome, RFound) else _or_captured(package, outcome, search)
+    if isinstance(outcome, RFound):
+        return outcome
+    packed = _or_captured(package, outcome, search)
+    return (
+        replace(packed, reason=f"{CAPTURED.rstrip('.')}: {outcome.reason}.") if isinstance(packed, RFound) else packed
+    )
 
 
 def _or_captured(package: RPackage, missing: RMissing, search: Search) -> RFound | RMissing:

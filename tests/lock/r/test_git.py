@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from dbmirror.inventory.repack import CapturedFile
 from dbmirror.lock.model import FateKind
 from dbmirror.lock.project_page import Refused
 from dbmirror.lock.r.git import remote_type, remote_url
 from dbmirror.lock.r.model import RGitSource, RLock
 from dbmirror.sandbox.driver.repository import make_repository
-from dbmirror.sandbox.r_repository import serve, source_package
+from dbmirror.sandbox.r_repository import make_package, serve, source_archive, source_package
+from dbmirror.sandbox.r_repository import make_repository as make_cran
 
 from .conftest import NOTEBOOK, cluster, fate, r_package
 
@@ -21,7 +23,8 @@ Locks = Callable[..., RLock]
 
 @pytest.fixture
 def remote(tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """The URL of a git repository with the package sandboxRemote in it, and its commit."""
+    """The URL of a git repository with the package sandboxRemote in it, beside a CRAN-like one, and its commit."""
+    make_cran(tmp_path / "git")
     sources = {path: content.decode() for path, content in source_package("sandboxRemote").files.items()}
     repository = make_repository(sources, tag="v0.4.0")
     for path, content in repository.files.items():
@@ -37,20 +40,42 @@ def test_the_commit_is_archived_in_the_mirror(lock: Locks, remote: tuple[str, st
     package = r_package(
         "sandboxRemote", "0.4.0", remote=(("RemoteSha", commit), ("RemoteType", "git"), ("RemoteUrl", url))
     )
-    made = lock(cluster(package, *NOTEBOOK))
-    source = next(each.source for each in made.packages)
+    repositories = url.removesuffix("/remote.git")
+    made = lock(cluster(package, *NOTEBOOK), repositories)
+    source = next(each.source for each in made.packages if each.name == "sandboxRemote")
     assert isinstance(source, RGitSource)
     assert (source.url, source.commit) == (url, commit)
     content = (tmp_path / "mirror" / source.path).read_bytes()
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         assert f"sandboxRemote-{commit}/DESCRIPTION" in archive.getnames()
-    assert lock(cluster(package, *NOTEBOOK), previous=made) == made
+    assert lock(cluster(package, *NOTEBOOK), repositories, previous=made) == made
+
+
+def test_a_repository_on_this_machine_is_not_asked_for_a_cluster(lock: Locks, remote: tuple[str, str]) -> None:
+    fields = (("RemoteSha", remote[1]), ("RemoteType", "git"), ("RemoteUrl", remote[0]))
+    made = lock(cluster(r_package("sandboxRemote", "0.4.0", remote=fields), *NOTEBOOK))
+    assert fate(made, "sandboxRemote").kind is FateKind.UNAVAILABLE
+    assert fate(made, "sandboxRemote").reason.startswith("Its repository leads to 127.0.0.1, which is for this machine")
+
+
+def test_what_had_to_be_packed_instead_says_why(lock: Locks) -> None:
+    fields = (("RemoteSha", "a" * 40), ("RemoteType", "git"), ("RemoteUrl", "ssh://git@code.example/x"))
+    package = r_package("sandboxRemote", "0.4.0", remote=fields)
+    content = source_archive(make_package("sandboxRemote", "0.4.0", {"Built": "R 4.4.2; ; 2025-01-01; unix"}))
+    packed = CapturedFile("sandboxRemote_0.4.0_R_x86_64-pc-linux-gnu.tar.gz", content)
+    made = lock(cluster(package, *NOTEBOOK), capture=lambda _package: packed)
+    found = fate(made, "sandboxRemote")
+    assert found.kind is FateKind.MIRRORED
+    assert found.reason.startswith("Packed from the files on the cluster")
+    assert "this machine's keys" in found.reason
 
 
 def test_a_commit_that_is_gone_leaves_the_reason(lock: Locks, remote: tuple[str, str]) -> None:
     fields = (("RemoteSha", "a" * 40), ("RemoteType", "git2r"), ("RemoteUrl", remote[0]))
-    made = lock(cluster(r_package("sandboxRemote", "0.4.0", remote=fields), *NOTEBOOK))
+    repositories = remote[0].removesuffix("/remote.git")
+    made = lock(cluster(r_package("sandboxRemote", "0.4.0", remote=fields), *NOTEBOOK), repositories)
     assert fate(made, "sandboxRemote").kind is FateKind.UNAVAILABLE
+    assert "no longer has the commit" in fate(made, "sandboxRemote").reason
     short = (("RemoteSha", "abc"), ("RemoteType", "git"), ("RemoteUrl", remote[0]))
     made = lock(cluster(r_package("sandboxRemote", "0.4.0", remote=short), *NOTEBOOK))
     assert "full commit" in fate(made, "sandboxRemote").reason

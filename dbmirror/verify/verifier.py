@@ -1,0 +1,26 @@
+"""Which verification made a report: a newer one may have more rules, or look more closely."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from dbmirror import __version__
+from dbmirror.files import sha256_hex
+from dbmirror.verify.model import Report
+
+
+@cache
+def verifier() -> str:
+    """The version of dbmirror and a digest of all that verification consists of, as one line."""
+    folder = Path(__file__).parent
+    parts = [
+        f"{path.relative_to(folder).as_posix()} {sha256_hex(path.read_bytes())}\n"
+        for path in sorted(folder.rglob("*.py"))
+    ]
+    return f"dbmirror {__version__}, rules {sha256_hex(''.join(parts).encode())[:12]}"
+
+
+def still_holds(report: Report, *, image_id: str, lock: str, snapshot: str) -> bool:
+    """Whether verifying that image against these digests again would find just what `report` says."""
+    return (report.image_id, report.lock, report.snapshot, report.verifier) == (image_id, lock, snapshot, verifier())
