@@ -47,11 +47,11 @@ def test_every_line_of_both_streams_reaches_its_callback_in_order() -> None:
 def test_lines_arrive_while_the_child_still_runs() -> None:
     arrived: list[float] = []
     finished = run(
-        python("import time; print('now', flush=True); time.sleep(0.8)"),
+        python("import time; print('now', flush=True); time.sleep(0.4)"),
         on_stdout=lambda _: arrived.append(time.monotonic()),
     )
-    assert time.monotonic() - arrived[0] > 0.5
-    assert finished.seconds > 0.5
+    assert time.monotonic() - arrived[0] > 0.2
+    assert finished.seconds > 0.2
 
 
 def test_bytes_that_are_no_utf8_do_not_stop_the_reader() -> None:
@@ -100,16 +100,16 @@ def test_the_child_gets_exactly_the_environment_and_folder_that_were_asked_for(t
 def test_a_child_that_takes_too_long_is_stopped_and_said_so() -> None:
     started = time.monotonic()
     with pytest.raises(ProcessFailed, match="took longer than 1 s"):
-        run(python("import time; time.sleep(60)"), timeout=1)
+        run(python("import time; time.sleep(60)"), timeout=0.6)
     assert time.monotonic() - started < 5
 
 
 STUBBORN = (
     "import os, signal, sys, time, subprocess\n"
     "[signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)]\n"
+    "print(os.getpid(), flush=True)\n"
     "if len(sys.argv) < 2:\n"
-    "    child = subprocess.Popen([sys.executable, __file__, 'x'])\n"
-    "    print(os.getpid(), child.pid, flush=True)\n"
+    "    subprocess.Popen([sys.executable, __file__, 'x'])\n"
     "time.sleep(60)\n"
 )
 
@@ -118,15 +118,14 @@ def test_a_child_and_grandchild_that_ignore_signals_are_killed_in_the_end(tmp_pa
     program = tmp_path / "stubborn.py"
     program.write_text(STUBBORN)
     pids: list[int] = []
-    with pytest.raises(ProcessFailed):
-        run(
-            [sys.executable, str(program)],
-            on_stdout=lambda line: pids.extend(map(int, line.split())),
-            timeout=1.5,
-            interrupt_seconds=0.2,
-            terminate_seconds=0.2,
-        )
-    assert len(pids) == 2
+
+    def enough(line: str) -> None:
+        pids.append(int(line))
+        if len(pids) == 2:
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        run([sys.executable, str(program)], on_stdout=enough, interrupt_seconds=0.2, terminate_seconds=0.2)
     assert all(gone(pid) for pid in pids)
 
 
@@ -154,7 +153,8 @@ def test_ctrl_c_leaves_no_child(tmp_path: Path) -> None:
     assert gone(int(pid_file.read_text()))
 
 
-def test_a_grandchild_that_holds_the_pipe_does_not_hold_us(tmp_path: Path) -> None:
+def test_a_grandchild_that_holds_the_pipe_does_not_hold_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dbmirror.engine.process.DRAIN_SECONDS", 0.3)
     started = time.monotonic()
     pid = run(
         python(
@@ -163,7 +163,7 @@ def test_a_grandchild_that_holds_the_pipe_does_not_hold_us(tmp_path: Path) -> No
             "print(child.pid)\n"
         )
     ).stdout
-    assert time.monotonic() - started < 10
+    assert 0.3 < time.monotonic() - started < 10
     os.kill(int(pid), signal.SIGKILL)
 
 

@@ -7,11 +7,11 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import venv
 import zipfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,15 +61,15 @@ def write_wheel(folder: Path) -> Path:
 
 
 class Environment:
-    """A virtual environment with pip in it."""
+    """A virtual environment, into which the pip of this one installs."""
 
     def __init__(self, prefix: Path) -> None:
-        venv.create(prefix, with_pip=True, symlinks=True)
+        venv.create(prefix, with_pip=False, symlinks=True)
         self.prefix = prefix
         self.python = prefix / "bin" / "python"
 
     def pip(self, *arguments: str) -> None:
-        command = [str(self.python), "-m", "pip", "--disable-pip-version-check", *arguments]
+        command = [sys.executable, "-m", "pip", "--python", str(self.python), "--disable-pip-version-check", *arguments]
         # The machine's own pip settings (an index, a constraint) are no part of this.
         settings = {**os.environ, "PIP_CONFIG_FILE": os.devnull, "PYTHONPATH": ""}
         subprocess.run(command, check=True, capture_output=True, env=settings)
@@ -100,16 +100,21 @@ class Environment:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Environment, Path]:
+    """An environment with the tool in it, and the wheel that it was installed from."""
     folder = tmp_path_factory.mktemp("capture")
-    return Environment(folder / "environment"), write_wheel(folder)
+    environment, wheel = Environment(folder / "environment"), write_wheel(folder)
+    environment.install(wheel)
+    shutil.copytree(environment.prefix, folder / "fresh", symlinks=True)
+    return environment, wheel
 
 
 @pytest.fixture
-def environment(made: tuple[Environment, Path]) -> Iterator[Environment]:
+def environment(made: tuple[Environment, Path]) -> Environment:
+    """That environment, as pip left it: whatever a test before did to it is undone."""
     environment, wheel = made
-    environment.install(wheel)
-    yield environment
-    environment.pip("uninstall", "--yes", "private-tool")
+    shutil.rmtree(environment.prefix)
+    shutil.copytree(wheel.parent / "fresh", environment.prefix, symlinks=True)
+    return environment
 
 
 def test_a_captured_distribution_installs_as_the_same_files(environment: Environment, tmp_path: Path) -> None:

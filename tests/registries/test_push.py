@@ -24,7 +24,7 @@ def engine(scripted: Any) -> Iterator[docker.DockerClient]:
     scripted.on(f"GET {ENGINE}/images/demo:built/json", 200, json.dumps(image).encode())
     scripted.on(f"GET {ENGINE}/images/{scripted.host}/team/demo:v1/json", 404, b'{"message":"No such image"}')
     scripted.on(f"POST {ENGINE}/images/{IMAGE_ID}/tag", 201)
-    with contextlib.closing(docker.DockerClient(f"tcp://{scripted.host}", version="1.45", timeout=2)) as client:
+    with contextlib.closing(docker.DockerClient(f"tcp://{scripted.host}", version="1.45", timeout=0.7)) as client:
         yield client
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from databricks.sdk import WorkspaceClient
+from databricks.sdk.clock import RealClock
 
 from dbmirror.workspace.profiles import client
 
@@ -170,6 +172,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         if name.startswith(("DATABRICKS_", "ARM_")):
             monkeypatch.delenv(name)
     return folder
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK's waits before a retry take no time on the clock of the wall, and their full time on the SDK's."""
+    waited: list[float] = []
+    monkeypatch.setattr(RealClock, "sleep", lambda _, seconds: waited.append(seconds))
+    monkeypatch.setattr(RealClock, "time", lambda _: time.time() + sum(waited))
 
 
 @pytest.fixture

@@ -270,6 +270,7 @@ def test_an_expired_token_says_how_to_renew_it(w: WorkspaceClient, workspace: Wo
     assert "databricks auth login --profile demo" in caught.value.remedy
 
 
+@pytest.mark.usefixtures("no_waiting")
 def test_a_rate_limit_is_said_so(w: WorkspaceClient, workspace: Workspace) -> None:
     body = b'{"error_code": "REQUEST_LIMIT_EXCEEDED", "message": "Slow down"}'
     workspace.fail = (429, {"Retry-After": "1", "Content-Type": "application/json"}, body)

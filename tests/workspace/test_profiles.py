@@ -131,10 +131,8 @@ def test_a_damaged_file_is_said_so(write_profiles: Callable[[str], Path]) -> Non
         client("demo")
 
 
-def test_an_unreachable_workspace_fails_soon(
-    write_profiles: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("dbmirror.workspace.profiles._RETRY_TIMEOUT", 1)
+@pytest.mark.usefixtures("no_waiting")
+def test_an_unreachable_workspace_fails_soon(write_profiles: Callable[[str], Path]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     write_profiles(f"[demo]\nhost = http://127.0.0.1:{port}\ntoken = x\n")
@@ -144,10 +142,8 @@ def test_an_unreachable_workspace_fails_soon(
     assert time.monotonic() - began < 10
 
 
-def test_a_host_without_an_address_is_said_so(
-    write_profiles: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("dbmirror.workspace.profiles._RETRY_TIMEOUT", 1)
+@pytest.mark.usefixtures("no_waiting")
+def test_a_host_without_an_address_is_said_so(write_profiles: Callable[[str], Path]) -> None:
     write_profiles("[demo]\nhost = https://no-such-workspace.invalid\ntoken = x\n")
     with pytest.raises(WorkspaceUnreachable, match="no-such-workspace"):
         list_clusters(client("demo"))
@@ -155,6 +151,12 @@ def test_a_host_without_an_address_is_said_so(
 
 def test_nothing_is_printed_by_the_sdk(write_profiles: Callable[[str], Path]) -> None:
     write_profiles("[demo]\nhost = http://127.0.0.1:1\ntoken = x\n")
-    script = "from dbmirror.workspace import profiles; profiles._RETRY_TIMEOUT = 1; profiles.client('demo')"
+    script = (
+        "import time; from databricks.sdk.clock import RealClock; from dbmirror.workspace import profiles\n"
+        "waited = []\n"
+        "RealClock.sleep = lambda _, seconds: waited.append(seconds)\n"
+        "RealClock.time = lambda _: time.time() + sum(waited)\n"
+        "profiles.client('demo')"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")

@@ -81,10 +81,14 @@ def test_a_running_cluster_cannot_be_started_nor_a_terminated_one_restarted(flee
         fleet.start(FIRST)
 
 
-def test_editing_a_running_cluster_restarts_it_with_the_new_keys(fleet: Fleet, machines: Any, until: Until) -> None:
+def test_editing_a_running_cluster_restarts_it_with_the_new_keys(
+    fleet: Fleet, machines: Any, steps: Any, until: Until
+) -> None:
     fleet.open()
+    steps.held.clear()
     fleet.edit(FIRST, {"cluster_id": FIRST, "spark_version": "15.4.x-scala2.12", "ssh_public_keys": ["one", "two"]})
     assert state(fleet) == "RESTARTING"
+    steps.held.set()
     until(lambda: state(fleet) == "RUNNING")
     assert machines.booted[-1] == (FIRST, ("one", "two"))
 

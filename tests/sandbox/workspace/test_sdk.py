@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from databricks.sdk import WorkspaceClient
+from databricks.sdk.clock import RealClock
 from databricks.sdk.errors import (
     DatabricksError,
     InvalidState,
@@ -130,7 +131,10 @@ def test_an_unknown_call_is_not_found(client: WorkspaceClient) -> None:
         client.jobs.get(1)
 
 
-def test_a_passing_outage_is_got_over_by_the_sdk(client: WorkspaceClient, workspace: tuple[Workspace, int]) -> None:
+def test_a_passing_outage_is_got_over_by_the_sdk(
+    client: WorkspaceClient, workspace: tuple[Workspace, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RealClock, "sleep", lambda _self, _seconds: None)
     workspace[0].faults.fail_next = 1
     assert client.current_user.me().active
     assert workspace[0].faults.fail_next == 0
