@@ -126,7 +126,11 @@ def _lab_context(shipped: Path, templates: jinja2.Environment, values: Mapping[s
         "requirements/lab.txt": (folder / "requirements.txt").read_bytes(),
         "requirements/build-tools.txt": (shipped_folder("images") / "python" / "build-tools.txt").read_bytes(),
         **_scripts(
-            shipped, ("add-user.sh", "create-lab.sh", "finish-lab.sh", "install-beside.sh", "install-missing.sh")
+            shipped,
+            (
+                *("add-user.sh", "create-lab.sh", "finish-lab.sh", "install-beside.sh", "install-irkernel.sh"),
+                *("install-missing.sh", "left-out.sh", "try-kernel.py"),
+            ),
         ),
         **_tree(folder / "server", "server"),
         **_tree(folder / "etc", "etc"),
@@ -135,9 +139,12 @@ def _lab_context(shipped: Path, templates: jinja2.Environment, values: Mapping[s
         **_inside_files(values["runtime"]),
     }
     for start, prefix in ((folder, "lab/"), (_INSIDE, "")):
-        for path in sorted((start / "kernels").rglob("*.j2")):
-            name = path.relative_to(start).as_posix()
-            files[name.removesuffix(".j2")] = templates.get_template(f"{prefix}{name}").render(**values).encode()
+        for name, content in _tree(start / "kernels", "kernels").items():
+            rendered = name.removesuffix(".j2")
+            is_template = rendered != name
+            files[rendered] = (
+                templates.get_template(f"{prefix}{name}").render(**values).encode() if is_template else content
+            )
     return files
 
 

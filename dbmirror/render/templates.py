@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import jinja2
@@ -22,11 +23,13 @@ def shipped_folder(name: str) -> Path:
     )
 
 
+@functools.cache
 def environment(*folders: Path) -> jinja2.Environment:
     """Templates of `folders`, those of the first before those of the next with the same name.
 
     Every printed value must have gone through a filter of `quoting`: an unknown name, and a value without such a
-    filter, end in an error when the template is rendered.
+    filter, end in an error when the template is rendered. The same folders give the same environment, which keeps what
+    it has compiled while its file does not change.
     """
     loaded = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folders),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from dbmirror.render.errors import RenderError
 from dbmirror.render.lab import LabFiles, LabSettings, render_lab
 from dbmirror.render.templates import shipped_folder
 
+TOOLS = Path(sys.executable).parent
 LOCK = Lock(
     snapshot="sha256:" + "5" * 64,
     runtime="15.4",
@@ -110,6 +113,34 @@ def test_every_file_that_the_dockerfiles_read_is_in_their_context() -> None:
         assert set(read) <= folders | top
 
 
+def test_irkernel_is_installed_before_the_kernels_are_tried_and_into_no_place_of_the_mirror() -> None:
+    dockerfile = rendered().lab.files["Dockerfile"].decode()
+    installing = dockerfile.index("install-irkernel.sh /opt/lab/lib/R")
+    assert dockerfile.index("create-lab.sh") < installing < dockerfile.index("COPY kernels")
+    assert dockerfile.index("COPY kernels") < dockerfile.index("finish-lab.sh")
+
+
+def test_every_script_that_another_reads_is_in_the_context() -> None:
+    files = rendered().lab.files
+    scripts = {name: content.decode() for name, content in files.items() if name.startswith("scripts/")}
+    read = {name for text in scripts.values() for name in re.findall(r"BASH_SOURCE%/\*\}/([\w.-]+)", text)}
+    assert {"left-out.sh", "try-kernel.py", "install-apt.sh"} <= read
+    assert {f"scripts/{name}" for name in read} <= set(scripts)
+
+
+def test_hadolint_finds_nothing_in_the_labs_dockerfile() -> None:
+    argv: list[str | Path] = [TOOLS / "hadolint", "--format", "json", "-"]
+    done = subprocess.run(argv, input=rendered().lab.files["Dockerfile"], capture_output=True, check=False)
+    assert json.loads(done.stdout) == []
+
+
+def test_shellcheck_finds_nothing_in_the_scripts() -> None:
+    scripts = sorted((shipped_folder("compose") / "scripts").glob("*.sh"))
+    argv: list[str | Path] = [TOOLS / "shellcheck", "--external-sources", "--source-path=SCRIPTDIR", *scripts]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("", 0)
+
+
 def test_no_byte_code_of_this_machine_is_in_a_context() -> None:
     files = rendered()
     assert not [name for context in (files.lab, files.tunnel) for name in context.files if name.endswith(".pyc")]
@@ -122,6 +153,16 @@ def test_the_kernel_is_named_after_the_mirror() -> None:
     driver = json.loads(rendered().lab.files["kernels/driver/kernel.json"])
     assert driver["display_name"] == "Driver of demo (SSH)"
     assert driver["metadata"]["kernel_provisioner"]["provisioner_name"] == "dbmirror-driver"
+
+
+def test_the_r_kernel_is_named_after_the_mirror_and_starts_a_program_of_the_lab() -> None:
+    files = rendered().lab.files
+    kernel = json.loads(files["kernels/mirror-r/kernel.json"])
+    assert kernel["display_name"] == "R (mirror of demo)"
+    assert kernel["language"] == "R"
+    (program,) = [word.removeprefix("--file=") for word in kernel["argv"] if word.startswith("--file=")]
+    assert program.replace("/opt/lab/share/jupyter/", "") in files
+    assert kernel["argv"][-2:] == ["--args", "{connection_file}"]
 
 
 def test_what_the_kernels_start_is_in_the_image() -> None:
@@ -142,8 +183,8 @@ def test_the_spark_client_is_the_one_of_the_runtime(runtime: str, client: str | 
 
 
 def test_the_containers_own_programs_are_python_3_8() -> None:
-    for name in ("serve.py", "health.py", "copy.py"):
-        ast.parse((shipped_folder("compose") / "lab" / "server" / name).read_text(), feature_version=(3, 8))
+    for name in ("lab/server/serve.py", "lab/server/health.py", "scripts/try-kernel.py"):
+        ast.parse((shipped_folder("compose") / name).read_text(), feature_version=(3, 8))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from pathlib import Path
 GIVEN = Path("/run/secrets/lab-token")
 USED = Path("/dev/shm/dbmirror-lab-token")
 NOTEBOOKS = Path("/home/lab/notebooks")
+LEFT_OUT = Path("/opt/lab/share/dbmirror/left-out.txt")
+"""What this lab goes without, a sentence a line; missing where it goes without nothing."""
 
 
 def main() -> None:
@@ -16,7 +18,9 @@ def main() -> None:
         token = GIVEN.read_text().strip()
     except PermissionError:
         owner = GIVEN.stat().st_uid
-        sys.exit(f"The file of DBMIRROR_LAB_TOKEN belongs to user {owner}; set DBMIRROR_LAB_UID={owner} and start again.")
+        sys.exit(
+            f"The file of DBMIRROR_LAB_TOKEN belongs to user {owner}; set DBMIRROR_LAB_UID={owner} and start again."
+        )
     except FileNotFoundError:
         token = ""
     own = not token
@@ -30,6 +34,8 @@ def main() -> None:
         print(f"JupyterLab: http://127.0.0.1:{port}/lab?token={token}", flush=True)
     else:
         print(f"JupyterLab: http://127.0.0.1:{port}/lab ('dbmirror lab url' gives it with the token)", flush=True)
+    if LEFT_OUT.exists():
+        print(LEFT_OUT.read_text().strip(), flush=True)
     if not os.access(NOTEBOOKS, os.W_OK):
         owner = NOTEBOOKS.stat().st_uid
         print(

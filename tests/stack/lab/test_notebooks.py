@@ -62,6 +62,9 @@ def test_the_parallel_example_runs_on_engines_that_compose_starts(stack: Path, p
         found, mapped, same, *_ = outputs_of(stack, "parallel", "mirror-python")
         assert (found[-1]["text/plain"], same[-1]["text/plain"]) == ("True", "True")
         assert mapped[-1]["text/plain"] == "[0, 0, 1, 5, 14, 30, 55, 91, 140, 204]"
+        source = "import ipyparallel\nclient = ipyparallel.Client()\nclient.wait_for_engines(2, timeout=30)\nclient.ids"
+        write_notebook(stack, "profile.ipynb", source)
+        assert outputs_of(stack, "profile", "mirror-python")[0][-1]["text/plain"] == "[0, 1]"
         status = lab_stack.up(pipeline, pipeline.lock())
         assert [service.name for service in status.services].count("engine") == 2
     finally:

@@ -16,7 +16,11 @@ c.ServerApp.allow_remote_access = False
 c.ServerApp.local_hostnames = ["localhost", "127.0.0.1"]
 # Read from a file in memory, so that it is in no process list and in no environment.
 c.IdentityProvider.token = Path("/dev/shm/dbmirror-lab-token").read_text().strip()
-c.MultiKernelManager.default_kernel_name = "mirror-python"
+# A mirror of R alone has no Python kernel.
+KERNELS = Path("/opt/lab/share/jupyter/kernels")
+c.MultiKernelManager.default_kernel_name = next(
+    name for name in ("mirror-python", "mirror-r", "driver") if (KERNELS / name).is_dir()
+)
 c.KernelSpecManager.ensure_native_kernel = False
 c.ContentsManager.allow_hidden = False
 # The environment is the image's: what would be installed into it would be gone with the container.
