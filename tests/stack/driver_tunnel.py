@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import dbmirror.lab
+from dbmirror.lab.tunnel.leases import Orphans
 
 INSIDE = Path(dbmirror.lab.__file__).parent / "inside"
 SHIM = INSIDE / "dbmirror_lab" / "shim"
@@ -63,6 +65,27 @@ class Tunnel:
     def cut(self) -> None:
         """End the connection as a machine does that loses its power: without a word."""
         os.kill(self.pid, signal.SIGKILL)
+
+    def leases(self) -> list[Path]:
+        return list(self.folder.glob("lease-*"))
+
+    @contextmanager
+    def minded(self) -> Iterator[None]:
+        """While this lasts, kernels whose lab is gone are ended, as the tunnel's supervisor does."""
+        orphans, over = Orphans(self.control), threading.Event()
+
+        def mind() -> None:
+            while not over.wait(0.25):
+                if self.control.exists():
+                    orphans.look(now=time.monotonic(), at=time.time())
+
+        thread = threading.Thread(target=mind)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     def on_driver(self, script: str) -> str:
         argv = ["docker", "exec", self.container, "sh", "-c", script]

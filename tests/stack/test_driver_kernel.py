@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -222,27 +223,118 @@ def test_without_a_connection_a_start_fails_with_a_sentence(tunnel: Tunnel) -> N
     tunnel.connect()
 
 
-def test_a_lab_that_is_killed_leaves_nothing_on_the_driver(tunnel: Tunnel) -> None:
-    program = (
-        "import sys, time; from pathlib import Path; from tests.stack.driver_tunnel import Notebook, Tunnel\n"
-        "notebook = Notebook(Tunnel('', Path(), '', Path(sys.argv[1])), grace=3); notebook.start()\n"
-        "notebook.run(\"import subprocess; subprocess.Popen(['setsid', 'sleep', '600'])\")\n"
-        "print('ready', flush=True)\n"
-        "time.sleep(600)"
-    )
-    argv = [sys.executable, "-c", program, str(tunnel.folder)]
-    lab = subprocess.Popen(
-        argv,
+LAB = """
+import sys, time
+from pathlib import Path
+from tests.stack.driver_tunnel import Notebook, Tunnel
+notebook = Notebook(Tunnel("", Path(), "", Path(sys.argv[1])), grace=float(sys.argv[2]))
+print("starting", flush=True)
+notebook.start()
+notebook.run("import subprocess; subprocess.Popen(['setsid', 'sleep', '600'])")
+print("running", flush=True)
+time.sleep(600)
+"""
+
+
+@contextmanager
+def lab(tunnel: Tunnel, *, grace: float) -> Iterator[Callable[[str], None]]:
+    """A lab with one notebook, in processes of its own; the value waits until it is `starting` or `running`.
+
+    When this ends, the lab is killed with all that it started, as a container is.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", LAB, str(tunnel.folder), str(grace)],
         cwd=Path(__file__).parents[2],
         env={**os.environ, "PYTHONPATH": str(INSIDE), "TMPDIR": str(tunnel.folder)},
         stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
-    assert lab.stdout is not None
-    assert lab.stdout.readline() == b"ready\n"
-    assert any("sleep" in line for line in tunnel.left_on_driver())
-    lab.kill()
-    lab.wait()
+    assert process.stdout is not None
+
+    def comes_to(wanted: str) -> None:
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"{wanted}\n"
+
+    try:
+        yield comes_to
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+
+
+def test_a_lab_that_is_killed_leaves_nothing_on_the_driver(tunnel: Tunnel) -> None:
+    with tunnel.minded():
+        with lab(tunnel, grace=600) as comes_to:
+            comes_to("starting")
+            comes_to("running")
+            assert any("sleep" in line for line in tunnel.left_on_driver())
+        tunnel.nothing_is_left(5)
+        await_that(lambda: tunnel.leases() == [], 5)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.2, 0.4, 0.8, 1.6])
+def test_a_lab_that_is_killed_while_it_starts_a_kernel_leaves_nothing_on_the_driver(
+    tunnel: Tunnel, seconds: float
+) -> None:
+    """Wherever it is hit: before the driver hears of the kernel, while it is sent, or before it is spoken to."""
+    with tunnel.minded():
+        with lab(tunnel, grace=600) as comes_to:
+            comes_to("starting")
+            await_that(tunnel.leases, 10)
+            time.sleep(seconds)
+        time.sleep(3)
+        tunnel.nothing_is_left(2)
+
+
+def test_a_lab_that_is_killed_while_the_connection_is_lost_leaves_nothing_once_it_is_back(tunnel: Tunnel) -> None:
+    with tunnel.minded():
+        with lab(tunnel, grace=600) as comes_to:
+            comes_to("starting")
+            comes_to("running")
+            tunnel.cut()
+        time.sleep(1)
+        assert tunnel.left_on_driver()
+        tunnel.connect()
+        tunnel.nothing_is_left(5)
+
+
+def test_a_lab_and_a_tunnel_that_are_killed_together_leave_nothing_after_the_grace_period(tunnel: Tunnel) -> None:
+    with lab(tunnel, grace=3) as comes_to:
+        comes_to("starting")
+        comes_to("running")
+    assert tunnel.left_on_driver()
     tunnel.nothing_is_left(10)
+
+
+def test_a_notebook_that_is_closed_while_the_connection_is_lost_leaves_nothing_once_it_is_back(
+    tunnel: Tunnel,
+) -> None:
+    with tunnel.minded():
+        with Notebook(tunnel, grace=600):
+            tunnel.cut()
+        assert tunnel.left_on_driver()
+        tunnel.connect()
+        tunnel.nothing_is_left(5)
+        await_that(lambda: tunnel.leases() == [], 5)
+
+
+def test_a_kernel_outlives_a_lost_connection_as_long_as_its_lab_lives(tunnel: Tunnel) -> None:
+    with tunnel.minded(), Notebook(tunnel) as notebook:
+        notebook.run("x = 1")
+        tunnel.cut()
+        time.sleep(5)
+        tunnel.connect()
+        assert notebook.run("x").data[0]["text/plain"] == "1"
+
+
+def test_a_notebook_that_is_restarted_and_closed_leaves_no_lease(tunnel: Tunnel) -> None:
+    with Notebook(tunnel) as notebook:
+        notebook.manager.restart_kernel()
+        notebook.client.wait_for_ready(timeout=30)
+        assert len(tunnel.leases()) == 1
+    assert tunnel.leases() == []
 
 
 def test_no_key_is_on_a_command_line_of_either_side(tunnel: Tunnel, notebook: Notebook) -> None:

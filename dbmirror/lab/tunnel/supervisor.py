@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from . import machine
 from .connection import NotConnected, connect
+from .leases import Orphans
 from .machine import Memory, Trouble
 from .settings import Settings
 from .state import Status, document, publish
@@ -19,6 +20,8 @@ WATCH_SECONDS = 10.0
 """How often a connection is asked whether it still carries."""
 HEARTBEAT_SECONDS = 10.0
 """How often the state file is written even where nothing changed."""
+LAST_SECONDS = 3.0
+"""How long a tunnel that is to stop waits for what is left on the driver to end."""
 
 
 class Watched(Protocol):
@@ -43,6 +46,7 @@ class World:
 
     look_up: Callable[[Settings], Found] = look_up
     connect: Callable[[Settings, str], Watched] = connect
+    orphans: Callable[[Settings], Orphans] = lambda settings: Orphans(settings.control)
     monotonic: Callable[[], float] = time.monotonic
     clock: Callable[[], float] = time.time
     wait: Callable[[float], None] = time.sleep
@@ -63,13 +67,14 @@ class Supervisor:
         self.settings = settings
         self.world = world or World()
         self.connection: Watched | None = None
+        self.orphans = self.world.orphans(settings)
         self.memory: Memory = machine.begin(now=self.world.monotonic(), at=self.world.clock())
         self._given = self.world.given(settings)
         self._watched = 0.0
         self._published: tuple[float, Status | None] = (0.0, None)
 
     def run(self, stopping: Callable[[], bool]) -> None:
-        """Go on until `stopping` says so; then the connection is closed."""
+        """Go on until `stopping` says so; then end what no lab minds any more, and close the connection."""
         self._publish()
         try:
             while not stopping():
@@ -77,6 +82,11 @@ class Supervisor:
                 self.world.wait(TICK_SECONDS)
         finally:
             if self.connection is not None:
+                self._end_orphans(at_once=True)
+                until = self.world.monotonic() + LAST_SECONDS
+                while self.orphans.left and self.world.monotonic() < until:
+                    self.world.wait(TICK_SECONDS)
+                    self._end_orphans(at_once=True)
                 self.connection.close()
 
     def step(self) -> None:
@@ -87,6 +97,8 @@ class Supervisor:
             self.memory = machine.renewed(self.memory, now=self.world.monotonic())
         if self.connection is not None:
             self._watch(self.connection)
+            if self.connection is not None:
+                self._end_orphans()
         elif self.world.monotonic() >= self.memory.next_attempt:
             self._attempt()
         self._publish()
@@ -129,6 +141,12 @@ class Supervisor:
             now=self.world.monotonic(),
             at=self.world.clock(),
         )
+
+    def _end_orphans(self, *, at_once: bool = False) -> None:
+        ended = self.orphans.look(now=self.world.monotonic(), at=self.world.clock(), at_once=at_once)
+        if ended:
+            count = "1 kernel" if ended == 1 else f"{ended} kernels"
+            self.world.say(f"Ended {count} on the driver whose lab is gone.")
 
     def _publish(self) -> None:
         at, before = self._published

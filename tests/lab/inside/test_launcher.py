@@ -6,6 +6,7 @@ import ast
 import base64
 import json
 import os
+import secrets
 import selectors
 import signal
 import socket
@@ -43,8 +44,10 @@ class Started:
 
     def __init__(self, temporary: Path, *, grace: float, environment: dict[str, str] | None = None) -> None:
         files = {name: base64.b64encode(content).decode() for name, content in shim_files().items()}
+        self.name = secrets.token_hex(8)
         order = {
             "nonce": "n0nce",
+            "name": self.name,
             "connection": {**PORTS, "key": KEY, "signature_scheme": "hmac-sha256"},
             "environment": {"DBMIRROR_SIDE": "driver", **(environment or {})},
             "files": files,
@@ -133,6 +136,34 @@ def test_the_folder_is_the_users_own_and_so_is_every_file_in_it(started: Started
         assert stat.S_IMODE((started.folder / name).stat().st_mode) == 0o600
 
 
+def test_the_folder_has_the_name_that_the_lab_gave_so_that_the_name_alone_finds_it(
+    started: Started, temporary: Path
+) -> None:
+    assert started.folder == temporary / f"dbmirror-kernel-{started.name}"
+
+
+@pytest.mark.parametrize("unusable", ["relative", "/nowhere", "/" + "long/" * 20])
+def test_the_folder_is_in_tmp_where_the_users_own_temporary_folder_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch, unusable: str
+) -> None:
+    from dbmirror_lab.sent.launcher import private_folder
+
+    monkeypatch.setenv("TMPDIR", unusable)
+    name = secrets.token_hex(8)
+    folder = Path(private_folder(name))
+    folder.rmdir()
+    assert folder == Path("/tmp") / f"dbmirror-kernel-{name}"
+
+
+def test_a_folder_that_is_there_already_is_not_taken(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dbmirror_lab.sent.launcher import private_folder
+
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    private_folder("0123456789abcdef")
+    with pytest.raises(FileExistsError):
+        private_folder("0123456789abcdef")
+
+
 def test_the_kernels_key_is_on_no_command_line_and_in_no_environment(started: Started) -> None:
     started.until((started.folder / "s-1").exists)
     assert KEY in (started.folder / "connection.json").read_text()
@@ -181,6 +212,22 @@ def test_an_end_that_is_ordered_leaves_no_process_and_no_file(started: Started, 
     started.until(lambda: processes(str(started.folder)) == [], 5)
     assert [path.name for path in temporary.iterdir()] == ["home"]
     assert list((temporary / "home").iterdir()) == []
+
+
+def test_a_new_name_of_its_socket_ends_it_too_whoever_is_connected(started: Started, temporary: Path) -> None:
+    started.until((started.folder / "s-1").exists)
+    (started.folder / "link").rename(started.folder / "end")
+    started.until(lambda: not started.folder.exists(), 3)
+    started.until(lambda: processes(str(started.folder)) == [], 3)
+    assert [path.name for path in temporary.iterdir()] == ["home"]
+
+
+def test_a_folder_that_somebody_cleared_does_not_end_the_kernel(started: Started) -> None:
+    """As `rm -rf /tmp/*` does: what runs goes on, for as long as the connection stands."""
+    (started.folder / "link").unlink()
+    with pytest.raises(AssertionError):
+        started.until(lambda: not started.link.connected, 2)
+    os.kill(started.kernel, 0)
 
 
 def test_a_kernel_that_ends_by_itself_is_reported_with_its_signal(started: Started) -> None:

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from dbmirror_lab.bundle import launcher, shim_files
 from dbmirror_lab.control import ControlSocket, DriverError
+from dbmirror_lab.lease import Lease
 from dbmirror_lab.sent.link import Link, Mismatch, serve
 
 PORTS: Final = (1, 2, 3, 4, 5)
@@ -46,7 +47,7 @@ class DriverKernel:
     """
 
     def __init__(self, *, control: ControlSocket, prefix: Path, grace: float, log: logging.Logger) -> None:
-        """`grace` is how many seconds the kernel outlives the connection."""
+        """`grace` is how many seconds the kernel outlives the connection, as long as this process lives."""
         self._control = control
         self._prefix = prefix
         self._grace = grace
@@ -62,6 +63,7 @@ class DriverKernel:
         self._attempt = 0
         self._local = Path()
         self._remote = ""
+        self._lease: Lease | None = None
         self._code: int | None = None
         self.said = ""
         """The last of what the kernel wrote to its own stdout and stderr before it ended."""
@@ -73,13 +75,16 @@ class DriverKernel:
         """
         listeners = self._listen()
         try:
-            self._remote = self._launch(connection, environment)
+            self._lease = Lease(self._control.folder)
+            self._remote = self._launch(self._lease, connection, environment)
             self._attach(time.monotonic() + _START_SECONDS)
         except BaseException:
             self._link.detach()
             for listener, _ in listeners:
                 listener.close()
             self._remove_sockets()
+            if self._lease is not None:
+                self._lease.leave()
             raise
         for listener, port in listeners:
             self._selector.register(listener, selectors.EVENT_READ, self._accepting(listener, port))
@@ -98,7 +103,8 @@ class DriverKernel:
     def close(self, timeout: float = 3.0) -> None:
         """End the kernel, wait at most `timeout` seconds to hear that nothing is left of it, and free what is here.
 
-        Where the driver cannot be told, the kernel's keeper ends it after the grace period.
+        Where the driver cannot be told, the tunnel tells it as soon as it can; without one, the kernel's keeper ends it
+        after the grace period.
         """
         self._order({"order": "end"})
         if self._link.connected and self._thread.is_alive():
@@ -188,12 +194,13 @@ class DriverKernel:
                 "It needs 'AllowStreamLocalForwarding yes', which is OpenSSH's default."
             )
 
-    def _launch(self, connection: Mapping[str, Any], environment: Mapping[str, str]) -> str:
+    def _launch(self, lease: Lease, connection: Mapping[str, Any], environment: Mapping[str, str]) -> str:
         """Send the launcher with its order; the path of the keeper's socket on the driver."""
         nonce = secrets.token_hex(16)
         files = {name: base64.b64encode(content).decode() for name, content in shim_files().items()}
         order = {
             "nonce": nonce,
+            "name": lease.name,
             "connection": dict(connection),
             "environment": dict(environment),
             "files": files,
@@ -207,6 +214,7 @@ class DriverKernel:
             return str(json.loads(match[1])["folder"]) + "/link"
         if completed.returncode == 255:
             raise self._control.failure(completed)
+        lease.end()
         raise _not_started(completed)
 
     def _listen(self) -> list[tuple[socket.socket, int]]:
@@ -255,6 +263,8 @@ class DriverKernel:
                     self._selector.unregister(key.fileobj)
                     key.fileobj.close()
         self._remove_sockets()
+        if self._lease is not None:
+            self._lease.end() if self._gone.is_set() else self._lease.leave()
         self._wake.close()
         self._woken.close()
         self._selector.close()

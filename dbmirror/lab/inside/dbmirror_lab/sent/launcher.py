@@ -2,11 +2,12 @@
 
 It reads one line of JSON, the order to start, makes a private folder, answers with one line that begins with the
 order's nonce, and leaves a process of its own behind that talks over the Unix socket `link` in that folder. When no one
-has talked to it for the grace period, or when it is told to, it ends the kernel with all that the kernel started,
-removes the folder, and is gone. Nothing is written anywhere else, and nothing is installed.
+has talked to it for the grace period, or when it is told to (by an order, or by that socket's new name `end`), it ends
+the kernel with all that the kernel started, removes the folder, and is gone. Nothing is written anywhere else, and
+nothing is installed.
 """
 
-# ruff: noqa: PTH111, PTH112, PTH118, PTH123, PTH208
+# ruff: noqa: PTH102, PTH111, PTH112, PTH117, PTH118, PTH123, PTH208
 # Paths are strings here: importing pathlib would take a good part of the time until the kernel starts.
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import suppress
 
@@ -43,7 +43,7 @@ _SET_DEATH_SIGNAL, _SET_SUBREAPER = 1, 36
 def main() -> None:
     """Start, answer, and leave the keeper behind."""
     order = json.loads(sys.stdin.buffer.readline())
-    folder = private_folder()
+    folder = private_folder(order["name"])
     try:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(os.path.join(folder, "link"))
@@ -63,10 +63,24 @@ def main() -> None:
     os._exit(0)
 
 
-def private_folder() -> str:
-    """A new folder that only this user can enter, short enough for the path of a Unix socket (107 bytes)."""
-    parent = tempfile.gettempdir()
-    return tempfile.mkdtemp(prefix="dbmirror-kernel-", dir=parent if len(parent) < _LONGEST_FOLDER else "/tmp")  # noqa: S108
+def private_folder(name: str) -> str:
+    """A new folder that only this user can enter, short enough for the path of a Unix socket (107 bytes).
+
+    It is in $TMPDIR or in /tmp: who has nothing but the kernel's name finds it there.
+    """
+    parent = os.environ.get("TMPDIR", "")
+    usable = os.path.isabs(parent) and len(parent) < _LONGEST_FOLDER and os.access(parent, os.W_OK | os.X_OK)
+    folder = os.path.join(parent if usable else "/tmp", "dbmirror-kernel-" + name)  # noqa: S108
+    os.mkdir(folder, 0o700)
+    return folder
+
+
+def remove_folder(folder: str) -> None:
+    """Remove a folder in which somebody else may rename a file meanwhile."""
+    for _ in range(10):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not os.path.lexists(folder):
+            return
 
 
 def write(path: str, content: bytes) -> None:
@@ -96,6 +110,8 @@ class Keeper:
         self.link = Link(self.selector, on_order=self.obey, on_open=self.connect)
         self.kernel = 0
         """The kernel's process id; 0 when there is none any more."""
+        self.output: Any = None
+        """The kernel's own stdout and stderr, until it is closed."""
         self.said = b""
         """The last of what the kernel wrote to its own stdout and stderr."""
         self.ended = False
@@ -115,12 +131,16 @@ class Keeper:
             self.selector.register(self.listener, selectors.EVENT_READ, self.accept)
             control_process(_SET_SUBREAPER, 1)
             self.start()
-            while not self.ended and time.monotonic() < self.deadline:
+            while not (self.ended or self.is_given_up()) and time.monotonic() < self.deadline:
                 self.turn(0.5)
             self.finish()
         finally:
             end_descendants()
-            shutil.rmtree(self.folder, ignore_errors=True)
+            remove_folder(self.folder)
+
+    def is_given_up(self) -> bool:
+        """Whether somebody in the lab's place has said that nobody will come back."""
+        return os.path.lexists(os.path.join(self.folder, "end"))
 
     def turn(self, timeout: float) -> None:
         """Serve what is ready, and reap who has ended."""
@@ -168,19 +188,22 @@ class Keeper:
         )
         self.kernel = process.pid
         process.returncode = 0  # the keeper reaps it; Popen must not wait for a number that is another's by then
-        output = process.stdout
-        if output is not None:
-            os.set_blocking(output.fileno(), False)
-            self.selector.register(output, selectors.EVENT_READ, lambda _: self.hear(output))
+        self.output = process.stdout
+        os.set_blocking(self.output.fileno(), False)
+        self.selector.register(self.output, selectors.EVENT_READ, lambda _: self.hear())
         self.link.order({"event": "started", "pid": process.pid})
 
-    def hear(self, output: Any) -> None:
-        """Keep the last of what the kernel writes past its messages."""
-        read = output.read(65536)
+    def hear(self) -> bool:
+        """Keep the last of what the kernel writes past its messages; whether it wrote any."""
+        if self.output is None:
+            return False
+        read = self.output.read(65536)
         self.said = (self.said + (read or b""))[-_SAID_BYTES:]
         if read == b"":
-            self.selector.unregister(output)
-            output.close()
+            self.selector.unregister(self.output)
+            self.output.close()
+            self.output = None
+        return bool(read)
 
     def accept(self, _: int) -> None:
         """Take the lab's new connection in place of the old one."""
@@ -220,6 +243,10 @@ class Keeper:
                 return
             if pid == self.kernel:
                 self.kernel = 0
+                # Its last words may be in the pipe still; what it started may go on writing there.
+                for _ in range(16):
+                    if not self.hear():
+                        break
                 code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
                 said = self.said.decode("utf-8", "replace")
                 self.link.order({"event": "ended", "code": code, "said": said})

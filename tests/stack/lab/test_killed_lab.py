@@ -1,0 +1,158 @@
+"""Kernels on the driver when the containers are killed, restarted or stopped: nothing is left, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dbmirror.engine import compose
+from dbmirror.pipeline import Pipeline
+from tests.stack.lab.stack import (
+    container,
+    docker,
+    driver_container,
+    health,
+    in_lab,
+    outputs_of,
+    settles,
+    tunnel_state,
+    write_notebook,
+)
+
+pytestmark = pytest.mark.stack
+
+READY_SECONDS = 5
+CLEAR_SECONDS = 5
+KERNEL = """
+import json, sys, time, urllib.request, uuid
+from pathlib import Path
+import websocket
+headers = {"Authorization": "token " + Path("/run/secrets/lab-token").read_text().strip()}
+address = "127.0.0.1:8888/api/kernels"
+begin = time.monotonic()
+wish = json.dumps({"name": "driver"}).encode()
+answer = urllib.request.urlopen(urllib.request.Request("http://" + address, wish, headers), timeout=60)
+number = json.load(answer)["id"]
+channels = websocket.create_connection(f"ws://{address}/{number}/channels", header=headers, timeout=60)
+def send(kind, content):
+    header = {"msg_id": uuid.uuid4().hex, "msg_type": kind, "session": "s", "username": "", "version": "5.3"}
+    message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
+    channels.send(json.dumps(message))
+def until(kind):
+    while True:
+        message = json.loads(channels.recv())
+        if message["msg_type"] == kind:
+            return message["content"]
+send("kernel_info_request", {})
+until("kernel_info_reply")
+seconds = time.monotonic() - begin
+send("execute_request", {"code": sys.argv[1], "silent": False})
+print(json.dumps({"id": number, "seconds": seconds, "said": until("stream")["text"]}))
+"""
+"""Starts a kernel on the driver as a browser does, and prints how long that took and the first output of a cell."""
+END = """
+import sys, urllib.request
+from pathlib import Path
+headers = {"Authorization": "token " + Path("/run/secrets/lab-token").read_text().strip()}
+address = f"http://127.0.0.1:8888/api/kernels/{sys.argv[1]}"
+urllib.request.urlopen(urllib.request.Request(address, headers=headers, method="DELETE"), timeout=60)
+"""
+CRASH = """
+import os, signal
+from pathlib import Path
+for path in Path("/proc").glob("[0-9]*/cmdline"):
+    if b"jupyter-lab" in path.read_bytes() and int(path.parent.name) not in (1, os.getpid()):
+        os.kill(int(path.parent.name), signal.SIGKILL)
+"""
+BUSY = """
+import subprocess, time
+subprocess.Popen(["setsid", "sleep", "601"])
+print("running", flush=True)
+time.sleep(602)
+"""
+
+
+def kernel_that_runs(folder: Path, code: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(in_lab(folder, "/opt/lab/bin/python", "-c", KERNEL, code))
+    return found
+
+
+def left_on_driver() -> list[str]:
+    """The processes and files of kernels that are on the driver."""
+    script = "ps -eo user,args | grep '^ubuntu' | grep -v sshd || true; ls -d /tmp/dbmirror-* 2>/dev/null || true"
+    return docker("exec", driver_container(), "sh", "-c", script).splitlines()
+
+
+@pytest.fixture
+def lab(stack: Path, pipeline: Pipeline) -> Iterator[Path]:
+    """The lab while nothing of it is on the driver; afterwards it runs as before."""
+    assert settles(lambda: left_on_driver() == [], 10), left_on_driver()
+    yield stack
+    subprocess.run(compose.command(stack, "up", "--detach"), check=True, capture_output=True)
+    assert settles(lambda: health(stack, "lab") == "healthy", 60), compose.last_logs(stack, "lab")
+    assert settles(lambda: health(stack, "tunnel") == "healthy", 30), compose.last_logs(stack, "tunnel")
+
+
+def test_a_kernel_on_the_driver_is_ready_within_five_seconds(lab: Path) -> None:
+    took = []
+    for _ in range(3):
+        kernel = kernel_that_runs(lab, "print('here')")
+        assert kernel["said"] == "here\n"
+        in_lab(lab, "/opt/lab/bin/python", "-c", END, kernel["id"])
+        took.append(kernel["seconds"])
+    print("ready after", ", ".join(f"{seconds:.1f} s" for seconds in took))
+    assert sorted(took)[1] < READY_SECONDS
+
+
+@pytest.mark.parametrize("how", ["killed", "crashed", "restarted"])
+def test_a_lab_that_goes_while_a_cell_runs_leaves_nothing_on_the_driver(
+    lab: Path, pipeline: Pipeline, how: str
+) -> None:
+    assert kernel_that_runs(lab, BUSY)["said"] == "running\n"
+    assert [line for line in left_on_driver() if "sleep 601" in line]
+    name = container(lab, "lab")
+    if how == "killed":
+        docker("kill", name)
+    elif how == "crashed":
+        in_lab_until_it_ends(lab, CRASH)
+    else:
+        docker("restart", name)
+    gone = time.monotonic()
+    assert settles(lambda: left_on_driver() == [], CLEAR_SECONDS), left_on_driver()
+    print(f"{how}: nothing is left after {time.monotonic() - gone:.1f} s")
+    assert tunnel_state(pipeline) == "connected"
+    running = docker("inspect", "--format", "{{.State.Running}}", name).strip()
+    assert running == "false" if how == "killed" else settles(lambda: health(lab, "lab") == "healthy", 60)
+
+
+def in_lab_until_it_ends(folder: Path, program: str) -> None:
+    """Run a program that takes its container along."""
+    argv = compose.command(folder, "exec", "--no-TTY", "lab", "/opt/lab/bin/python", "-c", program)
+    subprocess.run(argv, check=False, capture_output=True, timeout=30)
+
+
+def test_a_stack_that_is_stopped_while_a_cell_runs_leaves_nothing_on_the_driver(lab: Path) -> None:
+    assert kernel_that_runs(lab, BUSY)["said"] == "running\n"
+    subprocess.run(compose.command(lab, "stop"), check=True, capture_output=True, timeout=60)
+    assert settles(lambda: left_on_driver() == [], CLEAR_SECONDS), left_on_driver()
+
+
+def test_a_cell_that_runs_while_the_tunnel_is_restarted_loses_no_output(lab: Path) -> None:
+    source = "import time\nfor n in range(150):\n    print(n, flush=True); time.sleep(0.1)"
+    write_notebook(lab, "restarted.ipynb", source, kernel="driver", title="Driver of demo (SSH)")
+    found: list[list[list[Any]]] = []
+    runner = threading.Thread(target=lambda: found.append(outputs_of(lab, "restarted", "driver")))
+    runner.start()
+    assert settles(lambda: bool(left_on_driver()), 20)
+    time.sleep(5)
+    docker("restart", container(lab, "tunnel"))
+    runner.join(100)
+    (lab / "notebooks" / "restarted.ipynb").unlink()
+    assert ["".join(cell) for cell in found[0]] == ["".join(f"{n}\n" for n in range(150))]
