@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import Final
 
 from dbmirror.errors import UsageError
 from dbmirror.files import write_atomically
-from dbmirror.hosts.known_hosts import KnownHosts
+from dbmirror.hosts.known_hosts import HostKey, KnownHosts
+from dbmirror.lab.tunnel.settings import MOST_JUMPS
 from dbmirror.places import known_hosts_file, state_folder
 
 LAB_USER: Final = 1000
@@ -52,13 +53,18 @@ class LabPlaces:
         return self.private / "token"
 
     @property
+    def workspace(self) -> Path:
+        """The folder that the containers read the workspace's token from: a new token in it is seen at once."""
+        return self.private / "workspace"
+
+    @property
     def workspace_token(self) -> Path:
-        """The token by which the tunnel asks the workspace for the driver's address."""
-        return self.private / "workspace-token"
+        """The token for the workspace: the tunnel asks it for the driver's address, `spark` and `dbutils` use it."""
+        return self.workspace / "token"
 
     @property
     def pins(self) -> Path:
-        """The folder that the tunnel reads the pinned host key from; the key is public."""
+        """The folder that the tunnel reads the pinned host keys from, which are public."""
         return self.private / "pins"
 
 
@@ -82,10 +88,14 @@ def ensure_token(where: LabPlaces, *, user: int) -> str:
     return token
 
 
-def write_workspace_token(where: LabPlaces, token: str | None) -> bool:
-    """Keep the workspace's token for the tunnel, or none; whether it is another than before."""
+def write_workspace_token(where: LabPlaces, token: str | None, *, user: int) -> bool:
+    """Keep the workspace's token for the lab's `user` alone, or none; whether it is another than before."""
     _private_folder(where)
-    return write_atomically(where.workspace_token, f"{token}\n".encode() if token else b"", mode=0o600)
+    where.workspace.mkdir(exist_ok=True)
+    where.workspace.chmod(0o755)
+    changed = write_atomically(where.workspace_token, f"{token}\n".encode() if token else b"", mode=0o600)
+    _give(where.workspace_token, user)
+    return changed
 
 
 def publish_pin(folder: Path, cluster_id: str) -> bool:
@@ -108,6 +118,22 @@ def publish_pin(folder: Path, cluster_id: str) -> bool:
     if tunnels.path.is_file():
         tunnels.path.chmod(0o644)
     return bool(keys)
+
+
+def publish_jump_pins(where: LabPlaces, keys: Sequence[tuple[HostKey, ...]]) -> None:
+    """Hand the tunnel the trusted host keys of its jump hosts, in their order, in place of those that it had."""
+    where.pins.mkdir(exist_ok=True)
+    where.pins.chmod(0o755)
+    tunnels = KnownHosts(where.pins / "known_hosts")
+    for number in range(1, MOST_JUMPS + 1):
+        name = f"jump-{number}"
+        wanted = keys[number - 1] if number <= len(keys) else ()
+        if set(tunnels.keys(name)) != set(wanted):
+            tunnels.forget(name)
+            for key in reversed(wanted):
+                tunnels.pin(name, key)
+    if tunnels.path.is_file():
+        tunnels.path.chmod(0o644)
 
 
 def lab_user(where: LabPlaces) -> int:

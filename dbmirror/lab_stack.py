@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import requests
 
@@ -18,25 +17,14 @@ from dbmirror.engine.buildx import build
 from dbmirror.engine.compose import Service, StackFailed
 from dbmirror.engine.images import inspect_image
 from dbmirror.engine.process import ProcessFailed
-from dbmirror.errors import DbmirrorError, UsageError
+from dbmirror.errors import UsageError
 from dbmirror.files import write_atomically
-from dbmirror.hosts.known_hosts import KnownHosts
-from dbmirror.hosts.ssh_config import Hop, SshTarget, find_route
-from dbmirror.lab_files import (
-    choose_ports,
-    ensure_token,
-    lab_user,
-    places,
-    publish_pin,
-    read_environment,
-    write_environment,
-    write_workspace_token,
-)
+from dbmirror.lab_files import places, read_environment
+from dbmirror.lab_left_out import left_out
+from dbmirror.lab_preparation import prepare
 from dbmirror.lock.mirror import MirrorLock
 from dbmirror.pipeline import Pipeline
-from dbmirror.places import known_hosts_file
 from dbmirror.render.lab import COMPOSE_FILE, LabFiles, LabSettings, render_lab
-from dbmirror.workspace import clusters
 
 STAGE: Final = "lab"
 LAB_SECONDS: Final = 180.0
@@ -113,49 +101,6 @@ def render_files(pipeline: Pipeline, lock: MirrorLock) -> LabFiles:
     return files
 
 
-def prepare(pipeline: Pipeline) -> bool:
-    """Key, pinned host key, token and ports of this machine, named in `.env`; whether the tunnel's token is new.
-
-    What cannot be had is warned of: JupyterLab is of use without the driver. First contact asks for the host key.
-    """
-    where = places(pipeline.folder)
-    user = lab_user(where)
-    ensure_token(where, user=user)
-    cluster_id = pipeline.snapshot().cluster.cluster_id
-    address, workspace, token = _workspace(pipeline, cluster_id)
-    renewed = write_workspace_token(where, token)
-    hop = _way_to_driver(pipeline, cluster_id, address)
-    key = next((file for file in hop.identity_files if file.is_file()), None)
-    if key is None:
-        pipeline.observer.warn(
-            f"No SSH key file for the driver was found: the tunnel cannot log in. 'dbmirror ssh setup {pipeline.name}' "
-            "makes one."
-        )
-    _ensure_pin(pipeline, cluster_id)
-    publish_pin(pipeline.folder, cluster_id)
-    running = any(service.state == "running" for service in compose.services(pipeline.folder))
-    known = read_environment(where)
-    variables = {
-        "DBMIRROR_SSH_KEY": str(key.absolute()) if key else "",
-        "DBMIRROR_PINS": str(where.pins),
-        "DBMIRROR_DRIVER_HOST": hop.host if address or pipeline.section.ssh.host else "",
-        "DBMIRROR_DRIVER_FIXED_HOST": hop.host if pipeline.section.ssh.host else "",
-        "DBMIRROR_DRIVER_PORT": str(hop.port),
-        "DBMIRROR_DRIVER_USER": hop.user,
-        "DBMIRROR_WORKSPACE": workspace or "",
-        "DBMIRROR_WORKSPACE_TOKEN": str(where.workspace_token),
-        "DBMIRROR_LAB_TOKEN": str(where.token),
-        "DBMIRROR_LAB_UID": str(user),
-        "DBMIRROR_CA_BUNDLE": str(pipeline.ca_bundle) if pipeline.ca_bundle else "",
-        **choose_ports(known, pipeline.section.lab.forwards, running=running),
-    }
-    if running and known.get("DBMIRROR_WORKSPACE"):
-        # The address is asked for anew after a restart; writing it down would replace a container that works.
-        variables["DBMIRROR_DRIVER_HOST"] = known.get("DBMIRROR_DRIVER_HOST", "")
-    write_environment(where, variables)
-    return renewed and running
-
-
 def build_images(pipeline: Pipeline, files: LabFiles) -> None:
     """The tunnel's and the lab's image, as compose.yaml names them. Raises BuildFailed or EngineError."""
     pipeline.built()
@@ -182,17 +127,19 @@ def up(pipeline: Pipeline, lock: MirrorLock) -> LabStatus:
     compose.require_compose()
     observer, folder = pipeline.observer, pipeline.folder
     files = render_files(pipeline, lock)
-    renewed = prepare(pipeline)
+    prepare(pipeline)
     build_images(pipeline, files)
     observer.started(STAGE)
     before = _tunnel(folder)
     # The user's own `--scale engine=4` stays in force: compose would go back to the number in the file, which is none.
     engines = sum(service.name == "engine" for service in compose.services(folder))
     compose.up(folder, scale={"engine": engines}, on_line=lambda line: observer.advanced(STAGE, line, steps=0))
-    if renewed or (before is not None and before.get("state") == "auth-failed"):
-        # The tunnel took its secrets over when it started.
+    if before is not None and before.get("state") == "auth-failed":
+        # The tunnel took its keys over when it started.
         compose.restart(folder, "tunnel")
     _await_lab(folder)
+    for sentence in left_out(folder):
+        observer.warn(sentence)
     _await_tunnel(folder)
     found = status(pipeline)
     observer.finished(STAGE, found.url or "")
@@ -234,57 +181,6 @@ def url(folder: Path) -> str:
             remedy="Start it with 'dbmirror lab up'; one that 'docker compose up' started says its address in its log.",
         ) from None
     return f"{_address(folder)}/lab?token={token}"
-
-
-def _workspace(pipeline: Pipeline, cluster_id: str) -> tuple[str | None, str | None, str | None]:
-    """The driver's address, the workspace's URL as the tunnel reaches it, and a token for it; each None if not had."""
-    try:
-        w = pipeline.access.workspace
-        address = clusters.read(w, cluster_id).driver_address
-        header = w.config.authenticate().get("Authorization", "")
-    except (DbmirrorError, ValueError) as error:
-        pipeline.observer.warn(f"The tunnel will not know of the cluster's restarts: {error}")
-        return None, None, None
-    kind, _, token = header.partition(" ")
-    parts = urlsplit(w.config.host or "")
-    if kind != "Bearer" or not parts.hostname:
-        return address, None, None
-    if parts.hostname in {"127.0.0.1", "localhost"}:
-        # Seen from a container this machine has another name.
-        return address, f"{parts.scheme}://host.docker.internal:{parts.port or 80}", token
-    return address, f"{parts.scheme}://{parts.netloc}", token
-
-
-def _way_to_driver(pipeline: Pipeline, cluster_id: str, address: str | None) -> Hop:
-    """The connection to the driver as the user's ssh config has it; what the tunnel cannot do of it is warned of."""
-    ssh = pipeline.section.ssh
-    route = find_route(
-        SshTarget(
-            host=ssh.host or address or cluster_id,
-            port=ssh.port,
-            user=ssh.user,
-            identity_files=(ssh.identity_file,) if ssh.identity_file else (),
-            profile=pipeline.access.profile,
-            host_key_alias=cluster_id,
-        )
-    )
-    *jumps, hop = route.hops
-    if jumps or hop.proxy_command:
-        pipeline.observer.warn(
-            "The ssh config reaches the driver through a jump host or a ProxyCommand, which the lab's tunnel does not: "
-            "it tries the driver's own address."
-        )
-    return hop
-
-
-def _ensure_pin(pipeline: Pipeline, cluster_id: str) -> None:
-    """Meet the driver for the first time if nothing is pinned for it; the question is the same as for a snapshot."""
-    if KnownHosts(known_hosts_file()).keys(cluster_id):
-        return
-    try:
-        _ = pipeline.access.driver
-    except DbmirrorError as error:
-        pipeline.observer.warn(f"No host key of the driver is pinned, so that the tunnel cannot connect: {error}")
 
 
 def _await_lab(folder: Path) -> None:

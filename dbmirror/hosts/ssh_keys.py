@@ -43,7 +43,7 @@ def keys_to_offer(hop: Hop, agent_keys: tuple[paramiko.AgentKey, ...]) -> tuple[
     """
     offers: dict[bytes, Offer] = {}
     problems: list[SshError] = []
-    files = hop.identity_files or () if hop.identities_only else (*hop.identity_files, *_default_files(hop))
+    files = hop.identity_files or () if hop.identities_only else (*hop.identity_files, *default_files(hop))
     for path in files:
         try:
             offer = _load(path, agent_keys)
@@ -62,7 +62,7 @@ def keys_to_offer(hop: Hop, agent_keys: tuple[paramiko.AgentKey, ...]) -> tuple[
     return tuple(offers.values())[:_MOST]
 
 
-def _default_files(hop: Hop) -> tuple[Path, ...]:
+def default_files(hop: Hop) -> tuple[Path, ...]:
     """OpenSSH's own choice, where nothing names a key."""
     folder = Path.home() / ".ssh"
     names = () if hop.identity_files else ("id_ed25519", "id_ecdsa", "id_rsa")

@@ -16,6 +16,7 @@ from msgspec import Meta
 import dbmirror
 from dbmirror.config import MirrorName
 from dbmirror.files import digest_of, sha256_hex
+from dbmirror.lab.tunnel.settings import MOST_JUMPS
 from dbmirror.lock.files import lock_digest
 from dbmirror.lock.model import Lock
 from dbmirror.render.context import BuildContext
@@ -103,6 +104,7 @@ def render_lab(lock: Lock, *, image: str, settings: LabSettings) -> LabFiles:
         **values,
         **{name: getattr(settings, name) for name in ("cluster", "host", "port", "user", "networks", "spark_remote")},
         forwards=tuple(dict.fromkeys(settings.forwards)),
+        jumps=tuple(range(1, MOST_JUMPS + 1)),
         project=project,
         lab_image=f"{lab_image}-u${{DBMIRROR_LAB_UID:-1000}}",
         tunnel_image=f"{tunnel_image}-u${{DBMIRROR_LAB_UID:-1000}}",

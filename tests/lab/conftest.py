@@ -134,6 +134,7 @@ def settings(sshd: Sshd, tmp_path: Path) -> Settings:
         state_file=folder / "state.json",
         probe=folder / "probe",
         key=sshd.key,
+        client_config=folder / "ssh_config",
         token=tmp_path / "no-token",
         ca_bundle=tmp_path / "no-bundle",
         known_hosts=pins,

@@ -17,6 +17,7 @@ from dbmirror.lab_files import (
     ensure_token,
     lab_user,
     places,
+    publish_jump_pins,
     publish_pin,
     read_environment,
     write_environment,
@@ -53,11 +54,32 @@ def test_two_mirrors_of_one_name_have_labs_of_their_own(where: LabPlaces, tmp_pa
 
 
 def test_a_workspace_token_says_whether_it_is_new(where: LabPlaces) -> None:
-    assert write_workspace_token(where, "one")
-    assert not write_workspace_token(where, "one")
-    assert write_workspace_token(where, None)
+    assert write_workspace_token(where, "one", user=os.getuid())
+    assert not write_workspace_token(where, "one", user=os.getuid())
+    assert write_workspace_token(where, None, user=os.getuid())
     assert where.workspace_token.read_bytes() == b""
-    assert where.workspace_token.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_workspace_token_is_for_the_labs_user_alone_in_a_folder_that_stays(where: LabPlaces) -> None:
+    user = 4321 if os.getuid() == 0 else os.getuid()
+    write_workspace_token(where, "one", user=user)
+    before = where.workspace.stat().st_ino
+    write_workspace_token(where, "two", user=user)
+    found = where.workspace_token.stat()
+    assert (found.st_mode & 0o777, found.st_uid) == (0o600, user)
+    assert where.workspace.stat().st_ino == before
+
+
+def test_the_host_keys_of_jump_hosts_are_replaced_as_a_whole_and_the_drivers_stays(where: LabPlaces) -> None:
+    ensure_token(where, user=os.getuid())
+    KnownHosts(known_hosts_file()).pin(CLUSTER, OLD)
+    publish_pin(where.folder, CLUSTER)
+    publish_jump_pins(where, [(OLD, NEW), (OLD,)])
+    published = KnownHosts(where.pins / "known_hosts")
+    assert (published.keys("jump-1"), published.keys("jump-2")) == ((OLD, NEW), (OLD,))
+    publish_jump_pins(where, [(NEW,)])
+    assert [published.keys(name) for name in ("jump-1", "jump-2", CLUSTER)] == [(NEW,), (), (OLD,)]
+    assert published.path.stat().st_mode & 0o777 == 0o644
 
 
 def test_a_new_pin_takes_the_old_ones_place_and_is_readable_by_the_tunnel(where: LabPlaces) -> None:

@@ -56,7 +56,22 @@ def test_the_lab_waits_for_the_tunnels_start_and_not_for_its_health() -> None:
 def test_the_key_reaches_the_tunnel_alone() -> None:
     services = yaml.safe_load(rendered().compose)["services"]
     given = {name: {each["source"] for each in service.get("secrets", ())} for name, service in services.items()}
-    assert given == {"tunnel": {"ssh-key", "workspace-token", "ca-bundle"}, "lab": {"lab-token"}, "engine": set()}
+    jumps = {"jump-1-key", "jump-2-key", "jump-3-key"}
+    assert given == {"tunnel": {"ssh-key", "ca-bundle", *jumps}, "lab": {"lab-token", "ca-bundle"}, "engine": set()}
+
+
+def test_the_workspaces_token_reaches_lab_and_tunnel_as_a_folder_that_they_cannot_write() -> None:
+    services = yaml.safe_load(rendered().compose)["services"]
+    mounted = {name: [each for each in service["volumes"] if "workspace" in each] for name, service in services.items()}
+    folder = "${DBMIRROR_WORKSPACE_FOLDER:-workspace}:/run/dbmirror/workspace:ro"
+    assert mounted == {"tunnel": [folder], "lab": [folder], "engine": []}
+
+
+def test_the_lab_is_told_its_workspace_and_cluster_and_no_token() -> None:
+    told = yaml.safe_load(rendered().compose)["services"]["lab"]["environment"]
+    assert told["DBMIRROR_WORKSPACE"] == "${DBMIRROR_WORKSPACE:-}"
+    assert told["DBMIRROR_CLUSTER"] == SETTINGS.cluster
+    assert not [name for name in told if "TOKEN" in name]
 
 
 def test_the_examples_come_with_the_lab() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from dbmirror.lab.tunnel import machine
 from dbmirror.lab.tunnel.connection import NotConnected, explain
+from dbmirror.lab.tunnel.leases import Orphans
 from dbmirror.lab.tunnel.machine import Trouble
 from dbmirror.lab.tunnel.settings import Settings
 from dbmirror.lab.tunnel.state import State
@@ -55,6 +56,7 @@ class Stage:
     looks: int = 0
     said: list[str] = field(default_factory=list)
     states: list[dict[str, Any]] = field(default_factory=list)
+    orphans: Orphans = field(default_factory=lambda: Orphans(Path("/nowhere/control")))
 
     def supervisor(self) -> Supervisor:
         settings = Settings(
@@ -72,6 +74,7 @@ class Stage:
             World(
                 look_up=self._look,
                 connect=self._connect,
+                orphans=lambda _: self.orphans,
                 monotonic=lambda: self.now,
                 clock=lambda: self.now + 1e9,
                 wait=self._wait,

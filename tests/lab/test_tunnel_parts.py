@@ -49,12 +49,30 @@ def test_empty_variables_are_the_defaults() -> None:
         ("DBMIRROR_DRIVER_PORT", "0"),
         ("DBMIRROR_FORWARDS", "4040 *:1"),
         ("DBMIRROR_CLUSTER", "a b"),
+        ("DBMIRROR_JUMPS", "bastion:22"),
+        ("DBMIRROR_JUMPS", "me@bastion"),
+        ("DBMIRROR_JUMPS", "me@bastion:0"),
+        ("DBMIRROR_JUMPS", "me@bastion:22,other:22"),
+        ("DBMIRROR_JUMPS", "me@-oProxyCommand=reboot:22"),
+        ("DBMIRROR_JUMPS", "-l@bastion:22"),
+        ("DBMIRROR_JUMPS", "me@%h:22"),
+        ("DBMIRROR_JUMPS", 'me"@bastion:22'),
+        ("DBMIRROR_JUMPS", "me@a:22 me@b:22 me@c:22 me@d:22"),
         ("DBMIRROR_WORKSPACE", "file:///etc/passwd"),
     ],
 )
 def test_a_setting_of_another_form_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(SettingsInvalid, match=name):
         read_settings({name: value})
+
+
+def test_jump_hosts_are_read_in_their_order() -> None:
+    read = read_settings({"DBMIRROR_JUMPS": "me@bastion.example:22  root@[2001:db8::1]:2222"})
+    assert [(jump.name, jump.user, jump.host, jump.port) for jump in read.jumps] == [
+        ("jump-1", "me", "bastion.example", 22),
+        ("jump-2", "root", "2001:db8::1", 2222),
+    ]
+    assert [jump.address for jump in read.jumps] == ["me@bastion.example:22", "root@[2001:db8::1]:2222"]
 
 
 @pytest.fixture
@@ -144,11 +162,12 @@ def test_secrets_are_taken_over_for_their_user_alone(tmp_path: Path) -> None:
     private.mkdir()
     (given / "ssh-key").write_text("KEY without a last line end")
     (given / "ssh-key").chmod(0o644)
-    (given / "workspace-token").write_text("")
+    (given / "jump-1-key").write_text("JUMP KEY")
+    (given / "jump-2-key").write_text("")
     take_over(os.getuid(), os.getgid(), secrets=given, private=private)
     take_over(os.getuid(), os.getgid(), secrets=given, private=private)
-    assert [path.name for path in private.iterdir()] == ["ssh-key"]
-    assert (private / "ssh-key").stat().st_mode & 0o777 == 0o400
+    assert sorted(path.name for path in private.iterdir()) == ["jump-1-key", "ssh-key"]
+    assert {path.stat().st_mode & 0o777 for path in private.iterdir()} == {0o400}
     assert (private / "ssh-key").read_text() == "KEY without a last line end\n"
 
 

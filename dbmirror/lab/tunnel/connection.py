@@ -10,23 +10,26 @@ import threading
 import time
 from collections import deque
 
+from .client_config import CONNECT_SECONDS, DRIVER, write_client_config
 from .machine import Trouble
-from .settings import Settings
+from .settings import Jump, Settings
 
-CONNECT_SECONDS = 5
-"""How long one attempt waits for the driver's TCP answer; ssh's own limit covers the greeting, too."""
-LOGIN_SECONDS = 20.0
-"""How long an attempt may take in all."""
+LOGIN_SECONDS = CONNECT_SECONDS + 15.0
+"""How long an attempt may take in all, without jump hosts; each of those gets CONNECT_SECONDS more."""
 PROBE_SECONDS = 8.0
+_CLOSED = "kex_exchange_identification:"
+"""How a client's word begins whose server is gone before its greeting, as is one that a failed hop was to lead to."""
 
 
 class NotConnected(Exception):
     """An attempt failed: `trouble` says how, the message is ssh's own last word."""
 
-    def __init__(self, trouble: Trouble, said: str = "") -> None:
+    def __init__(self, trouble: Trouble, said: str = "", jump: Jump | None = None) -> None:
         super().__init__(said)
         self.trouble = trouble
         self.said = said
+        self.jump = jump
+        """The jump host that it failed at; None for the driver."""
 
 
 class Connection:
@@ -61,14 +64,15 @@ def connect(settings: Settings, host: str) -> Connection:
     # Those of kernels (`k-*`) belonged to a master that is gone, too: a kernel forwards a fresh one each time.
     for path in (settings.control, settings.probe, *settings.control.parent.glob("k-*")):
         path.unlink(missing_ok=True)
+    write_client_config(settings, host)
     child = subprocess.Popen(
-        command(settings, host),
+        command(settings),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
     )
-    said: deque[str] = deque(maxlen=20)
+    said: deque[str] = deque(maxlen=60)
     reader = threading.Thread(target=_read, args=(child, said), daemon=True)
     reader.start()
     try:
@@ -77,48 +81,49 @@ def connect(settings: Settings, host: str) -> Connection:
         _end(child)
         reader.join(1.0)
         if isinstance(error, _Ended):
-            raise NotConnected(*explain(list(said))) from None
+            raise NotConnected(*explain(list(said), settings.jumps)) from None
         raise
     return Connection(child, said, settings)
 
 
-def command(settings: Settings, host: str) -> list[str]:
-    """The master's command line. It names the key's file, and holds no secret."""
-    options = {
-        "BatchMode": "yes",
-        "ConnectTimeout": str(CONNECT_SECONDS),
-        "ControlPersist": "no",
-        "ExitOnForwardFailure": "yes",
-        "ForwardAgent": "no",
-        "GlobalKnownHostsFile": "/dev/null",
-        "HostKeyAlias": settings.cluster,
-        "IdentitiesOnly": "yes",
-        "IdentityAgent": "none",
-        "IdentityFile": str(settings.key),
-        "LogLevel": "ERROR",
-        "PreferredAuthentications": "publickey",
-        # A dead line is noticed after 15 s; the probe asks whether the driver behind a live one still answers.
-        "ServerAliveCountMax": "3",
-        "ServerAliveInterval": "5",
-        "StreamLocalBindMask": "0177",
-        "StreamLocalBindUnlink": "yes",
-        "StrictHostKeyChecking": "yes",
-        "UpdateHostKeys": "no",
-        "UserKnownHostsFile": str(settings.known_hosts),
-    }
+def command(settings: Settings) -> list[str]:
+    """The master's command line; where to connect to and how stands in the client's config. It holds no secret."""
     forwards = [f"0.0.0.0:{port}:localhost:{port}" for port in settings.forwards]
     behind = settings.forwards[0] if settings.forwards else settings.port
     forwards.append(f"{settings.probe}:localhost:{behind}")
     return [
-        *("ssh", "-F", "none", "-M", "-N", "-S", str(settings.control), "-l", settings.user, "-p", str(settings.port)),
-        *(word for name, value in options.items() for word in ("-o", f"{name}={value}")),
+        *("ssh", "-F", str(settings.client_config), "-M", "-N", "-S", str(settings.control)),
         *(word for forward in forwards for word in ("-L", forward)),
-        *("--", host),
+        *("--", DRIVER),
     ]
 
 
-def explain(lines: list[str]) -> tuple[Trouble, str]:
-    """What the lines that ssh wrote before it ended mean, and the one to show."""
+def explain(lines: list[str], jumps: tuple[Jump, ...] = ()) -> tuple[Trouble, str, Jump | None]:
+    """What the lines that ssh wrote before it ended mean, the one to show, and the jump host that they are about.
+
+    Every hop has a client of its own. The one that fails says why; those of the hops behind it say after that, one
+    after the other, that their connection was closed before it began.
+    """
+    first = next((place for place, line in enumerate(lines) if not line.startswith(_CLOSED)), len(lines))
+    reasons = [line for line in lines[first:] if not line.startswith(_CLOSED)] or lines[:1]
+    closed = sum(line.startswith(_CLOSED) for line in lines)
+    behind = closed if first < len(lines) else closed - 1
+    # Without a word at all it is the client of the driver that ended.
+    place = max(len(jumps) - max(behind, 0), 0)
+    failed = jumps[place] if place < len(jumps) else None
+    trouble, said = _explain(reasons)
+    if any(line.startswith("stdio forwarding failed") for line in reasons) and failed is not None:
+        # It let the tunnel in, and could not connect to the next one.
+        return Trouble.UNREACHABLE, f"the jump host {failed.address} cannot connect to it", _after(failed, jumps)
+    return trouble, said, failed
+
+
+def _after(jump: Jump, jumps: tuple[Jump, ...]) -> Jump | None:
+    place = jumps.index(jump) + 1
+    return jumps[place] if place < len(jumps) else None
+
+
+def _explain(lines: list[str]) -> tuple[Trouble, str]:
     text = "\n".join(lines)
     last = lines[-1] if lines else "ssh ended without a word"
     if "REMOTE HOST IDENTIFICATION HAS CHANGED" in text or "differs from the key" in text:
@@ -139,14 +144,15 @@ class _Ended(Exception):
 
 def _await_login(child: subprocess.Popen[bytes], settings: Settings) -> None:
     """Return when the master takes orders, which it does once it is logged in and its forwards stand."""
-    deadline = time.monotonic() + LOGIN_SECONDS
+    seconds = LOGIN_SECONDS + CONNECT_SECONDS * len(settings.jumps)
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if child.poll() is not None:
             raise _Ended
         if settings.control.exists() and _checked(settings):
             return
         time.sleep(0.05)
-    raise NotConnected(Trouble.UNREACHABLE, f"no login within {LOGIN_SECONDS:.0f} s")
+    raise NotConnected(Trouble.UNREACHABLE, f"no login within {seconds:.0f} s")
 
 
 def _checked(settings: Settings) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from .settings import Jump
 from .state import State, Status
 from .workspace import Found
 
@@ -22,6 +23,13 @@ class Trouble(Enum):
     HOST_KEY_UNKNOWN = "host key unknown"
     LOST = "lost"
     """There was a connection, and it ended."""
+
+
+_STATES = {
+    Trouble.REFUSED: State.AUTH_FAILED,
+    Trouble.HOST_KEY_CHANGED: State.HOST_KEY_CHANGED,
+    Trouble.HOST_KEY_UNKNOWN: State.HOST_KEY_CHANGED,
+}
 
 
 @dataclass(frozen=True)
@@ -85,38 +93,62 @@ def connected(memory: Memory, *, forwards: tuple[int, ...], now: float, at: floa
     return Memory(status=status, next_attempt=now)
 
 
-def failed(memory: Memory, trouble: Trouble, said: str, found: Found, *, now: float, at: float) -> Memory:
-    """After an attempt that failed, or a connection that was lost; `said` is ssh's own last word."""
+def failed(
+    memory: Memory, trouble: Trouble, said: str, found: Found, *, now: float, at: float, jump: Jump | None = None
+) -> Memory:
+    """After an attempt that failed, or a connection that was lost.
+
+    `said` is ssh's own last word, `jump` the jump host that it failed at: None for the driver.
+    """
     address = memory.status.address
     quoted = f" ({said})" if said else ""
     if trouble is Trouble.LOST:
         text = f"The connection to the driver at {address} was lost{quoted}; the tunnel connects again."
         status = memory.status.now_at(State.UNREACHABLE, text, at=at)
         return Memory(status=status, next_attempt=now, failing_since=now)
+    state = _STATES.get(trouble, State.UNREACHABLE)
+    text = _about_jump(jump, trouble, quoted) if jump else _about_driver(address, trouble, quoted, found)
+    return failed_again(replace(memory, status=memory.status.now_at(state, text, at=at)), now=now)
+
+
+def _about_driver(address: str | None, trouble: Trouble, quoted: str, found: Found) -> str:
     if trouble is Trouble.REFUSED:
-        state = State.AUTH_FAILED
-        text = (
+        return (
             f"The driver at {address} refuses the key, or the key cannot be used{quoted}. "
             "'dbmirror ssh setup MIRROR' puts a key on the cluster; then 'dbmirror lab up MIRROR'."
         )
-    elif trouble is Trouble.HOST_KEY_CHANGED:
-        state = State.HOST_KEY_CHANGED
-        text = (
+    if trouble is Trouble.HOST_KEY_CHANGED:
+        return (
             f"The driver at {address} has another host key than the pinned one. A cluster that was restarted has: "
             "then 'dbmirror ssh repin MIRROR' and 'dbmirror lab up MIRROR' go on."
         )
-    elif trouble is Trouble.HOST_KEY_UNKNOWN:
-        state = State.HOST_KEY_CHANGED
-        text = (
+    if trouble is Trouble.HOST_KEY_UNKNOWN:
+        return (
             f"No host key of the driver at {address} is pinned. "
             "'dbmirror ssh test MIRROR' shows it and pins it; then 'dbmirror lab up MIRROR'."
         )
-    else:
-        state = State.UNREACHABLE
-        unknown = f" Whether the cluster runs is not known: {found.problem}." if found.problem else ""
-        text = f"The driver does not answer at {address}{quoted}; the tunnel tries again.{unknown}"
-    status = memory.status.now_at(state, text, at=at)
-    return failed_again(replace(memory, status=status), now=now)
+    unknown = f" Whether the cluster runs is not known: {found.problem}." if found.problem else ""
+    return f"The driver does not answer at {address}{quoted}; the tunnel tries again.{unknown}"
+
+
+def _about_jump(jump: Jump, trouble: Trouble, quoted: str) -> str:
+    by_hand = f"'ssh -p {jump.port} {jump.user}@{jump.host}'"
+    if trouble is Trouble.REFUSED:
+        return (
+            f"The jump host {jump.address} refuses the key, or the key cannot be used{quoted}. Its user and key are "
+            "those of your ssh config; once they are right, 'dbmirror lab up MIRROR' goes on."
+        )
+    if trouble is Trouble.HOST_KEY_CHANGED:
+        return (
+            f"The jump host {jump.address} has another host key than the one in your known_hosts. If it was changed "
+            f"for a good reason, put the new one there ({by_hand} says how); then 'dbmirror lab up MIRROR'."
+        )
+    if trouble is Trouble.HOST_KEY_UNKNOWN:
+        return (
+            f"No host key of the jump host {jump.address} is known. Connect to it once by hand, with {by_hand}; "
+            "then 'dbmirror lab up MIRROR'."
+        )
+    return f"The jump host {jump.address} on the way to the driver does not answer{quoted}; the tunnel tries again."
 
 
 def failed_again(memory: Memory, *, now: float) -> Memory:

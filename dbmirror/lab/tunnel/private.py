@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .settings import PRIVATE, SECRETS
+from .settings import MOST_JUMPS, PRIVATE, SECRETS
 
-NAMES = ("ssh-key", "workspace-token", "ca-bundle")
+KEYS = ("ssh-key", *(f"jump-{number}-key" for number in range(1, MOST_JUMPS + 1)))
+NAMES = (*KEYS, "ca-bundle")
 
 
 def take_over(user: int, group: int, *, secrets: Path = SECRETS, private: Path = PRIVATE) -> None:
@@ -27,7 +28,7 @@ def take_over(user: int, group: int, *, secrets: Path = SECRETS, private: Path =
             continue
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content if name != "ssh-key" or content.endswith(b"\n") else content + b"\n")
+            stream.write(content if name not in KEYS or content.endswith(b"\n") else content + b"\n")
         if os.geteuid() == 0:
             os.chown(target, user, group)
 

@@ -10,17 +10,41 @@ from pathlib import Path
 TUNNEL = Path("/run/dbmirror/tunnel")
 """The folder that both containers share: control socket, state file, forwarded sockets."""
 PRIVATE = Path("/run/dbmirror/private")
-"""A folder in memory, for this container alone: the key and the workspace token, readable by their user only."""
+"""A folder in memory, for this container alone: the keys, and the ssh config that names them."""
 PINS = Path("/run/dbmirror/pins/known_hosts")
-"""The pinned host key; a folder is mounted, so that a new pin is seen without a restart."""
+"""The pinned host keys; a folder is mounted, so that a new pin is seen without a restart."""
+WORKSPACE_TOKEN = Path("/run/dbmirror/workspace/token")
+"""The workspace's token; a folder is mounted here, too, so that a renewed token is seen without a restart."""
 SECRETS = Path("/run/secrets")
+MOST_JUMPS = 3
+"""How many jump hosts a way to the driver may have; compose.yaml has a secret for the key of each."""
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*|[0-9A-Fa-f:.]+")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_JUMP = re.compile(rf"({_USER.pattern})@(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9][A-Za-z0-9._-]*)):([0-9]{{1,5}})")
 
 
 class SettingsInvalid(Exception):
     """A setting has not the form that it must have; the message names it."""
+
+
+@dataclass(frozen=True)
+class Jump:
+    """A jump host on the way to the driver."""
+
+    host: str
+    """A name or address that the hop before it can connect to, and this container for the first."""
+    port: int
+    user: str
+    name: str
+    """`jump-1`, `jump-2`, …: what its host key is pinned under, and its block of the ssh config."""
+    key: Path
+    """Its private key, where it is another than the driver's; else no such file."""
+
+    @property
+    def address(self) -> str:
+        """`user@host:port`, as messages show it."""
+        return f"{self.user}@[{self.host}]:{self.port}" if ":" in self.host else f"{self.user}@{self.host}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -40,12 +64,16 @@ class Settings:
     """Ports of the driver, each listened on under the same number."""
     workspace: str | None
     """`https://…`; None where the workspace is not to be asked."""
+    jumps: tuple[Jump, ...] = ()
+    """The hosts that the connection goes through, in their order."""
     control: Path = TUNNEL / "control"
     state_file: Path = TUNNEL / "state.json"
     probe: Path = TUNNEL / "probe"
     """A socket that is forwarded to the driver for the probe alone."""
     key: Path = PRIVATE / "ssh-key"
-    token: Path = PRIVATE / "workspace-token"
+    client_config: Path = PRIVATE / "ssh_config"
+    """Written before each attempt: ssh is told everything by it."""
+    token: Path = WORKSPACE_TOKEN
     ca_bundle: Path = PRIVATE / "ca-bundle"
     known_hosts: Path = PINS
 
@@ -64,7 +92,24 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             raise SettingsInvalid(f"{name} holds {value[:20]!r}, which is no port.")
         return int(value)
 
+    def jump(number: int, value: str) -> Jump:
+        parts = _JUMP.fullmatch(value)
+        if parts is None:
+            raise SettingsInvalid(f"DBMIRROR_JUMPS holds {value[:60]!r}, which is no USER@HOST:PORT.")
+        user, numeric, host, digits = parts.groups()
+        name = f"jump-{number}"
+        return Jump(
+            host=numeric or host,
+            port=port("DBMIRROR_JUMPS", digits),
+            user=user,
+            name=name,
+            key=PRIVATE / f"{name}-key",
+        )
+
     forwards = environment.get("DBMIRROR_FORWARDS", "").split()
+    jumps = environment.get("DBMIRROR_JUMPS", "").split()
+    if len(jumps) > MOST_JUMPS:
+        raise SettingsInvalid(f"DBMIRROR_JUMPS names {len(jumps)} jump hosts; {MOST_JUMPS} are the most.")
     return Settings(
         mirror=text("DBMIRROR_MIRROR", _NAME, "mirror") or "",
         cluster=text("DBMIRROR_CLUSTER", _NAME, "cluster") or "",
@@ -74,4 +119,5 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         user=text("DBMIRROR_DRIVER_USER", _USER, "ubuntu") or "",
         forwards=tuple(port("DBMIRROR_FORWARDS", value) for value in forwards),
         workspace=text("DBMIRROR_WORKSPACE", re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?/?")),
+        jumps=tuple(jump(number, value) for number, value in enumerate(jumps, 1)),
     )

@@ -55,9 +55,10 @@ class World:
     )
     say: Callable[[str], None] = lambda line: print(line, flush=True)
     given: Callable[[Settings], object] = lambda settings: tuple(
-        path.stat().st_mtime_ns if path.is_file() else None for path in (settings.known_hosts, settings.key)
+        path.stat().st_mtime_ns if path.is_file() else None
+        for path in (settings.known_hosts, settings.key, settings.token)
     )
-    """What is compared to see that a pin or a key was renewed."""
+    """What is compared to see that a pin, a key or a token was renewed."""
 
 
 class Supervisor:
@@ -115,7 +116,13 @@ class Supervisor:
             self.connection = world.connect(self.settings, found.address)
         except NotConnected as error:
             self.memory = machine.failed(
-                self.memory, error.trouble, error.said, found, now=world.monotonic(), at=world.clock()
+                self.memory,
+                error.trouble,
+                error.said,
+                found,
+                now=world.monotonic(),
+                at=world.clock(),
+                jump=error.jump,
             )
             return
         self._watched = world.monotonic()

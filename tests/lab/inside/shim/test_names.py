@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from dbmirror_shim.errors import NotebookExit, Unavailable
+from dbmirror_shim.login import Login
 from dbmirror_shim.session import LazySession, knows_its_sdk, new_session, require_answer, workspace_address
 from dbmirror_shim.utilities import Utilities
 from IPython.core.interactiveshell import InteractiveShell
@@ -137,18 +138,10 @@ def test_an_address_of_another_form_is_refused_without_being_shown(address: str)
         require_answer(address)
 
 
-def test_the_workspaces_address_carries_cluster_and_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABRICKS_HOST", "https://adb-1.2.example/")
-    monkeypatch.setenv("DATABRICKS_TOKEN", "dapi0")
-    monkeypatch.setenv("DATABRICKS_CLUSTER_ID", "0101-120000-abcdefgh")
-    expected = "sc://adb-1.2.example:443/;use_ssl=true;token=dapi0;x-databricks-cluster-id=0101-120000-abcdefgh"
-    assert workspace_address() == expected
-
-
-def test_there_is_no_address_without_all_three(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABRICKS_HOST", "https://adb-1.2.example/")
-    monkeypatch.setenv("DATABRICKS_TOKEN", "dapi0")
-    assert workspace_address() == ""
+@pytest.mark.parametrize("host", ["https://adb-1.2.example/", "adb-1.2.example"])
+def test_the_workspaces_address_carries_cluster_and_token(host: str) -> None:
+    expected = "sc://adb-1.2.example:443/;use_ssl=true;token=dapi%3D%3B0;x-databricks-cluster-id=0101-120000-abcdefgh"
+    assert workspace_address(Login(host, "dapi=;0", "0101-120000-abcdefgh")) == expected
 
 
 @pytest.mark.parametrize(("has", "fits"), [("0.20.0", False), ("0.29.0", True), ("0.100.1", True)])

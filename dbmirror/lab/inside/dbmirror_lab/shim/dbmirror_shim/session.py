@@ -6,10 +6,12 @@ import importlib.util
 import os
 import re
 import socket
+import ssl
 from importlib.metadata import PackageNotFoundError, requires, version
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from dbmirror_shim.errors import Unavailable
+from dbmirror_shim.login import Login, given_login, refused, remedy, trusting, users_own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,9 +19,10 @@ if TYPE_CHECKING:
 
 _DEFAULT_PORT = 15002
 _SECONDS = 5.0
+_OWN = ("DATABRICKS_HOST", "DATABRICKS_TOKEN", "DATABRICKS_CLUSTER_ID")
 _HOW = (
-    "It needs the workspace (DATABRICKS_HOST, DATABRICKS_TOKEN and DATABRICKS_CLUSTER_ID) or the address of a Spark "
-    "Connect server (SPARK_REMOTE)."
+    f"It needs the workspace ({_OWN[0]}, {_OWN[1]} and {_OWN[2]}) or the address of a Spark Connect server "
+    "(SPARK_REMOTE)."
 )
 
 
@@ -48,12 +51,13 @@ class LazySession:
 
 
 def new_session() -> Any:
-    """A session of the cluster's Spark: by SPARK_REMOTE, by databricks-connect, or by the driver's own pyspark.
+    """A session of the cluster's Spark: by SPARK_REMOTE, by the workspace, or by the driver's own pyspark.
 
-    Raises Unavailable.
+    The workspace is reached with the login of the kernel's environment, else with the lab's. Raises Unavailable.
     """
     try:
-        return _connected()
+        with trusting():
+            return _connected()
     except Unavailable:
         raise
     except ImportError as error:
@@ -62,8 +66,7 @@ def new_session() -> Any:
             "environment that it runs in."
         ) from error
     except Exception as error:
-        said = re.sub(r"token=[^;\s]*", "token=…", (str(error).strip().splitlines() or [type(error).__name__])[0])
-        raise Unavailable(f"spark: no session could be made: {said} {_HOW}") from error
+        raise Unavailable(f"spark: no session could be made: {_said(error)} {_HOW}") from None
 
 
 def _connected() -> Any:
@@ -78,16 +81,52 @@ def _connected() -> Any:
     if remote:
         require_answer(remote)
         return SparkSession.builder.remote(remote).getOrCreate()
-    if _is_installed("databricks.connect") and knows_its_sdk():
+    own = _is_installed("databricks.connect") and knows_its_sdk()
+    try:
+        login = given_login()
+    except Unavailable as error:
+        raise Unavailable(f"spark: {error} Or set SPARK_REMOTE for a Spark Connect server.") from None
+    if login is not None:
+        return _by_workspace(login, SparkSession, connect=own)
+    if own:
         from databricks.connect import DatabricksSession  # type: ignore[import-untyped]  # noqa: PLC0415
 
         return DatabricksSession.builder.getOrCreate()
-    address = workspace_address()
-    if address:
-        return SparkSession.builder.remote(address).getOrCreate()
+    missing = [name for name in _OWN if not os.environ.get(name)]
+    if not missing:
+        users = Login(*(os.environ[name] for name in _OWN))
+        return SparkSession.builder.remote(workspace_address(users)).getOrCreate()
     if os.environ.get("DBMIRROR_SIDE") == "driver":
         return SparkSession.builder.getOrCreate()
+    if users_own():
+        raise Unavailable(f"spark: of the workspace that this kernel names, {' and '.join(missing)} is missing.")
     raise Unavailable(f"spark: nothing says where the cluster's Spark is. {_HOW}")
+
+
+def _by_workspace(login: Login, session_class: Any, *, connect: bool) -> Any:
+    """A session with the lab's login, asked for its version once, so that a refused token is told here."""
+    require_workspace(login)
+    try:
+        if connect:
+            from databricks.connect import DatabricksSession  # noqa: PLC0415
+
+            builder = DatabricksSession.builder.host(login.host).token(login.token).clusterId(login.cluster)
+            # Its own validation asks another interface of the workspace, for minutes, for what is known: the versions.
+            session = builder.validateSession(False).getOrCreate()
+        else:
+            builder = session_class.builder.remote(workspace_address(login))
+            # `getOrCreate` would give back the session of a token that was refused; Spark 3.4 has nothing else.
+            session = getattr(builder, "create", builder.getOrCreate)()
+        _ = session.version
+    except ImportError:
+        raise
+    except Exception as error:
+        if refused(error):
+            text = f"spark: the workspace {login.name} refuses the lab's token; {remedy()} renews an expired one."
+        else:
+            text = f"spark: the workspace {login.name} gave no session on cluster {login.cluster}: {_said(error)}"
+        raise Unavailable(text.replace(login.token, "…")) from None
+    return session
 
 
 def knows_its_sdk() -> bool:
@@ -101,16 +140,36 @@ def knows_its_sdk() -> bool:
         return _is_installed("databricks.sdk")
 
 
-def workspace_address() -> str:
-    """The cluster's Spark Connect address at the workspace, from DATABRICKS_* of this kernel; empty without them.
+def workspace_address(login: Login) -> str:
+    """The cluster's Spark Connect address at its workspace. It holds the token: it must not be shown."""
+    host = urlsplit(login.host if "://" in login.host else f"https://{login.host}")
+    parameters = {"use_ssl": "true", "token": login.token, "x-databricks-cluster-id": login.cluster}
+    listed = ";".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
+    return f"sc://{host.hostname}:{host.port or 443}/;{listed}"
 
-    It holds the token: it must not be shown.
-    """
-    host = urlsplit(os.environ.get("DATABRICKS_HOST", ""))
-    token, cluster = (os.environ.get(f"DATABRICKS_{name}", "") for name in ("TOKEN", "CLUSTER_ID"))
-    if not (host.hostname and token and cluster):
-        return ""
-    return f"sc://{host.hostname}:{host.port or 443}/;use_ssl=true;token={token};x-databricks-cluster-id={cluster}"
+
+def require_workspace(login: Login) -> None:
+    """Raises Unavailable unless a server that is trusted here answers for the workspace: the client waits minutes."""
+    host = urlsplit(login.host)
+    if host.scheme != "https":
+        raise Unavailable(
+            f"spark: the workspace {login.host} has no Spark, for it speaks plain http, as the sandbox's does. "
+            "'dbmirror sandbox up --spark' starts a driver that has one, and then the lab's SPARK_REMOTE names it."
+        )
+    if any(os.environ.get(name) for name in ("grpc_proxy", "https_proxy", "http_proxy")):
+        return  # the client goes by way of that
+    try:
+        # gRPC trusts the same, and tries for minutes where that does not do.
+        context = ssl.create_default_context(cafile=os.environ.get("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH") or None)
+        with socket.create_connection((host.hostname or "", host.port or 443), timeout=_SECONDS) as plain:
+            context.wrap_socket(plain, server_hostname=host.hostname).close()
+    except ssl.SSLError as error:
+        raise Unavailable(
+            f"spark: the certificate of the workspace {login.name} is not trusted here ({error.reason or error}). "
+            f"Where a proxy signs it, {remedy()} with SSL_CERT_FILE set brings its certificate authority."
+        ) from None
+    except OSError as error:
+        raise Unavailable(f"spark: the workspace {login.name} does not answer ({error.strerror or error}).") from None
 
 
 def require_answer(remote: str) -> None:
@@ -129,6 +188,14 @@ def require_answer(remote: str) -> None:
             f"spark: no Spark Connect server answers at {host} port {port} ({error.strerror or error}). "
             "In the lab this port leads through the tunnel: 'dbmirror lab status' says whether it is connected."
         ) from error
+
+
+def _said(error: Exception) -> str:
+    """What a client's error says in one line, without a token."""
+    text = str(error).strip()
+    detail = re.search(r'details = "([^"]*)"', text)
+    line = detail[1] if detail else (text.splitlines() or [type(error).__name__])[0]
+    return re.sub(r"token=[^;\s]*", "token=…", line)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 
 from dbmirror_shim.errors import NotebookExit, Unavailable
 from dbmirror_shim.local_files import LocalFiles
+from dbmirror_shim.login import Login, given_login, refused, remedy, trusting, users_own
 from dbmirror_shim.widgets import Widgets
 
 TYPE_CHECKING = False
@@ -75,8 +75,7 @@ class Files:
         if all(path.startswith(_LOCAL) for path in paths):
             chosen: Callable[..., Any] = getattr(LocalFiles, name)
             return chosen
-        method: Callable[..., Any] = getattr(workspace(f"dbutils.fs.{name} of a path outside 'file:'").fs, name)
-        return method
+        return asked(f"dbutils.fs.{name} of a path outside 'file:'", lambda there: getattr(there.fs, name))
 
 
 class Secrets:
@@ -84,15 +83,15 @@ class Secrets:
 
     def get(self, scope: str, key: str) -> str:
         """A secret's value; take care where it goes, nothing here hides it in outputs."""
-        return str(workspace("dbutils.secrets.get").secrets.get(scope, key))
+        return str(asked("dbutils.secrets.get", lambda there: there.secrets.get)(scope, key))
 
     def list(self, scope: str) -> Any:
         """The keys of a scope."""
-        return workspace("dbutils.secrets.list").secrets.list(scope)
+        return asked("dbutils.secrets.list", lambda there: there.secrets.list)(scope)
 
     def listScopes(self) -> Any:  # noqa: N802  Databricks' own name
         """The scopes of the workspace."""
-        return workspace("dbutils.secrets.listScopes").secrets.listScopes()
+        return asked("dbutils.secrets.listScopes", lambda there: there.secrets.listScopes)()
 
 
 class Notebook:
@@ -109,21 +108,41 @@ class Notebook:
         )
 
 
-def workspace(what: str) -> Any:
-    """The workspace's own `dbutils` by databricks-sdk. Raises Unavailable, naming `what` needs it."""
-    try:
-        return _remote()
-    except ImportError as error:
-        raise Unavailable(f"{what} needs the package databricks-sdk in this kernel's environment.") from error
-    except ValueError as error:
-        raise Unavailable(f"{what} needs the workspace, and there are no credentials for it here. {_HOW}") from error
+def asked(what: str, method: Callable[[Any], Callable[..., Any]]) -> Callable[..., Any]:
+    """A method of the workspace's own `dbutils`, by databricks-sdk: `method` picks it.
+
+    It raises Unavailable, naming `what` needs it, where there is no login or the workspace refuses it.
+    """
+
+    def call(*arguments: Any) -> Any:
+        with trusting():
+            try:
+                return method(_remote(given_login()))(*arguments)
+            except ImportError as error:
+                raise Unavailable(f"{what} needs the package databricks-sdk in this kernel's environment.") from error
+            except Unavailable as error:
+                raise Unavailable(f"{what} needs the workspace, and {error}") from None
+            except Exception as error:
+                if not refused(error):
+                    raise
+                mend = "" if users_own() else f" {remedy()} renews an expired one."
+                raise Unavailable(f"{what}: the workspace refuses the token.{mend}") from None
+
+    return call
 
 
 @lru_cache(maxsize=1)
-def _remote() -> Any:
+def _remote(login: Login | None) -> Any:
+    """The client for the lab's `login`; None for what the kernel's environment says."""
     from databricks.sdk.config import Config  # noqa: PLC0415
     from databricks.sdk.dbutils import RemoteDbUtils  # noqa: PLC0415
 
-    if not os.environ.get("DATABRICKS_HOST") and not os.environ.get("DATABRICKS_CONFIG_PROFILE"):
-        raise ValueError
-    return RemoteDbUtils(Config())
+    if login is not None:
+        config = Config(host=login.host, token=login.token, cluster_id=login.cluster, auth_type="pat")
+        return RemoteDbUtils(config)
+    if not users_own():
+        raise Unavailable(f"there are no credentials for it here. {_HOW}")
+    try:
+        return RemoteDbUtils(Config())
+    except ValueError as error:
+        raise Unavailable(f"the credentials of this kernel do not do. {_HOW}") from error
