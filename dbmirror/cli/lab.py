@@ -18,6 +18,8 @@ from dbmirror.engine import compose
 from dbmirror.lab_stack import LabStatus
 
 _GOOD = {"connected", "healthy", "idle", "busy"}
+_SHOWN = 40
+"""How many files a dry run of `sync` shows."""
 
 
 @click.group("lab")
@@ -178,7 +180,10 @@ def lab_sync_command(
 ) -> None:
     """Copy a file or folder between the notebooks folder and the driver, over the tunnel's connection.
 
-    The driver's side is written driver:PATH, the other is relative to notebooks/. Nothing is deleted.
+    The driver's side is written driver:PATH (absolute, or relative to the home folder), the other is relative to
+    notebooks/. With rsync where both sides have it, else over SFTP. What is in a folder is added to a folder that is
+    there; files that differ in size or time (whole seconds) are replaced, nothing is deleted, symbolic links are left
+    out.
 
     \b
     Examples:
@@ -186,10 +191,25 @@ def lab_sync_command(
       dbmirror lab sync demo data/prices.csv driver:/tmp/prices.csv
     """
     with opened(output, mirror, config_file) as pipeline:
-        lab_stack.status(pipeline)
-        done = lab_sync.sync(pipeline.folder, source, target, dry_run=dry_run, on_line=pipeline.observer.note)
+        done = lab_sync.sync(pipeline.folder, source, target, dry_run=dry_run, observer=pipeline.observer)
     output.document({"mirror": mirror, "sync": done, "dry_run": dry_run})
-    output.say(f"{'Would copy' if dry_run else 'Copied'} {source} to {target} with {done.by}.")
+    if dry_run:
+        for name in done.names[:_SHOWN]:
+            output.show(Text(_one_line(name)))
+        if done.files > _SHOWN:
+            output.show(f"… and {done.files - _SHOWN} more")
+    if done.left_out:
+        shown = ", ".join(map(_one_line, done.left_out[:5])) + (", …" if done.left_out_count > 5 else "")
+        output.say(f"Left out, for being neither files nor folders (symbolic links, mostly): {shown}.")
+    amount = f"{lab_sync.files_in_words(done.files)} ({lab_sync.size_in_words(done.size)})"
+    verb = "Would copy" if dry_run else "Copied"
+    what = amount if done.files else "nothing, all is there already,"
+    output.say(f"{verb} {what} from {source} to {target} with {done.by}.")
+
+
+def _one_line(name: str) -> str:
+    """A file's name, which may hold line ends."""
+    return " ".join(name.splitlines())
 
 
 def _document(found: LabStatus) -> dict[str, Any]:
