@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 READY := .venv/.ready
+INSIDE := dbmirror/lab/inside
+CODE := dbmirror compose tests
 
 .PHONY: help demo test check pure stack golden engine tools clean
 
@@ -15,17 +17,18 @@ demo: $(READY) engine  ## a sandbox cluster, mirrored into a verified image
 	.venv/bin/dbmirror sandbox up
 	.venv/bin/dbmirror build demo
 
-test: check $(READY) engine tools  ## every check and every test
-	$(PYTHON) -m pytest
+test: check engine tools pure stack  ## every check and every test
 
 check: $(READY)  ## formatting, lint, types, import directions
-	.venv/bin/ruff format --check dbmirror tests
-	.venv/bin/ruff check dbmirror tests
+	.venv/bin/ruff format --check $(CODE)
+	.venv/bin/ruff check $(CODE)
 	.venv/bin/mypy
+	MYPYPATH=$(INSIDE):$(INSIDE)/dbmirror_lab/shim .venv/bin/mypy --config-file= --strict --warn-unreachable \
+	    --explicit-package-bases $(INSIDE)/dbmirror_lab
 	.venv/bin/lint-imports --no-logo
 
 pure: $(READY)  ## the tests that need neither Docker nor a network
-	$(PYTHON) -m pytest -m "not stack"
+	$(PYTHON) -m pytest -m "not stack" --numprocesses auto --dist loadfile
 
 stack: $(READY) engine tools  ## the tests on the real engine
 	$(PYTHON) -m pytest -m stack
