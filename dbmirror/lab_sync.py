@@ -81,7 +81,6 @@ class _Listener:
     def __init__(self, observer: Observer, *, dry_run: bool) -> None:
         self._observer = observer
         self._dry_run = dry_run
-        self._percent = 0
         self.begun: _Begin | None = None
         self.result: _End | _Failed | None = None
 
@@ -94,12 +93,11 @@ class _Listener:
             case _Begin():
                 self.begun = event
                 if not self._dry_run:
-                    self._observer.started(STAGE, total=100)
+                    self._observer.started(STAGE)
             case _Progress():
-                percent = min(99, event.done * 100 // max(event.total, 1))
-                text = f"% {size_in_words(event.done)} of {size_in_words(event.total)}"
-                self._observer.advanced(STAGE, text, steps=max(0, percent - self._percent))
-                self._percent = max(percent, self._percent)
+                percent = min(100, event.done * 100 // max(event.total, 1))
+                text = f"{size_in_words(event.done)} of {size_in_words(event.total)} ({percent} %)"
+                self._observer.advanced(STAGE, text)
             case _:
                 self.result = event
 

@@ -97,16 +97,16 @@ def test_a_copy_from_the_driver(lab: Lab) -> None:
     assert lab.asked == ["--dry-run", "--", "from", "-odd 'name", "-odd"]
 
 
-def test_progress_reaches_the_observer_in_steps_of_a_hundred(lab: Lab) -> None:
+def test_progress_reaches_the_observer_in_words(lab: Lab) -> None:
     moved = [{"event": "progress", "done": done, "total": 2000} for done in (500, 400, 2000)]
     lab.says(BEGIN, *moved, "something that is no event", END)
     watcher = Watcher()
     sync(lab.folder, "data", "driver:data", observer=watcher)
     assert watcher.heard == [
-        ("started", "sync", 100),
-        (25, "% 500 bytes of 2.0 kB"),
-        (0, "% 400 bytes of 2.0 kB"),
-        (74, "% 2.0 kB of 2.0 kB"),
+        ("started", "sync", None),
+        (1, "500 bytes of 2.0 kB (25 %)"),
+        (1, "400 bytes of 2.0 kB (20 %)"),
+        (1, "2.0 kB of 2.0 kB (100 %)"),
         ("finished", "2 files, 3.0 kB"),
     ]
 
