@@ -98,6 +98,13 @@ def write_workspace_token(where: LabPlaces, token: str | None, *, user: int) -> 
     return changed
 
 
+def read_workspace_token(where: LabPlaces) -> str | None:
+    """The workspace's token that the lab has; None where it has none."""
+    with suppress(OSError):
+        return where.workspace_token.read_text().strip() or None
+    return None
+
+
 def publish_pin(folder: Path, cluster_id: str) -> bool:
     """Hand the pinned host key of `cluster_id` to the tunnel of the lab in `folder`, which sees it at once.
 

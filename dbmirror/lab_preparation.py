@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from dbmirror.engine import compose
@@ -21,12 +22,17 @@ from dbmirror.lab_files import (
     publish_jump_pins,
     publish_pin,
     read_environment,
+    read_workspace_token,
     write_environment,
     write_workspace_token,
 )
 from dbmirror.pipeline import Pipeline
 from dbmirror.places import known_hosts_file
 from dbmirror.workspace import clusters
+from dbmirror.workspace.errors import said_clearly
+
+_LAST_ADDRESS: Final = "DBMIRROR_LAST_ADDRESS"
+"""In `.env`, for the next preparation alone: what the ssh config was asked for when the workspace last stated it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +49,20 @@ class WorkspaceLogin:
 def prepare(pipeline: Pipeline) -> None:
     """Key, pinned host keys, tokens and ports of this machine, named in `.env`.
 
-    What cannot be had is warned of: JupyterLab is of use without the driver. First contact asks for the host key.
+    What cannot be had is warned of: JupyterLab is of use without the driver. What an earlier preparation knew is kept
+    where it is not known now, so that no container that works is replaced. First contact asks for the host key.
     """
     where = places(pipeline.folder)
     user = lab_user(where)
     ensure_token(where, user=user)
+    known = read_environment(where)
     cluster_id = pipeline.snapshot().cluster.cluster_id
-    workspace = log_in(pipeline, cluster_id)
+    kept = WorkspaceLogin(url=known.get("DBMIRROR_WORKSPACE") or None, token=read_workspace_token(where))
+    workspace = log_in(pipeline, cluster_id, kept=kept)
     write_workspace_token(where, workspace.token, user=user)
-    jumps, hop = way_to_driver(pipeline, cluster_id, workspace.address)
+    # A cluster that does not run has no address, but its next one is reached as the last one was.
+    address = workspace.address or known.get(_LAST_ADDRESS) or known.get("DBMIRROR_DRIVER_HOST") or None
+    jumps, hop = way_to_driver(pipeline, cluster_id, address)
     key = next((file for file in hop.identity_files if file.is_file()), None)
     if key is None:
         pipeline.observer.warn(
@@ -61,22 +72,22 @@ def prepare(pipeline: Pipeline) -> None:
     _ensure_pin(pipeline, cluster_id)
     publish_pin(pipeline.folder, cluster_id)
     _publish_jump_pins(pipeline, jumps)
-    running = any(service.state == "running" for service in compose.services(pipeline.folder))
-    known = read_environment(where)
+    running = _runs(pipeline)
     variables = {
         "DBMIRROR_SSH_KEY": str(key.absolute()) if key else "",
         "DBMIRROR_PINS": str(where.pins),
-        "DBMIRROR_DRIVER_HOST": hop.host if workspace.address or pipeline.section.ssh.host else "",
+        "DBMIRROR_DRIVER_HOST": hop.host if address or pipeline.section.ssh.host else "",
         "DBMIRROR_DRIVER_FIXED_HOST": hop.host if pipeline.section.ssh.host else "",
         "DBMIRROR_DRIVER_PORT": str(hop.port),
         "DBMIRROR_DRIVER_USER": hop.user,
+        _LAST_ADDRESS: address or "",
         "DBMIRROR_JUMPS": jumps_as_setting(jumps),
         **_jump_keys(pipeline, jumps, key),
         "DBMIRROR_WORKSPACE": workspace.url or "",
         "DBMIRROR_WORKSPACE_FOLDER": str(where.workspace),
         "DBMIRROR_LAB_TOKEN": str(where.token),
         "DBMIRROR_LAB_UID": str(user),
-        "DBMIRROR_CA_BUNDLE": str(pipeline.ca_bundle) if pipeline.ca_bundle else "",
+        "DBMIRROR_CA_BUNDLE": _ca_bundle(pipeline, known, running=running),
         **choose_ports(known, pipeline.section.lab.forwards, running=running),
     }
     if running and known.get("DBMIRROR_WORKSPACE"):
@@ -85,33 +96,63 @@ def prepare(pipeline: Pipeline) -> None:
     write_environment(where, variables)
 
 
-def log_in(pipeline: Pipeline, cluster_id: str) -> WorkspaceLogin:
-    """What the workspace of the mirror says, as far as it can be asked; a warning says why it cannot."""
+def settle_ports(pipeline: Pipeline) -> None:
+    """Choose the ports of this machine again, right before a start: while images are built others may take them."""
+    where = places(pipeline.folder)
+    known = read_environment(where)
+    write_environment(where, choose_ports(known, pipeline.section.lab.forwards, running=_runs(pipeline)))
+
+
+def log_in(pipeline: Pipeline, cluster_id: str, *, kept: WorkspaceLogin) -> WorkspaceLogin:
+    """What the workspace of the mirror says; `kept`, and a warning why, where it cannot be asked.
+
+    A login that containers cannot use is warned of, too: it has no token that could be handed on.
+    """
+    warn = pipeline.observer.warn
     try:
         w = pipeline.access.workspace
         address = clusters.read(w, cluster_id).driver_address
-        header = w.config.authenticate().get("Authorization", "")
-    except (DbmirrorError, ValueError) as error:
-        pipeline.observer.warn(f"The lab will not know of the cluster's restarts, nor reach its Spark: {error}")
-        return WorkspaceLogin()
+        with said_clearly(w.config.host, profile=w.config.profile, auth=w.config.auth_type):
+            header = w.config.authenticate().get("Authorization", "")
+    except DbmirrorError as error:
+        warn(
+            f"The lab keeps the login and the way to the driver that it has, as the workspace cannot be asked: {error}"
+            if kept.url
+            else f"The lab will not know of the cluster's restarts, nor reach its Spark: {error}"
+        )
+        return kept
     kind, _, token = header.partition(" ")
-    parts = urlsplit(w.config.host or "")
-    if kind != "Bearer" or not parts.hostname:
+    if kind != "Bearer":
+        warn(
+            "The lab will not know of the cluster's restarts, nor reach its Spark: the profile "
+            f"{pipeline.access.profile!r} logs in with {w.config.auth_type or 'nothing'!r}, which gives no token that "
+            "the lab could use. A profile with a personal access token or of 'databricks auth login' works; then "
+            f"'dbmirror lab up {pipeline.name}'."
+        )
         return WorkspaceLogin(address=address)
-    if parts.hostname in {"127.0.0.1", "localhost"}:
-        # Seen from a container this machine has another name.
-        url = f"{parts.scheme}://host.docker.internal:{parts.port or 80}"
-    else:
-        url = f"{parts.scheme}://{parts.netloc}"
-    return WorkspaceLogin(address=address, url=url, token=token)
+    return WorkspaceLogin(address=address, url=url_in_containers(w.config.host or ""), token=token)
+
+
+def url_in_containers(url: str) -> str:
+    """The workspace's `url` as the containers reach it: seen from there, this machine has another name."""
+    parts = urlsplit(url)
+    name = "host.docker.internal" if parts.hostname in {"127.0.0.1", "localhost"} else parts.hostname
+    return f"{parts.scheme}://{name}:{parts.port}" if parts.port else f"{parts.scheme}://{name}"
 
 
 def way_to_driver(pipeline: Pipeline, cluster_id: str, address: str | None) -> tuple[tuple[Hop, ...], Hop]:
     """The jump hosts and the driver as the user's ssh config has them.
 
-    What the tunnel cannot do of it is warned of: then there are no jump hosts.
+    What the tunnel cannot do of it is warned of: then there are no jump hosts. So is a driver of which no `address` is
+    known: the ssh config is asked for its cluster instead.
     """
     ssh = pipeline.section.ssh
+    if not (ssh.host or address):
+        pipeline.observer.warn(
+            "The driver's address is not known yet: the tunnel will go the way that the ssh config has for the "
+            "cluster's id. If it has another one for the driver's address (jump hosts, a user, a key), run 'dbmirror "
+            f"lab up {pipeline.name}' again once the cluster runs."
+        )
     route = find_route(
         SshTarget(
             host=ssh.host or address or cluster_id,
@@ -128,6 +169,18 @@ def way_to_driver(pipeline: Pipeline, cluster_id: str, address: str | None) -> t
         pipeline.observer.warn(f"{problem} The lab's tunnel tries the driver's own address.")
         return (), hop
     return tuple(jumps), hop
+
+
+def _runs(pipeline: Pipeline) -> bool:
+    return any(service.state == "running" for service in compose.services(pipeline.folder))
+
+
+def _ca_bundle(pipeline: Pipeline, known: Mapping[str, str], *, running: bool) -> str:
+    """The file of certificate authorities that is named now; else the one that a `running` lab was started with."""
+    if pipeline.ca_bundle:
+        return str(pipeline.ca_bundle)
+    last = known.get("DBMIRROR_CA_BUNDLE", "")
+    return last if running and last and Path(last).is_file() else ""
 
 
 def _problem(hops: Sequence[Hop]) -> str:

@@ -21,7 +21,7 @@ from dbmirror.errors import UsageError
 from dbmirror.files import write_atomically
 from dbmirror.lab_files import places, read_environment
 from dbmirror.lab_left_out import left_out
-from dbmirror.lab_preparation import prepare
+from dbmirror.lab_preparation import prepare, settle_ports
 from dbmirror.lock.mirror import MirrorLock
 from dbmirror.pipeline import Pipeline
 from dbmirror.render.lab import COMPOSE_FILE, LabFiles, LabSettings, render_lab
@@ -129,6 +129,7 @@ def up(pipeline: Pipeline, lock: MirrorLock) -> LabStatus:
     files = render_files(pipeline, lock)
     prepare(pipeline)
     build_images(pipeline, files)
+    settle_ports(pipeline)
     observer.started(STAGE)
     before = _tunnel(folder)
     # The user's own `--scale engine=4` stays in force: compose would go back to the number in the file, which is none.

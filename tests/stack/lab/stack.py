@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from dbmirror import lab_stack, sandbox
 from dbmirror.engine import compose
 from dbmirror.lab_files import places, read_environment
 from dbmirror.pipeline import Pipeline
-from tests.stack.conftest import PROGRAM
+from tests.stack.conftest import PROGRAM, tree
 
 CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(p).exists()), None)
 
@@ -123,32 +124,109 @@ def give_to_lab(folder: Path, path: Path) -> None:
 
 
 def run_in_browser(folder: Path, name: str, *, title: str, awaited: str, screenshot: Path) -> str:
-    """Log in with the token, open the notebook `name`, run its first cell; its output, once `awaited` is in it."""
+    """Log in with the token, open the notebook `name`, run its first cell; its output, once `awaited` is in it.
+
+    Afterwards the notebook's kernel has ended.
+    """
     from playwright.sync_api import sync_playwright
 
     assert CHROMIUM is not None, "this test needs Chromium: apt-get install chromium"
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--no-proxy-server"])
-        page = browser.new_page(viewport={"width": 1400, "height": 900})
-        try:
-            # A workspace of its own: the default one opens what was open before, too.
-            workspace = name.partition(".")[0]
-            page.goto(f"{address_of(folder)}/lab/workspaces/{workspace}/tree/{name}")
-            page.get_by_label("Password or token").or_(page.locator("#password_input")).first.fill(
-                places(folder).token.read_text().strip()
-            )
-            page.locator("#login_submit").click()
-            page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
-            page.locator(".jp-Toolbar-kernelName", has_text=title).first.wait_for(timeout=30_000)
-            page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').first.wait_for(timeout=60_000)
-            page.locator(".jp-Notebook .jp-Cell .cm-content").first.click()
-            page.keyboard.press("Shift+Enter")
-            output = page.locator(".jp-OutputArea-output", has_text=awaited)
-            output.first.wait_for(timeout=60_000)
-            return output.first.inner_text()
-        finally:
-            page.screenshot(path=screenshot)
-            browser.close()
+    try:
+        with sync_playwright() as driver:
+            browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--no-proxy-server"])
+            page = browser.new_page(viewport={"width": 1400, "height": 900})
+            try:
+                # A workspace of its own: the default one opens what was open before, too.
+                workspace = name.partition(".")[0]
+                page.goto(f"{address_of(folder)}/lab/workspaces/{workspace}/tree/{name}")
+                page.get_by_label("Password or token").or_(page.locator("#password_input")).first.fill(
+                    places(folder).token.read_text().strip()
+                )
+                page.locator("#login_submit").click()
+                page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
+                page.locator(".jp-Toolbar-kernelName", has_text=title).first.wait_for(timeout=30_000)
+                page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').first.wait_for(timeout=60_000)
+                page.locator(".jp-Notebook .jp-Cell .cm-content").first.click()
+                page.keyboard.press("Shift+Enter")
+                output = page.locator(".jp-OutputArea-output", has_text=awaited)
+                output.first.wait_for(timeout=60_000)
+                return output.first.inner_text()
+            finally:
+                page.screenshot(path=screenshot)
+                browser.close()
+    finally:
+        end_sessions(folder, name)
+
+
+def end_sessions(folder: Path, name: str) -> None:
+    """End the kernel that the server keeps for the notebook `name` after its page is closed."""
+    sessions = f"{address_of(folder)}/api/sessions"
+    with session_of(folder) as session:
+        for each in session.get(sessions, timeout=30).json():
+            if each["path"] == name:
+                session.delete(f"{sessions}/{each['id']}", timeout=60).raise_for_status()
+
+
+def kernels_on_driver() -> list[str]:
+    """The processes and files of kernels that are on the driver."""
+    script = "ps -eo user,args | grep '^ubuntu' | grep -v sshd || true; ls -d /tmp/dbmirror-* 2>/dev/null || true"
+    return docker("exec", driver_container(), "sh", "-c", script).splitlines()
+
+
+def sshd_answers(address: str) -> bool:
+    """Whether the driver's sshd greets who connects to it from this machine."""
+    try:
+        with socket.create_connection((address, 2200), 1) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+def shown(folder: Path, *others: str) -> list[str]:
+    """All that anybody may see of the lab's containers and of `others`: inspect, history, logs, processes, files."""
+    services = ("lab", "tunnel")
+    names = [*(container(folder, service) for service in services), *others]
+    images = docker("inspect", "--format", "{{.Image}}", *names).split()
+    return [
+        docker("inspect", *names, *images),
+        *(docker("history", "--no-trunc", image) for image in images),
+        *(logs(name) for name in names),
+        *(docker("top", name, "-eo", "pid,args") for name in names),
+        subprocess.check_output(["ps", "-eo", "args"], text=True),
+        *(content.decode(errors="replace") for content in tree(folder).values()),
+        *(environments(folder, service) for service in services),
+    ]
+
+
+def logs(name: str) -> str:
+    """What a container wrote, to both of its streams."""
+    done = subprocess.run(
+        ["docker", "logs", name], check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    return done.stdout
+
+
+def environments(folder: Path, service: str) -> str:
+    """The environment of every process of a service's container."""
+    script = "cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'"
+    return compose.execute(folder, service, ["sh", "-c", script]).stdout
+
+
+def is_in_layers(folder: Path, secrets: Sequence[str]) -> bool:
+    """Whether one of `secrets` is in a layer of the images of lab and tunnel."""
+    wanted = [secret.encode() for secret in secrets]
+    images = docker("inspect", "--format", "{{.Config.Image}}", *(container(folder, s) for s in ("lab", "tunnel")))
+    saving = subprocess.Popen(["docker", "save", *images.split()], stdout=subprocess.PIPE)
+    assert saving.stdout is not None
+    rest, size, found = b"", 0, False
+    while block := saving.stdout.read(1 << 22):
+        size += len(block)
+        found = found or any(secret in rest + block for secret in wanted)
+        rest = block[-200:]
+    saving.stdout.close()
+    assert saving.wait() == 0
+    assert size > 100_000_000
+    return found
 
 
 _EXECUTE = """

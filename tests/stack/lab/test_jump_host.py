@@ -13,7 +13,19 @@ import pytest
 from dbmirror import lab_stack
 from dbmirror.lab_files import places, read_environment
 from dbmirror.pipeline import Pipeline
-from tests.stack.lab.stack import container, docker, health, in_lab, running_driver, settles, tunnel_state
+from tests.stack.lab.stack import (
+    container,
+    docker,
+    driver_container,
+    health,
+    in_lab,
+    is_in_layers,
+    running_driver,
+    settles,
+    shown,
+    tunnel_state,
+    user_runs,
+)
 
 pytestmark = pytest.mark.stack
 
@@ -40,7 +52,8 @@ def bastion(stack: Path, home: Path, pipeline: Pipeline, tmp_path: Path) -> Iter
         address = _address(networks[network])
         assert settles(lambda: _host_key(address, known), 30)
         config.write_text(
-            f"Host {state.driver_address}\n  ProxyJump bastion\nHost bastion\n  HostName {address}\n  Port 2200\n"
+            f"Host {address.rpartition('.')[0]}.*\n  ProxyJump bastion\n"
+            f"Host bastion\n  HostName {address}\n  Port 2200\n"
             f"  User ubuntu\n  IdentityFile {key}\n  UserKnownHostsFile {known}\n{before}"
         )
         _start(stack, pipeline)
@@ -68,20 +81,31 @@ def _start(stack: Path, pipeline: Pipeline) -> None:
     subprocess.run(["docker", "compose", "up", "--detach", "tunnel"], cwd=stack, check=True, capture_output=True)
 
 
+def _comes_from(stack: Path) -> str:
+    """The address that the driver sees the tunnel's connection come from."""
+    command = ["ssh", "-F", "none", "-S", "/run/dbmirror/tunnel/control", "-o", "ProxyCommand=false", "driver"]
+    return in_lab(stack, *command, "sh", "-c", "'echo $SSH_CONNECTION'").splitlines()[-1].split()[0]
+
+
 def test_the_tunnel_goes_through_the_jump_host_with_that_ones_own_key(
     stack: Path, bastion: str, pipeline: Pipeline
 ) -> None:
     assert settles(lambda: health(stack, "tunnel") == "healthy", 60)
     assert tunnel_state(pipeline) == "connected"
-    command = ["ssh", "-F", "none", "-S", "/run/dbmirror/tunnel/control", "-o", "ProxyCommand=false", "driver"]
-    came_from = in_lab(stack, *command, "sh", "-c", "'echo $SSH_CONNECTION'").splitlines()[-1].split()[0]
-    assert came_from.endswith(".251")
+    assert _comes_from(stack).endswith(".251")
     assert (
         "Accepted publickey for ubuntu"
         in subprocess.run(["docker", "logs", bastion], capture_output=True, text=True, check=True).stderr
     )
-    key = Path(read_environment(places(stack))["DBMIRROR_JUMP_KEY_1"])
-    assert key.read_text().splitlines()[2] not in docker("inspect", container(stack, "tunnel"))
+
+
+def test_the_jump_hosts_key_is_in_no_inspect_history_logs_processes_files_or_layers(stack: Path, bastion: str) -> None:
+    assert settles(lambda: health(stack, "tunnel") == "healthy", 60)
+    secret = Path(read_environment(places(stack))["DBMIRROR_JUMP_KEY_1"]).read_text().splitlines()[2]
+    processes = docker("top", container(stack, "tunnel"), "-eo", "pid,args")
+    assert "bastion" in processes or "jump" in processes, processes
+    assert not any(secret in text for text in shown(stack, driver_container(), bastion))
+    assert not is_in_layers(stack, [secret])
 
 
 def test_a_jump_host_that_goes_away_is_named(stack: Path, bastion: str, pipeline: Pipeline) -> None:
@@ -96,3 +120,18 @@ def test_a_jump_host_that_goes_away_is_named(stack: Path, bastion: str, pipeline
     assert settles(named, 60)
     docker("start", bastion)
     assert settles(lambda: tunnel_state(pipeline) == "connected", 60)
+
+
+@pytest.mark.usefixtures("bastion")
+def test_a_lab_that_is_started_while_the_cluster_is_down_goes_through_the_jump_host_when_it_is_back(
+    stack: Path, pipeline: Pipeline
+) -> None:
+    assert settles(lambda: health(stack, "tunnel") == "healthy", 60)
+    stopped = running_driver()
+    pipeline.access.workspace.clusters.delete(stopped.cluster_id)
+    assert settles(lambda: tunnel_state(pipeline) == "cluster-down", 60)
+    user_runs(stack, "lab", "up", "demo")
+    user_runs(stack, "ssh", "repin", "demo", "--start", "--accept-host-key")
+    assert settles(lambda: health(stack, "tunnel") == "healthy", 60), lab_stack.status(pipeline).tunnel
+    assert running_driver().driver_address != stopped.driver_address
+    assert _comes_from(stack).endswith(".251")

@@ -1,0 +1,99 @@
+"""`lab up` on a lab that is there already: what works stays, whatever the workspace says, or where it says nothing."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from dbmirror import lab_stack
+from dbmirror.engine import compose
+from dbmirror.lab_files import places, read_environment
+from dbmirror.pipeline import Pipeline
+from dbmirror.render.lab import LabFiles
+from dbmirror.workspace.profiles import list_profiles
+from tests.stack.lab.stack import address_of, container, docker, health, session_of, settles, tunnel_state, user_runs
+
+pytestmark = pytest.mark.stack
+
+BUILD = lab_stack.build_images
+
+
+@pytest.fixture
+def kernel(stack: Path, pipeline: Pipeline) -> Iterator[str]:
+    """A kernel of the running lab, whose tunnel is connected."""
+    user_runs(stack, "lab", "up", "demo")
+    assert settles(lambda: health(stack, "tunnel") == "healthy", 60)
+    with session_of(stack) as session:
+        answer = session.post(f"{address_of(stack)}/api/kernels", json={"name": "mirror-python"}, timeout=60)
+        answer.raise_for_status()
+        kernel_id = str(answer.json()["id"])
+        yield kernel_id
+        session.delete(f"{address_of(stack)}/api/kernels/{kernel_id}", timeout=60)
+
+
+@pytest.fixture
+def expired_login(pipeline: Pipeline) -> Iterator[None]:
+    """The workspace lets the profile's token in no more."""
+    section = pipeline.section
+    (profile,) = (
+        each
+        for each in list_profiles([section.profile_file] if section.profile_file else [])
+        if each.name == pipeline.access.profile
+    )
+    before = profile.file.read_text()
+    token = str(pipeline.access.workspace.config.token)
+    profile.file.write_text(before.replace(token, "dapi-that-expired"))
+    yield
+    profile.file.write_text(before)
+
+
+def started(folder: Path) -> list[str]:
+    """Which containers the lab and its tunnel are, and since when."""
+    names = (container(folder, "lab"), container(folder, "tunnel"))
+    return docker("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", *names).splitlines()
+
+
+def kernels(folder: Path) -> list[str]:
+    with session_of(folder) as session:
+        return [each["id"] for each in session.get(f"{address_of(folder)}/api/kernels", timeout=30).json()]
+
+
+def test_nothing_new_replaces_no_container(stack: Path, kernel: str) -> None:
+    before = started(stack)
+    user_runs(stack, "lab", "up", "demo")
+    assert started(stack) == before
+    assert kernel in kernels(stack)
+
+
+@pytest.mark.usefixtures("expired_login")
+def test_an_expired_login_leaves_containers_kernels_tunnel_and_token_as_they_are(
+    stack: Path, kernel: str, pipeline: Pipeline
+) -> None:
+    before, token = started(stack), places(stack).workspace_token.read_bytes()
+    user_runs(stack, "lab", "up", "demo")
+    assert started(stack) == before
+    assert kernel in kernels(stack)
+    assert tunnel_state(pipeline) == "connected"
+    assert places(stack).workspace_token.read_bytes() == token != b""
+
+
+def test_a_port_that_another_program_takes_during_the_build_is_passed_over(
+    stack: Path, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = int(read_environment(places(stack))["DBMIRROR_LAB_PORT"])
+    lab_stack.down(pipeline)
+    with ExitStack() as other:
+
+        def build(pipeline: Pipeline, files: LabFiles) -> None:
+            BUILD(pipeline, files)
+            other.enter_context(socket.create_server(("127.0.0.1", port)))
+
+        monkeypatch.setattr(lab_stack, "build_images", build)
+        status = lab_stack.up(pipeline, pipeline.lock())
+        assert status.running
+        assert status.url != f"http://127.0.0.1:{port}/lab"
+    assert settles(lambda: health(stack, "tunnel") == "healthy", 60), compose.last_logs(stack, "tunnel")
