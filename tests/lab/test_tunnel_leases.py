@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -123,8 +124,19 @@ def test_nothing_else_in_the_folder_is_a_lease(tmp_path: Path) -> None:
     assert unheld(tmp_path) == {}
 
 
+def test_what_is_no_file_is_no_lease_and_stays(tmp_path: Path, driver: Driver, orphans: Orphans) -> None:
+    (tmp_path / f"lease-{NAME}").mkdir()
+    os.mkfifo(tmp_path / f"lease-{OTHER}")
+    assert unheld(tmp_path) == {}
+    assert orphans.look(now=0.0, at=1e6) == 0
+    assert driver.asked == []
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_folder_that_is_not_there_holds_no_lease(tmp_path: Path) -> None:
     assert unheld(tmp_path / "nowhere") == {}
+    (tmp_path / "file").write_text("")
+    assert unheld(tmp_path / "file") == {}
 
 
 @dataclass
@@ -134,6 +146,8 @@ class Driver:
     kernels: set[str] = field(default_factory=set)
     stubborn: bool = False
     """Who is told to end does not."""
+    undeletable: set[str] = field(default_factory=set)
+    """Whose folder stays, whatever is done."""
     silent: bool = False
     asked: list[tuple[list[str], list[str]]] = field(default_factory=list)
 
@@ -142,7 +156,7 @@ class Driver:
         if self.silent:
             return None
         there = self.kernels & {*end, *remove}
-        self.kernels -= {*remove} if self.stubborn else there
+        self.kernels -= ({*remove} if self.stubborn else there) - self.undeletable
         return frozenset(there)
 
 
@@ -247,6 +261,56 @@ def test_a_folder_whose_keeper_is_gone_is_removed(tmp_path: Path, driver: Driver
     assert [remove for _, remove in driver.asked if remove] == [[NAME], [NAME]]
 
 
+def test_a_folder_that_cannot_be_removed_is_tried_again_less_and_less_often(
+    tmp_path: Path, driver: Driver, orphans: Orphans
+) -> None:
+    lease = leave(tmp_path, NAME)
+    driver.kernels, driver.undeletable = {NAME}, {NAME}
+    for second in range(3600):
+        orphans.look(now=float(second), at=1e6 + second)
+    assert 3600 / LONGEST_PAUSE < len(driver.asked) < STUBBORN_SECONDS + 10 + 3600 / LONGEST_PAUSE
+    assert orphans.stuck == {NAME}
+    assert not orphans.left, "a tunnel that stops need not wait for it"
+    assert lease.exists()
+    driver.undeletable = set()
+    ended = sum(orphans.look(now=3600.0 + second, at=1e6) for second in range(2 * int(LONGEST_PAUSE) + 2))
+    assert ended == 1
+    assert not lease.exists()
+    assert orphans.stuck == frozenset()
+
+
+def test_a_folder_that_cannot_be_removed_does_not_keep_another_kernel_waiting(
+    tmp_path: Path, driver: Driver, orphans: Orphans
+) -> None:
+    leave(tmp_path, NAME)
+    driver.kernels, driver.undeletable = {NAME}, {NAME}
+    for second in range(600):
+        orphans.look(now=float(second), at=1e6 + second)
+    assert orphans.stuck == {NAME}
+    other = leave(tmp_path, OTHER)
+    driver.kernels.add(OTHER)
+    asked = len(driver.asked)
+    orphans.look(now=600.0, at=1e6)
+    orphans.look(now=601.0, at=1e6)
+    assert not other.exists()
+    assert [end for end, _ in driver.asked[asked:]] == [[OTHER], [OTHER]]
+    assert orphans.stuck == {NAME}
+
+
+def test_a_lease_that_cannot_be_removed_is_forgotten_all_the_same(
+    tmp_path: Path, driver: Driver, orphans: Orphans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    leave(tmp_path, NAME)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        for second in range(60):
+            assert orphans.look(now=float(second), at=1e6 + second) == 0
+    assert len(driver.asked) == 1
+
+
 def test_what_a_driver_says_of_others_is_not_believed(tmp_path: Path) -> None:
     leave(tmp_path, NAME)
     orphans = Orphans(tmp_path / "control", ask=lambda *_: frozenset({OTHER}))
@@ -311,6 +375,34 @@ def test_a_tunnel_that_is_stopped_clears_up_before_it_lets_the_connection_go(
     assert not lease.exists()
 
 
+def test_a_folder_that_cannot_be_removed_is_named_once(tmp_path: Path, driver: Driver, stage: Stage) -> None:
+    leave(tmp_path, NAME)
+    driver.kernels, driver.undeletable = {NAME}, {NAME}
+    supervisor = stage.supervisor()
+    stage.run(supervisor, 600)
+    assert [line for line in stage.said if f"dbmirror-kernel-{NAME}" in line] == [
+        f"The driver's temporary folder 'dbmirror-kernel-{NAME}' of a kernel whose lab is gone could not be removed, "
+        "as with files of root in it. It is tried again, less and less often."
+    ]
+    begin = stage.now
+    supervisor.run(lambda: True)
+    assert stage.now == begin, "waiting would not help"
+    assert len([line for line in stage.said if NAME in line]) == 1
+
+
+def test_a_connection_is_closed_even_where_clearing_up_fails(stage: Stage, tmp_path: Path) -> None:
+    def fail(*_: object) -> frozenset[str]:
+        raise OSError("no more processes")
+
+    supervisor = stage.supervisor()
+    stage.run(supervisor, 1)
+    leave(tmp_path, NAME)
+    supervisor.orphans = Orphans(tmp_path / "control", ask=fail)
+    with pytest.raises(OSError, match="no more processes"):
+        supervisor.run(lambda: True)
+    assert stage.wire.closed
+
+
 @pytest.mark.parametrize("trouble", ["silent", "stubborn"])
 def test_a_tunnel_that_is_stopped_does_not_wait_long(
     tmp_path: Path, driver: Driver, stage: Stage, trouble: str
@@ -369,6 +461,11 @@ def test_a_folder_is_removed_with_all_that_is_in_it_and_no_other(settings: Setti
 
 
 def test_without_a_connection_there_is_no_answer(settings: Settings) -> None:
+    assert ask(settings.control, [NAME], []) is None
+
+
+def test_without_the_means_to_ask_there_is_no_answer(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
     assert ask(settings.control, [NAME], []) is None
 
 

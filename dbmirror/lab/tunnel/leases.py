@@ -11,6 +11,7 @@ import fcntl
 import os
 import re
 import shlex
+import stat
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ LAUNCH_SECONDS = 60.0
 STUBBORN_SECONDS = 20.0
 """A kernel's folder that is still there that long after the kernel was told to end has nobody to remove it."""
 LONGEST_PAUSE = 60.0
+"""How often a driver that gives no answer is asked at the least, and a folder that cannot be removed tried again."""
 MOST = 500
 """How many leases one command is about."""
 
@@ -42,19 +44,26 @@ _THERE = re.compile(r"there ([0-9a-f]{16})$", re.MULTILINE)
 
 
 def unheld(folder: Path) -> dict[str, float]:
-    """The names in the leases of `folder` that no process holds, each with when it was made, in seconds since 1970."""
+    """The names in the leases of `folder` that no process holds, each with when it was made, in seconds since 1970.
+
+    Only a regular file is a lease; a folder that cannot be read holds none.
+    """
+    try:
+        matches = [match for path in sorted(folder.iterdir()) if (match := _LEASE.fullmatch(path.name))]
+    except OSError:
+        return {}
     found = {}
-    for path in sorted(folder.glob("lease-*")):
-        match = _LEASE.fullmatch(path.name)
-        if match is None:
-            continue
+    for match in matches:
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            descriptor = os.open(folder / match[0], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
             continue
         try:
+            about = os.fstat(descriptor)
+            if not stat.S_ISREG(about.st_mode):
+                continue
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            found[match[1]] = os.fstat(descriptor).st_mtime
+            found[match[1]] = about.st_mtime
         except OSError:
             continue
         finally:
@@ -81,7 +90,7 @@ def ask(control: Path, end: Sequence[str], remove: Sequence[str]) -> frozenset[s
             timeout=ANSWER_SECONDS,
             check=False,
         )
-    except subprocess.TimeoutExpired:
+    except (subprocess.TimeoutExpired, OSError):
         return None
     said = completed.stdout.decode(errors="replace")
     if completed.returncode != 0 or not said.endswith("looked\n"):
@@ -98,10 +107,18 @@ class Orphans:
         self._ask = ask
         self._told: dict[str, float] = {}
         """Those that were seen on the driver: when they were told to end, on the monotonic clock."""
+        self._removed: set[str] = set()
+        """Those whose folder the driver was told to remove: what it answers then is from before the removal."""
+        self._forgotten: set[str] = set()
+        """Those that are done with, and whose lease cannot be removed."""
         self._due = 0.0
         self._pause = LOOK_SECONDS
+        self._stuck_due = 0.0
+        self._stuck_pause = LOOK_SECONDS
+        self.stuck: frozenset[str] = frozenset()
+        """Those whose folder was still there after the driver had been told to remove it."""
         self.left = False
-        """Whether the driver has answered and has not yet cleared everything."""
+        """Whether the driver has answered and has not yet cleared everything that it can."""
 
     def look(self, *, now: float, at: float, at_once: bool = False) -> int:
         """Do what is due at `now`, on the monotonic clock, or `at_once`; how many kernels have been ended by that.
@@ -110,14 +127,14 @@ class Orphans:
         """
         if now < self._due and not at_once:
             return 0
-        found = unheld(self._control.parent)
-        names = list(found)[:MOST]
-        self._told = {name: since for name, since in self._told.items() if name in found}
+        found = self._found()
         self._due, self.left = now + LOOK_SECONDS, False
+        hopeful = at_once or now >= self._stuck_due
+        names = [name for name in found if hopeful or name not in self.stuck][:MOST]
         if not names:
             return 0
-        stubborn = [name for name in names if now - self._told.get(name, now) > STUBBORN_SECONDS]
-        there = self._ask(self._control, [name for name in names if name not in stubborn], stubborn)
+        remove = [name for name in names if now - self._told.get(name, now) > STUBBORN_SECONDS]
+        there = self._ask(self._control, [name for name in names if name not in remove], remove)
         if there is None:
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
             self._due = now + self._pause
@@ -129,8 +146,30 @@ class Orphans:
             if name in there:
                 self._told.setdefault(name, now)
             elif name in self._told or not 0 <= at - found[name] < LAUNCH_SECONDS:
-                (self._control.parent / f"lease-{name}").unlink(missing_ok=True)
+                self._forget(name)
             else:
                 self.left = True
-        self.left = self.left or bool(there)
+        self.stuck = (self.stuck - frozenset(names)) | (there & self._removed)
+        self._removed.update(remove)
+        if not self.stuck:
+            self._stuck_pause = LOOK_SECONDS
+        elif self.stuck.intersection(remove):
+            self._stuck_pause = min(2 * self._stuck_pause, LONGEST_PAUSE)
+            self._stuck_due = now + self._stuck_pause
+        self.left = self.left or bool(there - self.stuck)
         return len(ended)
+
+    def _found(self) -> dict[str, float]:
+        """What `unheld` finds, without what is done with; of the rest nothing is kept in mind any more."""
+        found = unheld(self._control.parent)
+        self._told = {name: since for name, since in self._told.items() if name in found}
+        self._removed &= found.keys()
+        self._forgotten &= found.keys()
+        self.stuck &= found.keys()
+        return {name: made for name, made in found.items() if name not in self._forgotten}
+
+    def _forget(self, name: str) -> None:
+        try:
+            (self._control.parent / f"lease-{name}").unlink(missing_ok=True)
+        except OSError:
+            self._forgotten.add(name)

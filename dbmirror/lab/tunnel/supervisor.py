@@ -83,12 +83,10 @@ class Supervisor:
                 self.world.wait(TICK_SECONDS)
         finally:
             if self.connection is not None:
-                self._end_orphans(at_once=True)
-                until = self.world.monotonic() + LAST_SECONDS
-                while self.orphans.left and self.world.monotonic() < until:
-                    self.world.wait(TICK_SECONDS)
-                    self._end_orphans(at_once=True)
-                self.connection.close()
+                try:
+                    self._end_last_orphans()
+                finally:
+                    self.connection.close()
 
     def step(self) -> None:
         """One turn: whatever is due now."""
@@ -150,10 +148,24 @@ class Supervisor:
         )
 
     def _end_orphans(self, *, at_once: bool = False) -> None:
+        known = self.orphans.stuck
         ended = self.orphans.look(now=self.world.monotonic(), at=self.world.clock(), at_once=at_once)
         if ended:
             count = "1 kernel" if ended == 1 else f"{ended} kernels"
             self.world.say(f"Ended {count} on the driver whose lab is gone.")
+        for name in sorted(self.orphans.stuck - known):
+            self.world.say(
+                f"The driver's temporary folder 'dbmirror-kernel-{name}' of a kernel whose lab is gone could not be "
+                "removed, as with files of root in it. It is tried again, less and less often."
+            )
+
+    def _end_last_orphans(self) -> None:
+        """Wait a moment for what is left on the driver to end: nobody is there to end it afterwards."""
+        self._end_orphans(at_once=True)
+        until = self.world.monotonic() + LAST_SECONDS
+        while self.orphans.left and self.world.monotonic() < until:
+            self.world.wait(TICK_SECONDS)
+            self._end_orphans(at_once=True)
 
     def _publish(self) -> None:
         at, before = self._published

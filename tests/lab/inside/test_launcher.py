@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import selectors
+import shutil
 import signal
 import socket
 import stat
@@ -208,8 +209,8 @@ def test_an_end_that_is_ordered_leaves_no_process_and_no_file(started: Started, 
     assert processes(str(started.folder))
     started.link.order({"order": "end"})
     started.until(lambda: started.has("gone"))
-    started.until(lambda: not started.folder.exists(), 5)
-    started.until(lambda: processes(str(started.folder)) == [], 5)
+    started.until(lambda: not started.folder.exists())
+    started.until(lambda: processes(str(started.folder)) == [])
     assert [path.name for path in temporary.iterdir()] == ["home"]
     assert list((temporary / "home").iterdir()) == []
 
@@ -217,17 +218,45 @@ def test_an_end_that_is_ordered_leaves_no_process_and_no_file(started: Started, 
 def test_a_new_name_of_its_socket_ends_it_too_whoever_is_connected(started: Started, temporary: Path) -> None:
     started.until((started.folder / "s-1").exists)
     (started.folder / "link").rename(started.folder / "end")
-    started.until(lambda: not started.folder.exists(), 3)
-    started.until(lambda: processes(str(started.folder)) == [], 3)
+    started.until(lambda: not started.folder.exists())
+    started.until(lambda: processes(str(started.folder)) == [])
     assert [path.name for path in temporary.iterdir()] == ["home"]
 
 
-def test_a_folder_that_somebody_cleared_does_not_end_the_kernel(started: Started) -> None:
-    """As `rm -rf /tmp/*` does: what runs goes on, for as long as the connection stands."""
+def test_a_socket_that_somebody_removed_does_not_end_the_kernel(started: Started) -> None:
     (started.folder / "link").unlink()
     with pytest.raises(AssertionError):
         started.until(lambda: not started.link.connected, 2)
     os.kill(started.kernel, 0)
+
+
+def test_a_folder_that_somebody_cleared_does_not_end_the_kernel(started: Started) -> None:
+    """As `rm -rf /tmp/*` does: what runs goes on, for as long as the connection stands, and can be ended as ever."""
+    from jupyter_client import BlockingKernelClient
+
+    started.until(lambda: all((started.folder / f"s-{port}").exists() for port in PORTS.values()))
+    client = BlockingKernelClient()
+    client.load_connection_file(str(started.folder / "connection.json"))
+    client.start_channels()
+    client.wait_for_ready(timeout=30)
+    kernel = started.kernel
+    shutil.rmtree(started.folder)
+    with pytest.raises(AssertionError):
+        started.until(lambda: not started.link.connected, 2)
+    heard: list[str] = []
+    reply = client.execute_interactive(
+        'print(f"answer: {6 * 7}")',
+        timeout=30,
+        output_hook=lambda message: heard.append(message["content"].get("text", "")),
+    )
+    client.stop_channels()
+    assert reply["content"]["status"] == "ok"
+    assert "answer: 42" in "".join(heard), "around it IPython may say that its history's file is gone"
+    os.kill(kernel, 0)
+    started.link.order({"order": "end"})
+    started.until(lambda: started.has("gone"))
+    started.until(lambda: processes(str(started.folder)) == [])
+    assert not started.folder.exists()
 
 
 def test_a_kernel_that_ends_by_itself_is_reported_with_its_signal(started: Started) -> None:
@@ -244,14 +273,14 @@ def test_a_kernel_that_cannot_start_is_reported_with_what_it_said(temporary: Pat
     assert event["code"] == 1
     assert "encodings" in event["said"]
     kernel.link.order({"order": "end"})
-    kernel.until(lambda: not kernel.folder.exists(), 5)
+    kernel.until(lambda: not kernel.folder.exists())
 
 
 def test_no_one_comes_and_the_kernel_ends_after_the_grace_period(temporary: Path) -> None:
     kernel = Started(temporary, grace=1)
     assert kernel.folder.exists()
-    kernel.until(lambda: not kernel.folder.exists(), 10)
-    kernel.until(lambda: processes(str(kernel.folder)) == [], 5)
+    kernel.until(lambda: not kernel.folder.exists())
+    kernel.until(lambda: processes(str(kernel.folder)) == [])
 
 
 def test_a_lab_that_is_gone_for_less_than_the_grace_period_finds_its_kernel(started: Started) -> None:
@@ -275,7 +304,7 @@ def test_what_the_kernel_started_goes_with_it_even_where_it_left_its_process_gro
     reply = client.execute_interactive(code, timeout=30, output_hook=lambda _: None)
     client.stop_channels()
     assert reply["content"]["status"] == "ok"
-    started.until(lambda: "sleep" in commands(started.folder), 5)
+    started.until(lambda: "sleep" in commands(started.folder))
     started.link.order({"order": "end"})
     started.until(lambda: started.has("gone"))
     assert "sleep" not in commands(started.folder)
@@ -294,8 +323,8 @@ def test_a_keeper_that_is_killed_takes_the_kernel_along(started: Started) -> Non
     kernel = started.kernel
     keeper = int(Path(f"/proc/{kernel}/stat").read_text().rpartition(")")[2].split()[1])
     os.kill(keeper, signal.SIGKILL)
-    started.until(lambda: not Path(f"/proc/{kernel}").exists() or _is_zombie(kernel), 5)
-    assert started.folder.exists(), "only its file remain, in a folder that the system's own clearing takes"
+    started.until(lambda: not Path(f"/proc/{kernel}").exists() or _is_zombie(kernel))
+    assert started.folder.exists(), "only its files remain, in a folder that the system's own clearing takes"
     for path in sorted(started.folder.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     started.folder.rmdir()

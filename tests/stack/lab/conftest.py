@@ -66,8 +66,8 @@ def stack(pipeline: Pipeline, home: Path, users_own: dict[str, bytes]) -> Iterat
     lab_stack.prepare(pipeline)
     try:
         subprocess.run(["docker", "compose", "up", "--detach"], cwd=folder, check=True, capture_output=True)
-        assert settles(lambda: health(folder, "lab") == "healthy", 60), compose.last_logs(folder, "lab")
-        assert settles(lambda: health(folder, "tunnel") == "healthy", 30), compose.last_logs(folder, "tunnel")
+        assert settles(lambda: health(folder, "lab") == "healthy", 120), compose.last_logs(folder, "lab")
+        assert settles(lambda: health(folder, "tunnel") == "healthy", 60), compose.last_logs(folder, "tunnel")
         yield folder
     finally:
         subprocess.run(["docker", "compose", "down", "--volumes"], cwd=folder, check=False, capture_output=True)

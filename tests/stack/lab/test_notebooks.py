@@ -16,9 +16,11 @@ from tests.stack.lab.stack import (
     docker,
     driver_container,
     in_lab,
+    kernels_on_driver,
     outputs_of,
     run_in_browser,
     session_of,
+    settles,
     write_notebook,
 )
 
@@ -30,7 +32,7 @@ pytestmark = pytest.mark.stack
     [("mirror-python", "Python (mirror of demo)", "mirror"), ("driver", "Driver of demo (SSH)", "driver")],
 )
 def test_a_browser_logs_in_opens_a_notebook_and_sees_the_output_of_a_cell(
-    stack: Path, artefacts: Path, kernel: str, title: str, side: str
+    stack: Path, pipeline: Pipeline, artefacts: Path, kernel: str, title: str, side: str
 ) -> None:
     source = "import os, sys\nprint('answer:', 6 * 7, sys.prefix, is_remote(), os.uname().nodename)"
     write_notebook(stack, f"hello-{side}.ipynb", source, kernel=kernel, title=title)
@@ -39,6 +41,8 @@ def test_a_browser_logs_in_opens_a_notebook_and_sees_the_output_of_a_cell(
     machine = docker("exec", driver_container(), "uname", "-n").strip() if side == "driver" else "lab"
     assert said.split()[2:] == ["/databricks/python3", str(side == "driver"), machine]
     assert screenshot.stat().st_size > 10_000
+    assert lab_stack.status(pipeline).kernels == (), "what comes next finds the lab as it was"
+    assert settles(lambda: kernels_on_driver() == [], 20), kernels_on_driver()
 
 
 def test_the_example_gives_the_same_outputs_in_both_kernels_of_the_lab(stack: Path) -> None:

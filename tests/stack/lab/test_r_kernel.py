@@ -139,17 +139,25 @@ def test_a_program_that_a_notebook_calls_is_the_mirrors(mirror: Mirror) -> None:
     assert shown["text"] == in_image(mirror.image, "sh", "-c", 'printf %s "$PATH"')
 
 
+INTERRUPT = """
+import time
+from jupyter_client.manager import start_new_kernel
+manager, client = start_new_kernel(kernel_name="mirror-r", startup_timeout=60)
+client.execute("kept <- 1; repeat { kept <- kept + 1; if (kept == 1000) { cat('begun'); flush.console() } }")
+message = {}
+while message.get("msg_type") != "stream":
+    message = client.get_iopub_msg(timeout=60)
+manager.interrupt_kernel()
+print(client.get_shell_msg(timeout=60)["content"]["status"])
+# What is sent within half a second of the interruption counts as part of what was interrupted.
+time.sleep(2)
+client.execute_interactive("cat(kept >= 1000)", timeout=60)
+manager.shutdown_kernel(now=True)
+"""
+
+
 def test_a_cell_that_never_ends_is_interrupted(mirror: Mirror) -> None:
-    program = (
-        "import time\nfrom jupyter_client.manager import start_new_kernel\n"
-        "manager, client = start_new_kernel(kernel_name='mirror-r', startup_timeout=60)\n"
-        "client.execute('kept <- 1; repeat kept <- kept + 1')\n"
-        "time.sleep(1)\nmanager.interrupt_kernel()\n"
-        "print(client.get_shell_msg(timeout=20)['content']['status'])\n"
-        # What is sent within half a second of the interruption counts as part of what was interrupted.
-        "time.sleep(2)\nclient.execute_interactive('cat(kept > 1)', timeout=20)\nmanager.shutdown_kernel(now=True)"
-    )
-    assert in_lab(mirror.folder, "/opt/lab/bin/python", "-c", program).split() == ["abort", "TRUE"]
+    assert in_lab(mirror.folder, "/opt/lab/bin/python", "-c", INTERRUPT).split() == ["abort", "TRUE"]
 
 
 def test_every_package_of_the_mirror_is_as_it_was(mirror: Mirror) -> None:

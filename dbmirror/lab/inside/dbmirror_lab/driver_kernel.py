@@ -211,10 +211,11 @@ class DriverKernel:
         completed = self._control.run(["sh", "-c", _PICK, "dbmirror", _BOOT], stdin=stdin, timeout=_START_SECONDS)
         match = re.search(nonce.encode() + rb"(\{.*\})\s*$", completed.stdout, re.MULTILINE)
         if match:
-            return str(json.loads(match[1])["folder"]) + "/link"
+            return f"{_folder(match[1], lease.name)}/link"
         if completed.returncode == 255:
             raise self._control.failure(completed)
-        lease.end()
+        if completed.returncode != 0:
+            lease.end()
         raise _not_started(completed)
 
     def _listen(self) -> list[tuple[socket.socket, int]]:
@@ -275,6 +276,20 @@ class DriverKernel:
                 self._control.cancel(self._local, self._remote)
         for port in PORTS:
             Path(f"{self._prefix}-{port}").unlink(missing_ok=True)
+
+
+def _folder(answer: bytes, name: str) -> str:
+    """The folder of the kernel `name` in the launcher's answer. Raises DriverError where it says no such folder."""
+    try:
+        content = json.loads(answer)
+    except (ValueError, RecursionError):
+        content = None
+    folder = content.get("folder") if isinstance(content, dict) else None
+    # A colon or a control character would end the path early where ssh reads it as one half of a forward.
+    if isinstance(folder, str) and re.fullmatch(rf"(/[^:\0-\x1f\x7f]*)?/dbmirror-kernel-{name}", folder):
+        return folder
+    said = "".join(c for c in answer.decode(errors="replace") if c.isprintable())[:300]
+    raise DriverError(f"The driver's answer does not say where the kernel's folder is: {said}")
 
 
 def _not_started(completed: subprocess.CompletedProcess[bytes]) -> DriverError:
