@@ -1,16 +1,19 @@
-"""A Spark Connect server of a few answers behind TLS, which keeps what its clients send; runs in the lab's container.
+"""A workspace of a few answers behind TLS, which keeps what its clients send; runs in the lab's container.
 
 connect_server.py FOLDER: with `cert.pem` and `cert.key` in it. It writes `port` when it listens, and a line of JSON to
-`asked` for every call. The token that it lets in stands in the file `token`.
+`asked` for every call. The token that it lets in stands in the file `token`. As a workspace does, it has one port for
+Spark Connect, which is HTTP/2, and for the REST interface, whose every answer is the cluster's runtime.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import ssl
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import grpc
@@ -21,14 +24,18 @@ FOLDER = Path(sys.argv[1])
 WANTED = ("authorization", "x-databricks-cluster-id")
 
 
+def noted(name, request, headers):
+    """Keep the call's login; whether its token is the file's."""
+    entry = {"call": name, "body": repr(request), **{key: headers.get(key) for key in WANTED}}
+    with (FOLDER / "asked").open("a") as stream:
+        stream.write(json.dumps(entry) + "\n")
+    return headers.get("authorization") == f"Bearer {(FOLDER / 'token').read_text().strip()}"
+
+
 class Service(base_pb2_grpc.SparkConnectServiceServicer):
     def noted(self, name, request, context):
-        """Keep the call's login and refuse any other token than the file's; a session is the client's own."""
-        metadata = dict(context.invocation_metadata())
-        entry = {"call": name, "body": repr(request), **{key: metadata.get(key) for key in WANTED}}
-        with (FOLDER / "asked").open("a") as stream:
-            stream.write(json.dumps(entry) + "\n")
-        if metadata.get("authorization") != f"Bearer {(FOLDER / 'token').read_text().strip()}":
+        """Refuse any other token than the file's; a session is the client's own."""
+        if not noted(name, request, dict(context.invocation_metadata())):
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "Invalid access token.")
 
     def AnalyzePlan(self, request, context):  # noqa: N802  Spark's own names, here and below
@@ -63,16 +70,52 @@ class Service(base_pb2_grpc.SparkConnectServiceServicer):
         yield done
 
 
-def main() -> None:
+async def rest(reader, writer):
+    """Answer one request of the REST interface."""
+    first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    taken = noted("REST", first, headers)
+    answer = {"spark_version": "15.4.x-scala2.12"} if taken else {"error_code": 403, "message": "Invalid access token."}
+    body = json.dumps(answer)
+    head = (
+        f"HTTP/1.1 {'200 OK' if taken else '403 Forbidden'}\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    )
+    writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+    await writer.drain()
+    writer.close()
+
+
+async def carried(reader, writer):
+    """Carry bytes one way until they end."""
+    with suppress(OSError):  # the client went away
+        while block := await reader.read(65536):
+            writer.write(block)
+            await writer.drain()
+    writer.close()
+
+
+async def main() -> None:
     server = grpc.server(ThreadPoolExecutor(4))
     base_pb2_grpc.add_SparkConnectServiceServicer_to_server(Service(), server)
-    pair = ((FOLDER / "cert.key").read_bytes(), (FOLDER / "cert.pem").read_bytes())
-    port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
+    behind = server.add_insecure_port("127.0.0.1:0")
     server.start()
+
+    async def answered(reader, writer):
+        if writer.get_extra_info("ssl_object").selected_alpn_protocol() != "h2":
+            with suppress(asyncio.IncompleteReadError):  # it looked at the certificate only
+                await rest(reader, writer)
+            return
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", behind)
+        await asyncio.gather(carried(reader, inner_writer), carried(inner_reader, writer))
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(FOLDER / "cert.pem", FOLDER / "cert.key")
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    front = await asyncio.start_server(answered, "127.0.0.1", 0, ssl=context)
     (FOLDER / "pid").write_text(str(os.getpid()))
-    (FOLDER / "port").write_text(str(port))
-    time.sleep(600)
+    (FOLDER / "port").write_text(str(front.sockets[0].getsockname()[1]))
+    await asyncio.sleep(600)
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(main())

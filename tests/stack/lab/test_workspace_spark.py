@@ -1,13 +1,16 @@
 """`spark` of the mirror kernel through the workspace: the real client of the runtime against a server behind TLS.
 
-The server stands in for the workspace's Spark Connect endpoint; the token and its file are those of the lab.
+The server stands in for the workspace; the token and its file are those of the lab.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,16 +31,40 @@ pytestmark = pytest.mark.stack
 
 PYTHON = "/databricks/python3/bin/python"
 INSIDE = "/home/lab/notebooks/endpoint"
-ASK = f"""
+UV = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
+SDK = "databricks-sdk==0.49.0"
+ADDED = "/home/lab/notebooks/added"
+START = f"""
 import os
+import time
 from pathlib import Path
 folder = Path("{INSIDE}")
 os.environ["DBMIRROR_WORKSPACE"] = f"https://localhost:{{(folder / 'port').read_text()}}"
 os.environ["GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"] = str(folder / "cert.pem")
-try:
-    print(type(spark.version).__name__, [row.id for row in spark.range(3).collect()])
-except RuntimeError as error:
-    print(error)
+def ask():
+    try:
+        print(type(spark.version).__name__, [row.id for row in spark.range(3).collect()])
+    except RuntimeError as error:
+        print(error)
+"""
+ASK = "ask()\n"
+ASK_THRICE = """
+for step in ("used", "refused"):
+    ask()
+    session = spark
+    (folder / step).touch()
+    while not (folder / f"{step}-seen").exists():
+        time.sleep(0.1)
+ask()
+print("same", session is spark)
+"""
+USERS_OWN = f"""
+import sys
+sys.path.insert(0, "{ADDED}")
+os.environ["DATABRICKS_HOST"] = os.environ["DBMIRROR_WORKSPACE"]
+os.environ["DATABRICKS_TOKEN"] = "dapi-of-the-user"
+os.environ["DATABRICKS_CLUSTER_ID"] = "0202-120000-another1"
+os.environ["REQUESTS_CA_BUNDLE"] = str(folder / "cert.pem")
 """
 
 
@@ -81,10 +108,23 @@ def asked(endpoint: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def said(stack: Path, *, kernel: str = "mirror-python") -> str:
-    write_notebook(stack, "workspace.ipynb", ASK, kernel=kernel)
+@pytest.fixture
+def add(stack: Path) -> Iterator[Callable[..., None]]:
+    """Install requirements for the mirror's Python into a folder that notebooks see as ADDED."""
+    folder = stack / "notebooks" / "added"
+
+    def install(*requirements: str) -> None:
+        argv = [UV, "pip", "install", "--quiet", "--python", sys.executable, "--python-version", "3.11"]
+        subprocess.run([*argv, "--target", str(folder), *requirements], check=True, capture_output=True)
+
+    yield install
+    shutil.rmtree(folder)
+
+
+def said(stack: Path, cell: str = ASK) -> str:
+    write_notebook(stack, "workspace.ipynb", START + cell)
     try:
-        return str(outputs_of(stack, "workspace", kernel)[0][0])
+        return "".join(outputs_of(stack, "workspace", "mirror-python")[0])
     finally:
         (stack / "notebooks" / "workspace.ipynb").unlink()
 
@@ -115,6 +155,57 @@ def test_a_refused_token_names_the_command_that_renews_it_and_the_renewed_one_is
         lab_stack.prepare(pipeline)
     assert said(stack) == "str [0, 1, 2]\n"
     assert container(stack, "lab") == before
+
+
+def test_a_session_outlives_its_token_and_says_what_renews_an_expired_one(
+    stack: Path, endpoint: Path, pipeline: Pipeline
+) -> None:
+    user = int(read_environment(places(stack))["DBMIRROR_LAB_UID"])
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(said, stack, ASK_THRICE)
+        try:
+            assert settles((endpoint / "used").exists, 60)
+            (endpoint / "token").write_text("dapi-renewed")
+            (endpoint / "used-seen").touch()
+            assert settles((endpoint / "refused").exists, 60)
+            write_workspace_token(places(stack), "dapi-renewed", user=user)
+            (endpoint / "refused-seen").touch()
+            lines = answer.result(60).splitlines()
+        finally:
+            lab_stack.prepare(pipeline)
+    # Spark warns besides of what it could not tell the server.
+    assert [line for line in lines if line.startswith(("str ", "spark: ", "same "))] == [
+        "str [0, 1, 2]",
+        "spark: the workspace localhost refuses the lab's token; 'dbmirror lab up demo' renews an expired one.",
+        "str [0, 1, 2]",
+        "same True",
+    ]
+
+
+def test_the_client_of_an_old_runtime_takes_the_labs_login_beside_a_new_sdk(
+    stack: Path, endpoint: Path, add: Callable[..., None]
+) -> None:
+    add(SDK)
+    add("--no-deps", "databricks-connect==13.3.14")
+    before = f"import sys\nsys.path.insert(0, '{ADDED}')\n"
+    after = "import pyspark\nprint(pyspark.__version__)"
+    assert said(stack, f"{before}{ASK}{after}") == "str [0, 1, 2]\n13.3.14\n"
+    token = places(stack).workspace_token.read_text().strip()
+    assert {call["authorization"] for call in asked(endpoint)} == {f"Bearer {token}"}
+
+
+def test_a_login_of_the_users_own_is_that_of_databricks_session(
+    stack: Path, endpoint: Path, add: Callable[..., None]
+) -> None:
+    add(SDK)
+    (endpoint / "token").write_text("dapi-of-the-user")
+    assert said(stack, USERS_OWN + ASK) == "str [0, 1, 2]\n"
+    calls = asked(endpoint)
+    assert {call["call"] for call in calls} >= {"REST", "AnalyzePlan", "ExecutePlan"}
+    assert {call["authorization"] for call in calls} == {"Bearer dapi-of-the-user"}
+    queries = [call for call in calls if call["call"] == "ExecutePlan"]
+    assert {call["x-databricks-cluster-id"] for call in queries} == {"0202-120000-another1"}
+    assert all("databricks-session" in call["body"] for call in queries)
 
 
 def test_the_token_is_for_the_labs_user_alone_and_cannot_be_changed_from_inside(stack: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
+import traceback
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -18,6 +20,7 @@ from dbmirror_shim.utilities import Utilities
 
 CLUSTER = "0101-120000-abcdefgh"
 BUNDLE = ("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "REQUESTS_CA_BUNDLE")
+PROXIES = ("grpc_proxy", "https_proxy", "http_proxy", "no_grpc_proxy", "no_proxy")
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +28,9 @@ def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A mirror kernel whose lab was given a workspace; the value is the file of its token."""
     for name in [name for name in os.environ if name.startswith(("DATABRICKS_", "DBMIRROR_", *BUNDLE))]:
         monkeypatch.delenv(name)
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("DBMIRROR_SIDE", "mirror")
     monkeypatch.setenv("DBMIRROR_MIRROR", "demo")
     monkeypatch.setenv("DBMIRROR_WORKSPACE", "https://adb-1.2.example")
@@ -94,6 +100,45 @@ def test_the_machines_certificate_authorities_hold_while_the_workspace_is_asked(
     assert not any(os.environ.get(name) for name in BUNDLE)
 
 
+def test_they_hold_until_the_last_of_the_threads_that_ask_has_its_answer(tmp_path: Path) -> None:
+    (tmp_path / "ca-bundle").write_text("-----BEGIN CERTIFICATE-----\n")
+    inside, leave = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with trusting():
+            inside.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert inside.wait(10)
+    with trusting():
+        leave.set()
+        thread.join(10)
+        assert {os.environ.get(name) for name in BUNDLE} == {str(tmp_path / "ca-bundle")}
+    assert not any(os.environ.get(name) for name in BUNDLE)
+
+
+def test_a_proxy_is_asked_in_the_workspaces_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    require_workspace(Login("https://localhost:9", "dapi-one", CLUSTER))
+
+
+@pytest.mark.parametrize("direct", ["localhost", "elsewhere.example, LOCALHOST"])
+def test_a_workspace_that_no_proxy_leads_to_is_asked_itself(direct: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", direct)
+    with pytest.raises(Unavailable, match="the workspace localhost does not answer"):
+        require_workspace(Login("https://localhost:9", "dapi-one", CLUSTER))
+
+
+def test_a_login_does_not_show_its_token() -> None:
+    login = given_login()
+    assert login is not None
+    assert login.token == "dapi-one"
+    assert "dapi" not in f"{login} {login!r}"
+
+
 @pytest.fixture
 def workspace(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """A workspace with a secret scope, which takes the token `dapi-one`; the list of what it was asked."""
@@ -103,9 +148,14 @@ def workspace(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         def do_GET(self) -> None:
             asked.append(f"{self.path} {self.headers.get('Authorization')}")
             taken = self.headers.get("Authorization") == "Bearer dapi-one"
-            refusal = {"error_code": 403, "message": "Invalid access token."}
-            body = json.dumps({"scopes": [{"name": "team"}]} if taken else refusal).encode()
-            self.send_response(200 if taken else 403)
+            answer: dict[str, object] = {"scopes": [{"name": "team"}]}
+            status = 200
+            if not taken:
+                status, answer = 403, {"error_code": 403, "message": "Invalid access token."}
+            elif "/secrets/get" in self.path:
+                status, answer = 404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "No such secret."}
+            body = json.dumps(answer).encode()
+            self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -135,3 +185,42 @@ def test_dbutils_uses_a_token_that_was_renewed_after_it_was_refused(workspace: l
     assert "dapi-old" not in str(caught.value)
     token.write_text("dapi-one")
     assert [scope.name for scope in Utilities().secrets.listScopes()] == ["team"]
+
+
+def test_an_error_of_the_workspace_brings_none_of_the_clients_frames_which_know_the_token(workspace: list[str]) -> None:
+    with pytest.raises(Exception, match="No such secret") as caught:
+        Utilities().secrets.get("team", "key")
+    assert workspace
+    files = {Path(frame.f_code.co_filename).name for frame, _ in traceback.walk_tb(caught.value.__traceback__)}
+    assert files == {Path(__file__).name, "utilities.py"}
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("first", ["dapi-one", "dapi-old"])
+def test_a_token_that_the_user_changes_in_the_kernel_is_used_at_once(
+    first: str, workspace: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABRICKS_HOST", os.environ["DBMIRROR_WORKSPACE"])
+    monkeypatch.setenv("DATABRICKS_TOKEN", first)
+    second = {"dapi-one": "dapi-old", "dapi-old": "dapi-one"}[first]
+    for token in (first, second):
+        monkeypatch.setenv("DATABRICKS_TOKEN", token)
+        with contextlib.suppress(Unavailable):
+            Utilities().secrets.listScopes()
+        assert workspace[-1].endswith(f"Bearer {token}")
+
+
+def test_a_profile_that_is_corrected_after_its_token_was_refused_is_read_again(
+    workspace: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profiles = tmp_path / "databrickscfg"
+    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(profiles))
+    monkeypatch.setenv("DATABRICKS_CONFIG_PROFILE", "own")
+    host = os.environ["DBMIRROR_WORKSPACE"]
+    profiles.write_text(f"[own]\nhost = {host}\ntoken = dapi-old\n")
+    with pytest.raises(Unavailable, match="the workspace refuses the token"):
+        Utilities().secrets.listScopes()
+    profiles.write_text(f"[own]\nhost = {host}\ntoken = dapi-one\n")
+    assert [scope.name for scope in Utilities().secrets.listScopes()] == ["team"]
+    assert workspace

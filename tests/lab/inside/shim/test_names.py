@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from dbmirror_shim.errors import NotebookExit, Unavailable
-from dbmirror_shim.login import Login
 from dbmirror_shim.session import LazySession, knows_its_sdk, new_session, require_answer, workspace_address
 from dbmirror_shim.utilities import Utilities
 from IPython.core.interactiveshell import InteractiveShell
@@ -141,7 +140,7 @@ def test_an_address_of_another_form_is_refused_without_being_shown(address: str)
 @pytest.mark.parametrize("host", ["https://adb-1.2.example/", "adb-1.2.example"])
 def test_the_workspaces_address_carries_cluster_and_token(host: str) -> None:
     expected = "sc://adb-1.2.example:443/;use_ssl=true;token=dapi%3D%3B0;x-databricks-cluster-id=0101-120000-abcdefgh"
-    assert workspace_address(Login(host, "dapi=;0", "0101-120000-abcdefgh")) == expected
+    assert workspace_address(host, "0101-120000-abcdefgh", "dapi=;0") == expected
 
 
 @pytest.mark.parametrize(("has", "fits"), [("0.20.0", False), ("0.29.0", True), ("0.100.1", True)])

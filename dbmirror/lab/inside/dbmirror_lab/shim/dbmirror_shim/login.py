@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -15,14 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TOKEN = Path("/run/dbmirror/workspace/token")
-"""`dbmirror lab up` writes it; read anew for each session, so that a renewed one is used."""
+"""`dbmirror lab up` writes it; read anew whenever the workspace is asked, so that a renewed one is used."""
 CA_BUNDLE = Path("/run/secrets/ca-bundle")
 """The certificate authorities of the machine that the lab runs on; empty where it names none."""
 _OWN = ("HOST", "TOKEN", "CONFIG_PROFILE", "AUTH_TYPE", "CLIENT_ID", "USERNAME")
+_TRUSTING = ("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "REQUESTS_CA_BUNDLE")
 
 
 class Login(NamedTuple):
-    """What it takes to reach a cluster by its workspace. It holds the token: it must not be shown."""
+    """What it takes to reach a cluster by its workspace. It holds the token, which it does not show."""
 
     host: str
     """`https://…`"""
@@ -33,6 +35,9 @@ class Login(NamedTuple):
     def name(self) -> str:
         """The workspace's host, as messages name it."""
         return urlsplit(self.host).hostname or self.host
+
+    def __repr__(self) -> str:
+        return f"Login(host={self.host!r}, cluster={self.cluster!r})"
 
 
 def users_own() -> bool:
@@ -52,16 +57,24 @@ def given_login() -> Login | None:
     if not (host and cluster):
         raise Unavailable(f"this lab was given no workspace; {remedy()} gives it the one of the mirror's profile.")
     try:
-        token = TOKEN.read_text().strip()
+        login = Login(host, TOKEN.read_text().strip(), cluster)
     except FileNotFoundError:
-        token = ""
+        login = Login(host, "", cluster)
     except OSError as error:
         raise Unavailable(
             f"the workspace's token cannot be read here ({error.strerror}); {remedy()} mends it."
         ) from None
-    if not token:
+    if not login.token:
         raise Unavailable(f"this lab has no token for the workspace {urlsplit(host).hostname}; {remedy()} brings one.")
-    return Login(host, token, cluster)
+    return login
+
+
+def newest_token() -> str:
+    """The token of the lab's file as it is now; empty where there is none to be read."""
+    try:
+        return TOKEN.read_text().strip()
+    except OSError:
+        return ""
 
 
 def remedy() -> str:
@@ -76,17 +89,33 @@ def refused(error: Exception) -> bool:
     return any(each in said for each in words)
 
 
+class _Trust:
+    """How many threads ask the workspace now, and the names that the first of them set for all."""
+
+    lock = threading.Lock()
+    asking = 0
+    names: tuple[str, ...] = ()
+
+
 @contextmanager
 def trusting() -> Iterator[None]:
-    """Let gRPC and requests trust what the lab's machine trusts, unless the kernel's environment says otherwise."""
-    names = ("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "REQUESTS_CA_BUNDLE")
-    missing = [name for name in names if not os.environ.get(name)] if _has_bundle() else []
-    os.environ.update(dict.fromkeys(missing, str(CA_BUNDLE)))
+    """Let gRPC and requests trust what the lab's machine trusts, unless the kernel's environment says otherwise.
+
+    The environment is the process's: it holds until the last of the threads that overlap has left.
+    """
+    with _Trust.lock:
+        if not _Trust.asking:
+            _Trust.names = tuple(name for name in _TRUSTING if not os.environ.get(name)) if _has_bundle() else ()
+            os.environ.update(dict.fromkeys(_Trust.names, str(CA_BUNDLE)))
+        _Trust.asking += 1
     try:
         yield
     finally:
-        for name in missing:
-            os.environ.pop(name, None)
+        with _Trust.lock:
+            _Trust.asking -= 1
+            if not _Trust.asking:
+                for name in _Trust.names:
+                    os.environ.pop(name, None)
 
 
 def _has_bundle() -> bool:

@@ -10,6 +10,7 @@ import ssl
 from importlib.metadata import PackageNotFoundError, requires, version
 from urllib.parse import quote, urlsplit
 
+from dbmirror_shim.channel import renewing, tell_refusals
 from dbmirror_shim.errors import Unavailable
 from dbmirror_shim.login import Login, given_login, refused, remedy, trusting, users_own
 
@@ -81,21 +82,20 @@ def _connected() -> Any:
     if remote:
         require_answer(remote)
         return SparkSession.builder.remote(remote).getOrCreate()
-    own = _is_installed("databricks.connect") and knows_its_sdk()
     try:
         login = given_login()
     except Unavailable as error:
         raise Unavailable(f"spark: {error} Or set SPARK_REMOTE for a Spark Connect server.") from None
     if login is not None:
-        return _by_workspace(login, SparkSession, connect=own)
-    if own:
+        return _by_workspace(login)
+    if _is_installed("databricks.connect") and knows_its_sdk():
         from databricks.connect import DatabricksSession  # type: ignore[import-untyped]  # noqa: PLC0415
 
         return DatabricksSession.builder.getOrCreate()
     missing = [name for name in _OWN if not os.environ.get(name)]
     if not missing:
-        users = Login(*(os.environ[name] for name in _OWN))
-        return SparkSession.builder.remote(workspace_address(users)).getOrCreate()
+        host, token, cluster = (os.environ[name] for name in _OWN)
+        return SparkSession.builder.remote(workspace_address(host, cluster, token)).getOrCreate()
     if os.environ.get("DBMIRROR_SIDE") == "driver":
         return SparkSession.builder.getOrCreate()
     if users_own():
@@ -103,29 +103,25 @@ def _connected() -> Any:
     raise Unavailable(f"spark: nothing says where the cluster's Spark is. {_HOW}")
 
 
-def _by_workspace(login: Login, session_class: Any, *, connect: bool) -> Any:
-    """A session with the lab's login, asked for its version once, so that a refused token is told here."""
-    require_workspace(login)
-    try:
-        if connect:
-            from databricks.connect import DatabricksSession  # noqa: PLC0415
+def _by_workspace(login: Login) -> Any:
+    """A session with the lab's login, asked for its version once, so that a refused token is told here.
 
-            builder = DatabricksSession.builder.host(login.host).token(login.token).clusterId(login.cluster)
-            # Its own validation asks another interface of the workspace, for minutes, for what is known: the versions.
-            session = builder.validateSession(False).getOrCreate()
-        else:
-            builder = session_class.builder.remote(workspace_address(login))
-            # `getOrCreate` would give back the session of a token that was refused; Spark 3.4 has nothing else.
-            session = getattr(builder, "create", builder.getOrCreate)()
+    It is Spark's own, where databricks-connect's DatabricksSession would hold on to one token.
+    """
+    require_workspace(login)
+    from pyspark.sql.connect.session import SparkSession  # type: ignore[import-not-found]  # noqa: PLC0415
+
+    refusal = f"spark: the workspace {login.name} refuses the lab's token; {remedy()} renews an expired one."
+    try:
+        session = SparkSession.builder.channelBuilder(renewing(workspace_address(login.host, login.cluster))).create()
+        os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # as `builder.remote` does: pyspark.sql.functions ask for it
+        tell_refusals(session, refusal)
         _ = session.version
-    except ImportError:
+    except (ImportError, Unavailable):
         raise
     except Exception as error:
-        if refused(error):
-            text = f"spark: the workspace {login.name} refuses the lab's token; {remedy()} renews an expired one."
-        else:
-            text = f"spark: the workspace {login.name} gave no session on cluster {login.cluster}: {_said(error)}"
-        raise Unavailable(text.replace(login.token, "…")) from None
+        text = f"spark: the workspace {login.name} gave no session on cluster {login.cluster}: {_said(error)}"
+        raise Unavailable(refusal if refused(error) else text.replace(login.token, "…")) from None
     return session
 
 
@@ -140,12 +136,12 @@ def knows_its_sdk() -> bool:
         return _is_installed("databricks.sdk")
 
 
-def workspace_address(login: Login) -> str:
-    """The cluster's Spark Connect address at its workspace. It holds the token: it must not be shown."""
-    host = urlsplit(login.host if "://" in login.host else f"https://{login.host}")
-    parameters = {"use_ssl": "true", "token": login.token, "x-databricks-cluster-id": login.cluster}
-    listed = ";".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
-    return f"sc://{host.hostname}:{host.port or 443}/;{listed}"
+def workspace_address(host: str, cluster: str, token: str = "") -> str:
+    """The Spark Connect address of a cluster at its workspace. With a token in it, it must not be shown."""
+    place = urlsplit(host if "://" in host else f"https://{host}")
+    parameters = {"use_ssl": "true", "token": token, "x-databricks-cluster-id": cluster}
+    listed = ";".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items() if value)
+    return f"sc://{place.hostname}:{place.port or 443}/;{listed}"
 
 
 def require_workspace(login: Login) -> None:
@@ -156,8 +152,8 @@ def require_workspace(login: Login) -> None:
             f"spark: the workspace {login.host} has no Spark, for it speaks plain http, as the sandbox's does. "
             "'dbmirror sandbox up --spark' starts a driver that has one, and then the lab's SPARK_REMOTE names it."
         )
-    if any(os.environ.get(name) for name in ("grpc_proxy", "https_proxy", "http_proxy")):
-        return  # the client goes by way of that
+    if behind_proxy(host.hostname or ""):
+        return
     try:
         # gRPC trusts the same, and tries for minutes where that does not do.
         context = ssl.create_default_context(cafile=os.environ.get("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH") or None)
@@ -170,6 +166,15 @@ def require_workspace(login: Login) -> None:
         ) from None
     except OSError as error:
         raise Unavailable(f"spark: the workspace {login.name} does not answer ({error.strerror or error}).") from None
+
+
+def behind_proxy(host: str) -> bool:
+    """Whether gRPC goes to `host` by way of a proxy: it takes these names in this order, and ends of host names."""
+    if not any(os.environ.get(name) for name in ("grpc_proxy", "https_proxy", "http_proxy")):
+        return False
+    exempt = [os.environ[name] for name in ("no_grpc_proxy", "no_proxy") if os.environ.get(name)]
+    ends = [end.strip().lower() for end in "".join(exempt[:1]).split(",")]
+    return not any(end and host.lower().endswith(end) for end in ends)
 
 
 def require_answer(remote: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 
 from dbmirror_shim.errors import NotebookExit, Unavailable
@@ -117,23 +118,30 @@ def asked(what: str, method: Callable[[Any], Callable[..., Any]]) -> Callable[..
     def call(*arguments: Any) -> Any:
         with trusting():
             try:
-                return method(_remote(given_login()))(*arguments)
+                return method(_remote(given_login(), _environment()))(*arguments)
             except ImportError as error:
                 raise Unavailable(f"{what} needs the package databricks-sdk in this kernel's environment.") from error
             except Unavailable as error:
                 raise Unavailable(f"{what} needs the workspace, and {error}") from None
             except Exception as error:
                 if not refused(error):
-                    raise
+                    # The frames of the client hold the token, and IPython can show what is in frames.
+                    raise error.with_traceback(None) from None
+                _remote.cache_clear()
                 mend = "" if users_own() else f" {remedy()} renews an expired one."
                 raise Unavailable(f"{what}: the workspace refuses the token.{mend}") from None
 
     return call
 
 
+def _environment() -> int:
+    """A number that changes with what the kernel's environment says of workspaces."""
+    return hash(frozenset(item for item in os.environ.items() if item[0].startswith("DATABRICKS_")))
+
+
 @lru_cache(maxsize=1)
-def _remote(login: Login | None) -> Any:
-    """The client for the lab's `login`; None for what the kernel's environment says."""
+def _remote(login: Login | None, environment: int) -> Any:
+    """The client for the lab's `login`; None for what the kernel's environment says. Each environment has its own."""
     from databricks.sdk.config import Config  # noqa: PLC0415
     from databricks.sdk.dbutils import RemoteDbUtils  # noqa: PLC0415
 
