@@ -21,6 +21,7 @@ from dbmirror.engine.failures import BuildFailed
 from dbmirror.errors import DbmirrorError
 from dbmirror.lab_stack import render_files
 from dbmirror.lock.mirror import MirrorLock
+from dbmirror.parallel import as_ended
 from dbmirror.pipeline import Choices, Pipeline, Questions
 from dbmirror.progress import SILENT, Observer
 from dbmirror.render.bakefile import FILE_NAME as BAKE_FILE
@@ -205,13 +206,14 @@ class AllMirrors:
         pool = ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="dbmirror-mirror")
         try:
             futures = {name: pool.submit(guarded, name) for name in names}
-            outcomes = {name: future.result() for name, future in futures.items()}
+            for ended in as_ended(futures.values()):
+                ended.result()
         except BaseException:
             self._stopping.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
         pool.shutdown()
-        return outcomes
+        return {name: future.result() for name, future in futures.items()}
 
 
 class _Stopped(BaseException):

@@ -10,6 +10,7 @@ from typing import IO, Any
 import click
 
 from dbmirror import __version__
+from dbmirror.cli import interruption
 from dbmirror.cli.streams import open_missing_streams
 
 COMMANDS = {
@@ -101,10 +102,12 @@ class Commands(click.Group):
         try:
             with _told(as_json=ctx.meta.get(_AS_JSON, False)):
                 return super().invoke(ctx)
-        except (KeyboardInterrupt, click.Abort):
+        except (KeyboardInterrupt, RuntimeError) as error:
+            if not interruption.caused(error):
+                raise
             # While a command's module was loaded, or at a question; click itself would end with 1, a found difference.
-            click.echo("Interrupted: nothing is left half done; run the command again to go on.", err=True)
-            raise SystemExit(130) from None
+            click.echo(interruption.MESSAGE, err=True)
+            raise SystemExit(interruption.EXIT_CODE) from None
 
 
 def _asks_for_json(arguments: Sequence[str]) -> bool:

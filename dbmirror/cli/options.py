@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from dbmirror.cli import interruption
 from dbmirror.cli.output import Output
 from dbmirror.errors import DbmirrorError, UsageError
 
@@ -37,9 +38,11 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             with suppress(UsageError):
                 output.flush()
             raise SystemExit(error.exit_code) from error
-        except (KeyboardInterrupt, click.Abort):
-            output.say("Interrupted: nothing is left half done; run the command again to go on.")
-            raise SystemExit(130) from None
+        except (KeyboardInterrupt, RuntimeError) as error:
+            if not interruption.caused(error):
+                raise
+            output.say(interruption.MESSAGE)
+            raise SystemExit(interruption.EXIT_CODE) from None
 
     return wrapped
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from dbmirror.lock.model import (
 from dbmirror.lock.reuse import Reused, reusable, still_fits
 from dbmirror.lock.sources import AptFacts, Found, Missing, from_apt, from_direct_url, from_index
 from dbmirror.lock.target import target_of
+from dbmirror.parallel import as_ended
 from dbmirror.progress import SILENT, Observer
 from dbmirror.snapshot import Snapshot
 
@@ -143,7 +144,7 @@ def _look_for(wanted: Sequence[Distribution], search: _Search) -> Iterator[tuple
     pool = ThreadPoolExecutor(max_workers=CONNECTIONS, thread_name_prefix="dbmirror-lock")
     try:
         running = {pool.submit(_on_index_or_apt, distribution, search): distribution for distribution in lookups}
-        for future in as_completed(running):
+        for future in as_ended(running):
             distribution, outcome = running[future], future.result()
             if isinstance(outcome, Found):
                 yield distribution, outcome

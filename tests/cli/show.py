@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import click
 
 from dbmirror.cli import Commands
@@ -11,7 +13,10 @@ from dbmirror.errors import DbmirrorError, DockerError, RemoteError, UsageError
 
 
 @click.command("show")
-@click.option("--fail", type=click.Choice(["usage", "remote", "docker", "defect", "interrupt", "abort"]))
+@click.option(
+    "--fail",
+    type=click.Choice(["usage", "remote", "docker", "defect", "interrupt", "interrupt-in-wait", "abort", "mishap"]),
+)
 @click.option("--text", default="")
 @command
 def show(output: Output, fail: str | None, text: str) -> None:
@@ -34,6 +39,17 @@ def show(output: Output, fail: str | None, text: str) -> None:
         raise errors[fail](f"It went wrong{text and ': '}{text}.", remedy="Do it right.")
     if fail == "interrupt":
         raise KeyboardInterrupt
+    if fail == "interrupt-in-wait":
+        condition = threading.Condition(threading.Lock())
+        with condition:
+            # As wait() does while it waits: a signal may come before the lock is taken again.
+            condition.release()
+            raise KeyboardInterrupt
+    if fail == "mishap":
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise FileNotFoundError
     if fail == "abort":
         raise click.Abort
     if fail == "defect":

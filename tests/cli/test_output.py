@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -147,14 +148,23 @@ def test_with_json_the_error_stands_in_the_same_document_as_the_result() -> None
     assert document["error"] == {"message": "It went wrong.", "remedy": "Do it right.", "exit_code": 3}
 
 
-@pytest.mark.parametrize("how", ["interrupt", "abort"])
+@pytest.mark.parametrize("how", ["interrupt", "interrupt-in-wait", "abort"])
 def test_an_interrupt_at_work_or_at_a_question_ends_with_130(how: str) -> None:
-    assert CliRunner().invoke(show, ["--fail", how]).exit_code == 130
+    done = CliRunner().invoke(show, ["--fail", how])
+    assert done.exit_code == 130
+    assert "Interrupted" in done.stderr
 
 
-def test_an_interrupt_while_a_commands_module_is_loaded_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_goes_wrong_while_an_interrupt_is_handled_is_told_as_what_it_is() -> None:
+    assert isinstance(CliRunner().invoke(show, ["--fail", "mishap"]).exception, FileNotFoundError)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, click.Abort])
+def test_an_interrupt_while_a_commands_module_is_loaded_ends_with_130(
+    monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
     def interrupted(_: str) -> None:
-        raise KeyboardInterrupt
+        raise error
 
     monkeypatch.setattr("dbmirror.cli.import_module", interrupted)
     done = CliRunner().invoke(main, ["doctor"])

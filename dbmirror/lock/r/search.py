@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from dbmirror.lock.r.git import from_git, remote_type
 from dbmirror.lock.r.model import CapturedRPackage
 from dbmirror.lock.r.repository import CONNECTIONS, Repositories
 from dbmirror.lock.r.sources import RFound, RMissing, RTarget, from_apt, from_repositories
+from dbmirror.parallel import as_ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ def look_for(wanted: Sequence[RPackage], search: Search) -> Iterator[tuple[RPack
             ): package
             for package in repository
         }
-        for future in as_completed(running):
+        for future in as_ended(running):
             package, outcome = running[future], future.result()
             yield package, outcome if isinstance(outcome, RFound) else _or_captured(package, outcome, search)
     finally:
