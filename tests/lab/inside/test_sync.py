@@ -10,8 +10,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -79,7 +81,7 @@ def trial(
 ) -> Iterator[Trial]:
     for name in ("notebooks", "home", "tunnel/bin"):
         (tmp_path / name).mkdir(parents=True)
-    for program in ("sh", "dd", "head"):
+    for program in ("sh", "dd", "head", "sleep"):
         (tmp_path / "tunnel" / "bin" / program).symlink_to(f"/bin/{program}")
     # What is not named above, such as rsync, is on neither side.
     monkeypatch.setenv("PATH", str(tmp_path / "tunnel" / "bin"))
@@ -97,7 +99,7 @@ def side(request: pytest.FixtureRequest, trial: Trial) -> Iterator[Side]:
         yield LabSide()
         return
     with open_session(trial.control) as session:
-        yield DriverSide(session, lost=lambda: Problem("lost"))
+        yield DriverSide(session, another=partial(open_session, trial.control), lost=lambda: Problem("lost"))
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:
@@ -208,7 +210,7 @@ def test_a_listing_with_a_name_that_is_more_than_a_name_ends_the_copy(name: str)
     hostile.filename, hostile.st_mode = name, 0o100644
     session = cast(SFTPClient, SimpleNamespace(listdir_attr=lambda _: [hostile]))
     with pytest.raises(Problem, match="which no file can be called") as refused:
-        DriverSide(session, lost=lambda: Problem("lost")).entries("/data")
+        DriverSide(session, another=lambda: session, lost=lambda: Problem("lost")).entries("/data")
     assert not isinstance(refused.value, FileProblem)
 
 
@@ -297,6 +299,47 @@ def test_a_file_is_replaced_only_by_the_whole_of_the_new_one(side: Side, tmp_pat
         side.write(str(target), broken(), mode=0o644, mtime=1)
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("way", "sftp"),
+    [
+        ("to", "{{ dd bs=1024 count=300; sleep 1; }} | {server}"),
+        ("from", "{server} | {{ dd bs=1024 count=300; sleep 1; }}"),
+    ],
+)
+def test_a_signal_in_the_middle_of_a_packet_ends_the_copy_and_leaves_no_half_file(
+    trial: Trial, way: str, sftp: str
+) -> None:
+    source, target = (trial.notebooks, trial.home) if way == "to" else (trial.home, trial.notebooks)
+    (source / "large").write_bytes(bytes(3_000_000))
+    (target / "out").mkdir()
+    trial.ssh_is(sftp=sftp)
+    options = ["--root", str(trial.notebooks), "--control", str(trial.control)]
+    argv = [sys.executable, "-m", "dbmirror_lab.sync", *options, "--", way, "large", "out/"]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
+        try:
+            size = _settled_size(Path(part_of(str(target / "out" / "large"))))
+            child.terminate()
+            said = child.communicate(timeout=15)[1]
+        finally:
+            child.kill()
+    assert 0 < size < 3_000_000
+    assert (child.returncode, said.decode()) == (130, "")
+    assert contents(target / "out") == {}
+
+
+def _settled_size(path: Path) -> int:
+    """How large the file is once it grows no more."""
+    before, deadline = -1, time.monotonic() + 10
+    while time.monotonic() < deadline:
+        time.sleep(0.2)
+        size = path.stat().st_size if path.exists() else 0
+        if size and size == before:
+            return size
+        before = size
+    raise AssertionError(f"{path} does not settle: {before} bytes")
 
 
 def test_what_a_copy_that_was_killed_left_is_in_nobodys_way(side: Side, tmp_path: Path) -> None:

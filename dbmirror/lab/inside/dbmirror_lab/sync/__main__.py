@@ -8,14 +8,23 @@ import posixpath
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from dbmirror_lab.control import DEFAULT, ControlSocket
 from dbmirror_lab.sync import rsync, sftp
 from dbmirror_lab.sync.job import FOLDER, Job, aim, in_lab, kind_in_lab, kind_of, on_driver
 from dbmirror_lab.sync.report import Problem, Report, Tally
+from dbmirror_lab.sync.side import Side
+
+if TYPE_CHECKING:
+    from paramiko import SFTPClient
+
+    from dbmirror_lab.sync.session import Carrier
 
 NOTEBOOKS = Path("/home/lab/notebooks")
+_SECONDS_TO_DISCARD = 20
 _LOST = subprocess.CompletedProcess([], 255, b"", b"it is closed")
 
 
@@ -69,10 +78,12 @@ def _by_either_way(given: argparse.Namespace, lab: str, driver: str, report: Rep
     from dbmirror_lab.sync.session import open_session  # noqa: PLC0415
 
     with open_session(given.control) as session:
-        here, there = LabSide(), DriverSide(session, lost=lambda: _lost(given.control))
+        another = partial(open_session, given.control)
+        here, there = LabSide(), DriverSide(session, another=another, lost=lambda: _lost(given.control))
         found = there.look(driver, follow=True)
         job = _job(given, lab, driver, None if found is None else kind_of(found.mode))
         source, target = (here, there) if job.to_driver else (there, here)
+        signal.signal(signal.SIGTERM, lambda *_: _end(session, target))
         return sftp.copy(job, source, target, report), "sftp"
 
 
@@ -95,6 +106,22 @@ def _reaches(control: Path) -> bool:
 def _lost(control: Path) -> Problem:
     remedy = "Copy again when the tunnel is connected: what is there already is not copied twice."
     return Problem(str(ControlSocket(control).failure(_LOST)), remedy=remedy)
+
+
+def _end(session: SFTPClient, target: Side) -> NoReturn:
+    """End here and now, in a signal that comes at any moment.
+
+    Were it an exception, it would most often come in the middle of a packet; the server takes what is said after that
+    for the rest of the packet, and its answer never comes.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # A driver that answers no more keeps nobody waiting.
+    signal.alarm(_SECONDS_TO_DISCARD)
+    try:
+        cast("Carrier", session.get_channel()).kill()
+        target.discard()
+    finally:
+        os._exit(130)
 
 
 def _interrupted(number: int, frame: object) -> None:

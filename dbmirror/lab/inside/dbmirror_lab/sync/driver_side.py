@@ -20,8 +20,11 @@ _WINDOW = 128
 class DriverSide:
     """The driver's files, over SFTP. All that it says is untrusted: a name is one step down or it is refused."""
 
-    def __init__(self, session: SFTPClient, *, lost: Callable[[], Problem]) -> None:
+    def __init__(self, session: SFTPClient, *, another: Callable[[], SFTPClient], lost: Callable[[], Problem]) -> None:
         self._session = session
+        self._another = another
+        """Opens one more session."""
+        self._growing: bytes | None = None
         self._lost = lost
         """What to raise where the connection breaks."""
 
@@ -76,7 +79,7 @@ class DriverSide:
 
     def write(self, path: str, blocks: Iterator[bytes], *, mode: int, mtime: int) -> None:
         """As Side has it."""
-        part = os.fsencode(part_of(path))
+        part = self._growing = os.fsencode(part_of(path))
         with self._doing("written", path):
             with suppress(FileNotFoundError):
                 self._session.remove(part)
@@ -94,6 +97,13 @@ class DriverSide:
                 stream.close()
                 self._session.remove(part)
             raise
+        self._growing = None
+
+    def discard(self) -> None:
+        """As Side has it. The session of the copy is not used: it may stand in the middle of a packet."""
+        if self._growing is not None:
+            with suppress(OSError, EOFError, SSHException, SFTPError, Problem), self._another() as session:
+                session.remove(self._growing)
 
     def _fill(self, stream: SFTPFile, path: str, blocks: Iterator[bytes]) -> None:
         """Write `blocks` and close. Every answer of the driver is waited for before this returns."""

@@ -18,6 +18,9 @@ _HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 class LabSide:
     """The lab's own files."""
 
+    def __init__(self) -> None:
+        self._growing: str | None = None
+
     def look(self, path: str, *, follow: bool = False) -> Entry | None:
         """As Side has it."""
         with self._doing("read", path):
@@ -57,7 +60,7 @@ class LabSide:
 
     def write(self, path: str, blocks: Iterator[bytes], *, mode: int, mtime: int) -> None:
         """As Side has it."""
-        part = part_of(path)
+        part = self._growing = part_of(path)
         with self._doing("written", path):
             Path(part).unlink(missing_ok=True)
             descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -79,6 +82,13 @@ class LabSide:
             with suppress(OSError):
                 Path(part).unlink(missing_ok=True)
             raise
+        self._growing = None
+
+    def discard(self) -> None:
+        """As Side has it."""
+        if self._growing is not None:
+            with suppress(OSError):
+                Path(self._growing).unlink(missing_ok=True)
 
     @contextmanager
     def _doing(self, what: str, path: str) -> Iterator[None]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import select
+import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -58,6 +60,13 @@ class Carrier:
     def get_name(self) -> str:
         """For paramiko's log."""
         return "sftp"
+
+    def kill(self) -> None:
+        """End the child at once; at any moment of all else here, for this is what a signal calls."""
+        if self._child.returncode is None:
+            # Popen's own way takes a lock, which the code that the signal came to may hold.
+            with suppress(ProcessLookupError):
+                os.kill(self._child.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """End the child."""

@@ -53,6 +53,9 @@ class Side(Protocol):
     def write(self, path: str, blocks: Iterator[bytes], *, mode: int, mtime: int) -> None:
         """Have a file of that content at `path`, which is another one or none until all of it is there."""
 
+    def discard(self) -> None:
+        """Remove what grows in a `write` that goes no further; at any moment of it, for this is what a signal calls."""
+
 
 def part_of(path: str) -> str:
     """Where the file for `path` is while it grows: always the same, so that what one copy left the next one removes."""
