@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 READY := .venv/.ready
-INSIDE := dbmirror/lab/inside
+INSIDE := dbmirror/lab_containers/inside
 CODE := dbmirror compose tests
 
 .PHONY: help demo test check pure stack golden engine tools clean

@@ -12,8 +12,8 @@ from msgspec import Meta, Struct
 
 from dbmirror.errors import UsageError
 from dbmirror.filters.model import Verdict
-from dbmirror.places import sandbox_folder
-from dbmirror.registries.config import RegistryConfig
+from dbmirror.folders import sandbox_folder
+from dbmirror.publish.registries.config import RegistryConfig
 
 FILE_NAME = "dbmirror.toml"
 MirrorName = Annotated[str, Meta(pattern=r"\A[a-z0-9]+([._-][a-z0-9]+)*\Z", max_length=100)]

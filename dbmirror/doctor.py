@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.config import LoadedConfig
 from dbmirror.engine.docker import OLDEST_BUILDX, facts, require_buildx
 from dbmirror.errors import DbmirrorError
-from dbmirror.lock.index import Index
-from dbmirror.lock.index_settings import find_indexes
+from dbmirror.lock.python.index import Index
+from dbmirror.lock.python.index_settings import find_indexes
 from dbmirror.sandbox.profile import profile_file
-from dbmirror.trust import find_ca_bundle
 from dbmirror.workspace.profiles import list_profiles
 
 _LITTLE = 10 * 1024**3

@@ -10,8 +10,6 @@ from typing import Any
 import click
 from rich.text import Text
 
-from dbmirror import lab_stack, release
-from dbmirror.build_all import AllMirrors, BuiltMirror, FailedMirror, PreparedMirror
 from dbmirror.cli import tables
 from dbmirror.cli.mirror import ImageRefuted, choices_of, lock_document, opened, questions, report_document
 from dbmirror.cli.options import (
@@ -29,8 +27,11 @@ from dbmirror.cli.output import Output
 from dbmirror.config import load_config
 from dbmirror.engine.docker import facts
 from dbmirror.errors import DbmirrorError, UsageError
-from dbmirror.pipeline import Pipeline
-from dbmirror.publication import Pushed
+from dbmirror.lab import stack as lab_stack
+from dbmirror.pipeline import release
+from dbmirror.pipeline.all_mirrors import AllMirrors, BuiltMirror, FailedMirror, PreparedMirror
+from dbmirror.pipeline.line import Pipeline
+from dbmirror.publish.gate import Pushed
 from dbmirror.render.deployment import DeploymentRefused
 from dbmirror.snapshot import Snapshot
 from dbmirror.verify.r import as_built

@@ -11,9 +11,9 @@ from dbmirror.cli import tables
 from dbmirror.cli.mirror import opened
 from dbmirror.cli.options import command, config_option, driver_options, mirror_argument
 from dbmirror.cli.output import Output
-from dbmirror.comparison import cluster_changes, parse_place, read_place
 from dbmirror.errors import DifferenceFound
 from dbmirror.inventory.compare import compare
+from dbmirror.pipeline.compared_places import cluster_changes, parse_place, read_place
 
 SECTIONS = ("python", "r", "debian", "jars", "facts")
 

@@ -17,10 +17,10 @@ from dbmirror.filters.lists import NAMES, load
 from dbmirror.filters.r_explain import RExplanation
 from dbmirror.filters.r_lists import load_r
 from dbmirror.lock.errors import LockError
-from dbmirror.lock.mirror import MirrorLock
+from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import Fate
 from dbmirror.lock.r.model import RFate
-from dbmirror.pipeline import Pipeline
+from dbmirror.pipeline.line import Pipeline
 from dbmirror.verify.errors import ReportError
 from dbmirror.verify.r import as_built
 

@@ -9,13 +9,14 @@ from typing import Any
 import click
 from rich.text import Text
 
-from dbmirror import lab_stack, lab_sync
 from dbmirror.cli import tables
 from dbmirror.cli.mirror import opened
 from dbmirror.cli.options import command, config_option, dry_run_option, mirror_argument
 from dbmirror.cli.output import Output
 from dbmirror.engine import compose
-from dbmirror.lab_stack import LabStatus
+from dbmirror.lab import stack as lab_stack
+from dbmirror.lab import sync as lab_sync
+from dbmirror.lab.stack import LabStatus
 
 _GOOD = {"connected", "healthy", "idle", "busy"}
 _SHOWN = 40

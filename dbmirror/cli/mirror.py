@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from dbmirror import lab_stack
 from dbmirror.cli import tables
 from dbmirror.cli.options import (
     command,
@@ -26,8 +25,9 @@ from dbmirror.config import load_config
 from dbmirror.errors import DifferenceFound
 from dbmirror.filters.flavour import Flavour
 from dbmirror.hosts.known_hosts import Fingerprint
-from dbmirror.lock.mirror import MirrorLock
-from dbmirror.pipeline import Choices, Pipeline, Questions
+from dbmirror.lab import stack as lab_stack
+from dbmirror.lock.mirror_lock import MirrorLock
+from dbmirror.pipeline.line import Choices, Pipeline, Questions
 from dbmirror.verify.model import Report
 from dbmirror.verify.r import as_built
 from dbmirror.workspace.clusters import ClusterState

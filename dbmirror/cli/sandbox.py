@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from dbmirror import sandbox
+from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.cli import tables
 from dbmirror.cli.options import command
 from dbmirror.cli.output import Output
-from dbmirror.trust import find_ca_bundle
 
 
 @click.group("sandbox", short_help="A stand-in cluster on this machine.")

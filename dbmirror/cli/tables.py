@@ -17,10 +17,10 @@ from dbmirror.filters.r_explain import RExplanation
 from dbmirror.filters.r_model import RDecision
 from dbmirror.inventory.compare import Differences, Section
 from dbmirror.inventory.model import Layer
-from dbmirror.lock.mirror import MirrorLock
+from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import Fate, FateKind
 from dbmirror.lock.r.model import RFate
-from dbmirror.publication import Pushed
+from dbmirror.publish.gate import Pushed
 from dbmirror.sandbox.state import SandboxState
 from dbmirror.snapshot import Snapshot
 from dbmirror.verify.model import Finding, Outcome, Report, Severity

@@ -13,11 +13,11 @@ from dbmirror.cli.mirror import opened
 from dbmirror.cli.options import command, config_option, driver_options, dry_run_option
 from dbmirror.cli.output import Output
 from dbmirror.errors import UsageError
+from dbmirror.folders import known_hosts_file
 from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.hosts.ssh import read_host_key
 from dbmirror.hosts.ssh_config import DRIVER_PORT, DRIVER_USER
-from dbmirror.lab_files import publish_pin
-from dbmirror.places import known_hosts_file
+from dbmirror.lab.files import publish_pin
 from dbmirror.sandbox.profile import profile_file as sandbox_profile_file
 from dbmirror.workspace.clusters import list_clusters, read
 from dbmirror.workspace.judgement import ClusterSummary

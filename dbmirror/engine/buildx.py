@@ -17,8 +17,8 @@ from dbmirror.engine.docker import client, plugin_version, require_buildx
 from dbmirror.engine.errors import EngineError
 from dbmirror.engine.failures import BuildFailed, diagnose
 from dbmirror.engine.images import inspect_image
-from dbmirror.engine.process import Finished, run
 from dbmirror.engine.rawjson import STAGE, BuildProgress, Step
+from dbmirror.process import Finished, run
 from dbmirror.progress import SILENT, Observer
 
 PROXY_VARIABLES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from dbmirror.engine.docker import client, plugin_version
 from dbmirror.engine.errors import EngineError
-from dbmirror.engine.process import Finished, ProcessFailed, run
+from dbmirror.process import Finished, ProcessFailed, run
 
 OLDEST_COMPOSE: Final = (2, 20)
 """The first compose whose files may have all that compose.yaml has."""

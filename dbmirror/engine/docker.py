@@ -15,8 +15,9 @@ import docker
 import docker.errors
 import requests
 
-from dbmirror.engine.errors import EngineError, without_credentials
-from dbmirror.engine.process import ProcessFailed, run
+from dbmirror.engine.errors import EngineError
+from dbmirror.process import ProcessFailed, run
+from dbmirror.redaction import without_credentials
 
 OLDEST_BUILDX: Final = (0, 13)
 """The first buildx with `--progress rawjson`."""

@@ -14,8 +14,9 @@ import docker.errors
 import requests
 
 from dbmirror.engine.docker import client, unavailable
-from dbmirror.engine.errors import EngineError, without_credentials
+from dbmirror.engine.errors import EngineError
 from dbmirror.progress import SILENT, Observer
+from dbmirror.redaction import without_credentials
 
 
 class ImageUnavailable(EngineError):

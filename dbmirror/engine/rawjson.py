@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from dbmirror.engine.errors import without_credentials
 from dbmirror.progress import Observer
+from dbmirror.redaction import without_credentials
 
 STAGE: Final = "build"
 KEPT_LINES: Final = 200

@@ -10,7 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from dbmirror.inventory.model import Distribution, Inventory
-from dbmirror.one_parser import ONE_PARSER
+from dbmirror.pep508 import ONE_PARSER
 
 Markers = Mapping[str, str]
 """The value of each marker variable of PEP 508."""

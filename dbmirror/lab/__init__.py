@@ -1,1 +1,1 @@
-"""Code that runs inside the lab's containers: the tunnel's supervisor, and what JupyterLab and its kernels load."""
+"""The lab as this machine sees it: its stack, what it needs, its files."""

@@ -11,6 +11,7 @@ import msgspec
 
 from dbmirror.engine.images import ImageFacts, ensure_image
 from dbmirror.files import canonical_json, write_atomically
+from dbmirror.folders import cache_folder
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.inventory.collect import collect
 from dbmirror.inventory.errors import NoPythonFound
@@ -18,7 +19,6 @@ from dbmirror.inventory.model import SCHEMA_VERSION, Inventory, Text
 from dbmirror.inventory.parsers.os_release import parse_os_release
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.model import BaseImage, BaseKind
-from dbmirror.places import cache_folder
 from dbmirror.progress import SILENT, Observer
 
 _OFFICIAL = re.compile(r"\A(docker\.io/|index\.docker\.io/)?databricksruntime/")

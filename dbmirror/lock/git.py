@@ -19,9 +19,9 @@ import requests
 
 from dbmirror.files import sha256_hex, write_atomically
 from dbmirror.inventory.model import DirectUrl
-from dbmirror.lock.foreign import ForeignClient, plain
 from dbmirror.lock.model import GitSource
-from dbmirror.lock.project_page import Refused
+from dbmirror.lock.python.project_page import Refused
+from dbmirror.lock.untrusted import ForeignClient, plain
 
 PROTOCOLS = ("http", "https", "ssh")
 DEADLINE = 180.0

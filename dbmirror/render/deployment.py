@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from dbmirror.errors import UsageError
 from dbmirror.files import canonical_json
-from dbmirror.render.documents import fill
 from dbmirror.render.errors import RenderError
+from dbmirror.render.file_templates import fill
 from dbmirror.runtimes.container_services import obstacles
 from dbmirror.snapshot import Cluster, ClusterLibrary
 

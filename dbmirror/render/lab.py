@@ -16,18 +16,18 @@ from msgspec import Meta
 import dbmirror
 from dbmirror.config import MirrorName
 from dbmirror.files import digest_of, sha256_hex
-from dbmirror.lab.tunnel.settings import MOST_JUMPS
-from dbmirror.lock.files import lock_digest
+from dbmirror.lab_containers.tunnel.settings import MOST_JUMPS
 from dbmirror.lock.model import Lock
+from dbmirror.lock.python.files import lock_digest
 from dbmirror.render.context import BuildContext
+from dbmirror.render.dockerfile_templates import environment, shipped_folder
 from dbmirror.render.errors import RenderError
 from dbmirror.render.quoting import Quoted
-from dbmirror.render.templates import environment, shipped_folder
 
 COMPOSE_FILE: Final = "compose.yaml"
 _SHARED_SCRIPTS: Final = ("install-build-tools.sh", "install-apt.sh", "secrets.sh", "uv.sh")
 """Scripts of the cluster image's build that these builds run, too."""
-_INSIDE: Final = Path(dbmirror.__file__).parent / "lab" / "inside"
+_INSIDE: Final = Path(dbmirror.__file__).parent / "lab_containers" / "inside"
 """What runs inside the lab's containers."""
 _Host = Annotated[str, Meta(pattern=r"\A([A-Za-z0-9][A-Za-z0-9._-]*|[0-9A-Fa-f:.]+)\Z")]
 _Word = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]*\Z")]
@@ -172,7 +172,7 @@ def _tunnel_context(shipped: Path, templates: jinja2.Environment, values: Mappin
         "Dockerfile": templates.get_template("tunnel/Dockerfile.j2").render(**values).encode(),
         "apt.txt": (shipped / "tunnel" / "apt.txt").read_bytes(),
         **_scripts(shipped, ("add-user.sh",)),
-        **_tree(Path(dbmirror.__file__).parent / "lab" / "tunnel", "tunnel"),
+        **_tree(Path(dbmirror.__file__).parent / "lab_containers" / "tunnel", "tunnel"),
     }
 
 

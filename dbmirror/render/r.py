@@ -14,10 +14,10 @@ from msgspec import Meta
 from dbmirror.lock.model import BaseImage, ImageLayer
 from dbmirror.lock.r.binary import r_user_agent
 from dbmirror.lock.r.model import CapturedRPackage, CranFile, LockedRPackage, RAptPackage, RGitSource, RLock
+from dbmirror.render.dockerfile_templates import shipped_folder
 from dbmirror.render.errors import RenderError
 from dbmirror.render.r_system import r_build_list, r_list, require_r
 from dbmirror.render.settings import RAptRepository
-from dbmirror.render.templates import shipped_folder
 
 RRelease = Annotated[str, Meta(pattern=r"\A\d+\.\d+\.\d+\Z")]
 _SUBDIRECTORY = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./+-]*", re.ASCII)

@@ -10,8 +10,8 @@ from typing import Final, Literal, get_args
 
 from dbmirror.config import MirrorName, RegistryName
 from dbmirror.inventory.grammar import fits
-from dbmirror.render.documents import fill
 from dbmirror.render.errors import RenderError
+from dbmirror.render.file_templates import fill
 
 WorkflowKind = Literal["github", "azure-pipelines", "gitlab"]
 WORKFLOW_KINDS: Final[tuple[WorkflowKind, ...]] = get_args(WorkflowKind)
@@ -107,12 +107,12 @@ def is_ours(content: bytes) -> bool:
 
 
 def _stem(registry: str) -> str:
-    """How the variables of a registry's credentials begin (see dbmirror.registries.explicit)."""
+    """How the variables of a registry's credentials begin (see dbmirror.publish.registries.explicit)."""
     return "DBMIRROR_" + re.sub(r"[^A-Z0-9]", "_", registry.upper())
 
 
 def _location(registry: str, configured: Collection[str]) -> tuple[str, ...]:
-    """The variables that say where an unconfigured registry is (see dbmirror.registries.target)."""
+    """The variables that say where an unconfigured registry is (see dbmirror.publish.registries.target)."""
     known = {"acr": ("DBMIRROR_ACR_REGISTRY",), "dockerhub": ("DBMIRROR_DOCKERHUB_REPOSITORY",)}
     return () if registry in configured else known.get(registry, ())
 

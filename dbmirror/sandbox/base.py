@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from dbmirror.engine.images import ImageUnavailable, ensure_image, inspect_image
-from dbmirror.engine.process import ProcessFailed, run
+from dbmirror.process import ProcessFailed, run
 from dbmirror.progress import SILENT, Observer
 from dbmirror.sandbox.errors import SandboxNotBuilt
 

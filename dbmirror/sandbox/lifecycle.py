@@ -14,9 +14,9 @@ import msgspec
 import requests
 
 from dbmirror.engine.docker import client, unavailable
+from dbmirror.folders import known_hosts_file, sandbox_folder
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.hosts.known_hosts import KnownHosts
-from dbmirror.places import known_hosts_file, sandbox_folder
 from dbmirror.progress import SILENT, Observer
 from dbmirror.sandbox import profile
 from dbmirror.sandbox.base import ensure_base

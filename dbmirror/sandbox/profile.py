@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from dbmirror.config import FILE_NAME
 from dbmirror.files import write_atomically
-from dbmirror.places import sandbox_folder
+from dbmirror.folders import sandbox_folder
 from dbmirror.sandbox.driver.spark import CONNECT_PORT
 from dbmirror.sandbox.errors import SandboxRefused
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from dbmirror.files import canonical_json, write_atomically
-from dbmirror.places import sandbox_folder, state_folder
+from dbmirror.folders import sandbox_folder, state_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

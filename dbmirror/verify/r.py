@@ -11,7 +11,7 @@ from typing import Final
 from dbmirror.hosts.interface import Host
 from dbmirror.inventory.grammar import fits, printable
 from dbmirror.inventory.model import RName
-from dbmirror.lock.mirror import MirrorLock
+from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import FateKind
 from dbmirror.lock.r.model import RFate, RLacking, RLock
 from dbmirror.runtimes.r_notebooks import R_NOTEBOOK_PACKAGES

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from dbmirror.files import write_atomically
-from dbmirror.places import state_folder
+from dbmirror.folders import state_folder
 from dbmirror.workspace.errors import WorkspaceUsageError
 
 _HEAD = "# Written by 'dbmirror ssh setup'; blocks of other hosts are kept.\n"

@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
+from dbmirror.render.dockerfile_templates import shipped_folder
 from dbmirror.render.errors import RenderError
 from dbmirror.render.lab import LabFiles, LabSettings, render_lab
-from dbmirror.render.templates import shipped_folder
 
 TOOLS = Path(sys.executable).parent
 LOCK = Lock(

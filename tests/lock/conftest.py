@@ -19,9 +19,9 @@ import pytest
 
 from dbmirror.filters.model import Decision, Rule, Selection, Verdict
 from dbmirror.inventory.model import DebianPackage, DirectUrl, Distribution, Interpreter, Inventory, Layer, Problem
-from dbmirror.lock.index import Index
-from dbmirror.lock.index_settings import IndexLocation, IndexSettings
 from dbmirror.lock.model import BaseImage, BaseKind
+from dbmirror.lock.python.index import Index
+from dbmirror.lock.python.index_settings import IndexLocation, IndexSettings
 from dbmirror.snapshot import Cluster, Snapshot, Taken
 
 SITE_PACKAGES = "/databricks/python3/lib/python3.11/site-packages"

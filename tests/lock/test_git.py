@@ -14,10 +14,10 @@ import pytest
 
 from dbmirror.files import sha256_hex
 from dbmirror.inventory.model import DirectUrl
-from dbmirror.lock.foreign import ForeignClient
 from dbmirror.lock.git import _last_line, archive_commit, safe_url
-from dbmirror.lock.index_settings import IndexLocation
-from dbmirror.lock.project_page import Refused
+from dbmirror.lock.python.index_settings import IndexLocation
+from dbmirror.lock.python.project_page import Refused
+from dbmirror.lock.untrusted import ForeignClient
 
 ELSEWHERE = "http://192.0.2.7"
 """An address that no machine has; a proxy of the user's, on this machine, answers for it."""

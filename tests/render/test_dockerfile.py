@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from dockerfile_parse import DockerfileParser
 
-from dbmirror.render.python import linked_files, render
-from dbmirror.render.templates import shipped_folder
+from dbmirror.render.dockerfile_templates import shipped_folder
+from dbmirror.render.image import linked_files, render
 from dbmirror.runtimes.lookup import lookup
 
 TOOLS = Path(sys.executable).parent

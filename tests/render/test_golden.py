@@ -8,9 +8,9 @@ import pytest
 
 from dbmirror.config import Waiver
 from dbmirror.render.context import BuildContext
-from dbmirror.render.python import render
+from dbmirror.render.dockerfile_templates import shipped_folder
+from dbmirror.render.image import render
 from dbmirror.render.settings import ImageSettings
-from dbmirror.render.templates import shipped_folder
 from dbmirror.runtimes.lookup import lookup
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -25,7 +25,7 @@ from dbmirror.lock.model import (
     UrlFile,
 )
 from dbmirror.render.errors import RenderError
-from dbmirror.render.python import render
+from dbmirror.render.image import render
 from dbmirror.render.settings import ImageSettings
 from dbmirror.runtimes.lookup import lookup
 

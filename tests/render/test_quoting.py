@@ -6,9 +6,9 @@ import shlex
 
 import pytest
 
+from dbmirror.render.dockerfile_templates import environment
 from dbmirror.render.errors import RenderError
 from dbmirror.render.quoting import label, reference, shell, word
-from dbmirror.render.templates import environment
 
 
 @pytest.mark.parametrize(

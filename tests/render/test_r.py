@@ -18,12 +18,12 @@ from dockerfile_parse import DockerfileParser
 from dbmirror.filters.flavour import Flavour
 from dbmirror.lock.r.model import CapturedRPackage, CranFile, LockedRPackage, RAptPackage, RGitSource, RLock, RSource
 from dbmirror.render.context import BuildContext
+from dbmirror.render.dockerfile_templates import shipped_folder
 from dbmirror.render.errors import RenderError
-from dbmirror.render.python import linked_files, render
+from dbmirror.render.image import linked_files, render
 from dbmirror.render.r import r_part
 from dbmirror.render.r_system import needs
 from dbmirror.render.settings import ImageSettings, RAptRepository
-from dbmirror.render.templates import shipped_folder
 from dbmirror.runtimes.lookup import lookup
 from tests.render.conftest import BOOKWORM, EVERYTHING, OFFICIAL, lock_of
 from tests.render.test_hostile import HOSTILE

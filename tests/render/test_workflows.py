@@ -15,10 +15,10 @@ import jsonschema
 import pytest
 import yaml
 
-from dbmirror.registries.config import RegistryConfig
-from dbmirror.registries.credential import Credential
-from dbmirror.registries.explicit import credential_from_environment
-from dbmirror.registries.target import resolve_target
+from dbmirror.publish.registries.config import RegistryConfig
+from dbmirror.publish.registries.credential import Credential
+from dbmirror.publish.registries.explicit import credential_from_environment
+from dbmirror.publish.registries.target import resolve_target
 from dbmirror.render.context import BuildContext
 from dbmirror.render.errors import RenderError
 from dbmirror.render.workflows import MARKER, WORKFLOW_KINDS, Workflow, is_ours, render_workflow

@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import dbmirror.lab
-from dbmirror.lab.tunnel.leases import Orphans
+from dbmirror.lab_containers.tunnel.leases import Orphans
 
-INSIDE = Path(dbmirror.lab.__file__).parent / "inside"
+import dbmirror.lab_containers
+
+INSIDE = Path(dbmirror.lab_containers.__file__).parent / "inside"
 SHIM = INSIDE / "dbmirror_lab" / "shim"
 for folder in (INSIDE, SHIM):
     if str(folder) not in sys.path:

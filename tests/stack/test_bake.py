@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from dbmirror.bake import RenderedMirror, bake_images, write_bakefile
-from dbmirror.build import Built, read_built, write_built
-from dbmirror.build_all import AllMirrors, BuiltMirror, FailedMirror, PreparedMirror
+from dbmirror.build.bakefile import BakeTarget, render_bakefile, target_name
+from dbmirror.build.foundation import Built, read_built, write_built
+from dbmirror.build.many import RenderedMirror, bake_images, write_bakefile
 from dbmirror.config import Config, LoadedConfig, MirrorConfig
 from dbmirror.engine.bake import bake
 from dbmirror.engine.buildx import BuildResult
@@ -21,14 +21,14 @@ from dbmirror.engine.docker import EngineUnavailable
 from dbmirror.engine.failures import BuildFailed
 from dbmirror.engine.images import image_history, inspect_image
 from dbmirror.inventory.model import Interpreter, Inventory
-from dbmirror.lock.files import write_lock
-from dbmirror.lock.index_settings import IndexLocation, IndexSettings
 from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
+from dbmirror.lock.python.files import write_lock
+from dbmirror.lock.python.index_settings import IndexLocation, IndexSettings
+from dbmirror.pipeline.all_mirrors import AllMirrors, BuiltMirror, FailedMirror, PreparedMirror
 from dbmirror.progress import Observer
-from dbmirror.render.bakefile import BakeTarget, render_bakefile, target_name
+from dbmirror.publish.sbom.write import write_sbom
 from dbmirror.sandbox.base import ensure_base
 from dbmirror.snapshot import Cluster, Snapshot, Taken, write_snapshot
-from dbmirror.supply_chain import write_sbom
 
 pytestmark = pytest.mark.stack
 

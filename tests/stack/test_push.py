@@ -23,11 +23,11 @@ import docker.errors
 import pytest
 
 from dbmirror.progress import Observer
-from dbmirror.registries import errors
-from dbmirror.registries.credential import ACR_NULL_USER, Credential
-from dbmirror.registries.credentials import find_credential
-from dbmirror.registries.push import PushResult, push
-from dbmirror.registries.target import RegistryTarget
+from dbmirror.publish.registries import errors
+from dbmirror.publish.registries.credential import ACR_NULL_USER, Credential
+from dbmirror.publish.registries.credentials import find_credential
+from dbmirror.publish.registries.push import PushResult, push
+from dbmirror.publish.registries.target import RegistryTarget
 from dbmirror.sandbox.registry.accounts import PULL_ONLY, Account
 from dbmirror.sandbox.registry.detached import read_detached, start_detached, stop_detached
 from dbmirror.sandbox.registry.faults import Fault

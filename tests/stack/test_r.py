@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from dbmirror.build import Built
+from dbmirror.build.foundation import Built
+from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.config import load_config
 from dbmirror.engine.failures import BuildFailed
 from dbmirror.filters.flavour import Flavour, choose_flavour
-from dbmirror.lock.mirror import MirrorLock
+from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import FateKind
 from dbmirror.lock.r.model import CapturedRPackage, CranFile, LockedRPackage, RAptPackage, RFate, RGitSource, RLock
-from dbmirror.pipeline import Choices, Pipeline
+from dbmirror.pipeline.line import Choices, Pipeline
 from dbmirror.sandbox import down, up
 from dbmirror.sandbox.r_repository import source_package
 from dbmirror.snapshot import Snapshot
-from dbmirror.trust import find_ca_bundle
 from dbmirror.verify.model import Finding, Outcome, Report
 from dbmirror.verify.r import with_failures
 

@@ -11,7 +11,7 @@ from dbmirror.errors import DbmirrorError
 from dbmirror.files import sha256_hex, write_atomically
 from dbmirror.inventory.model import Inventory, RPackage
 from dbmirror.inventory.repack import CapturedFile
-from dbmirror.lock.project_page import Refused
+from dbmirror.lock.python.project_page import Refused
 from dbmirror.lock.r.binary import misfit
 from dbmirror.lock.r.model import CapturedRPackage
 from dbmirror.lock.r.package_file import read_package_file

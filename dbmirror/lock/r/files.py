@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from dbmirror.files import sha256_hex, write_together
-from dbmirror.lock.document import REMEDY
 from dbmirror.lock.errors import LockError
+from dbmirror.lock.python.document import REMEDY
 from dbmirror.lock.r.model import RAptPackage, RLock
 from dbmirror.lock.r.renv import R_FATES, RENV_LOCK, decode, encode_r_fates, encode_renv
 from dbmirror.lock.r.sources import FOLDER

@@ -10,11 +10,11 @@ import msgspec
 
 from dbmirror.files import write_atomically
 from dbmirror.inventory.model import DirectUrl, RPackage
-from dbmirror.lock.foreign import ForeignClient
 from dbmirror.lock.git import archive_commit
-from dbmirror.lock.project_page import Refused
+from dbmirror.lock.python.project_page import Refused
 from dbmirror.lock.r.model import RGitSource
 from dbmirror.lock.r.sources import FOLDER, RFound, RMissing
+from dbmirror.lock.untrusted import ForeignClient
 
 _FORGES = {"github": "github.com", "gitlab": "gitlab.com", "bitbucket": "bitbucket.org"}
 """RemoteType to the host that is meant where RemoteHost does not stand beside it."""

@@ -11,8 +11,8 @@ from dbmirror.filters.r_model import RDecision, RSelection
 from dbmirror.inventory.model import Inventory, RPackage
 from dbmirror.inventory.r_libraries import CLUSTER_R_LIBRARY, effective_r
 from dbmirror.lock.apt import upstream
-from dbmirror.lock.make import AptCandidates
 from dbmirror.lock.model import BaseImage, FateKind
+from dbmirror.lock.python.make import AptCandidates
 from dbmirror.lock.r.additions import additions
 from dbmirror.lock.r.capture import RCapture
 from dbmirror.lock.r.errors import NoR

@@ -9,7 +9,7 @@ import zlib
 from dbmirror.inventory.model import RPackage
 from dbmirror.inventory.parsers.headers import fields
 from dbmirror.inventory.parsers.malformed import Malformed
-from dbmirror.lock.project_page import Refused
+from dbmirror.lock.python.project_page import Refused
 from dbmirror.lock.r.packages_file import described
 from dbmirror.lock.r.versions import same_version
 

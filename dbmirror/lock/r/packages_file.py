@@ -12,7 +12,7 @@ from dbmirror.inventory.model import RName, RPackage, Text
 from dbmirror.inventory.parsers.description import parse_description
 from dbmirror.inventory.parsers.headers import fields
 from dbmirror.inventory.parsers.malformed import Malformed
-from dbmirror.lock.project_page import Refused
+from dbmirror.lock.python.project_page import Refused
 from dbmirror.lock.r.model import Md5, RVersion
 from dbmirror.lock.r.versions import version_key
 

@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from dbmirror.files import canonical_json
 from dbmirror.inventory.model import RName, Text
-from dbmirror.lock.document import REMEDY
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.model import FateKind, Url
+from dbmirror.lock.python.document import REMEDY
 from dbmirror.lock.r.model import (
     CapturedRPackage,
     CranFile,

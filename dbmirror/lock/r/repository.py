@@ -8,14 +8,14 @@ from types import TracebackType
 
 from dbmirror.files import sha256_hex
 from dbmirror.lock.errors import IndexUnreachable
-from dbmirror.lock.foreign import ForeignClient
-from dbmirror.lock.index import Download, Index
-from dbmirror.lock.index_settings import IndexSettings
-from dbmirror.lock.project_page import Refused
+from dbmirror.lock.python.index import Download, Index
+from dbmirror.lock.python.index_settings import IndexSettings
+from dbmirror.lock.python.project_page import Refused
 from dbmirror.lock.r.binary import r_user_agent
 from dbmirror.lock.r.errors import RepositoryUnreachable
 from dbmirror.lock.r.packages_file import LARGEST, Packages, parse_packages
 from dbmirror.lock.r.settings import RepositoryLocation, RepositorySettings
+from dbmirror.lock.untrusted import ForeignClient
 
 CONNECTIONS = 8
 """Files under way at once."""

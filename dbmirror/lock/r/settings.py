@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from requests.utils import get_netrc_auth
 
 from dbmirror.config import RConfig
-from dbmirror.lock.index_settings import IndexLocation
+from dbmirror.lock.python.index_settings import IndexLocation
 from dbmirror.lock.r.errors import RepositoryConfigurationError
 from dbmirror.runtimes.r_notebooks import cran_snapshot
 

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from dbmirror.files import write_atomically
 from dbmirror.inventory.model import RPackage
 from dbmirror.lock.apt import upstream
-from dbmirror.lock.index import Download
-from dbmirror.lock.project_page import Refused
+from dbmirror.lock.python.index import Download
+from dbmirror.lock.python.project_page import Refused
 from dbmirror.lock.r.binary import misfit
 from dbmirror.lock.r.model import CranFile, RAptPackage, RSource
 from dbmirror.lock.r.package_file import read_package_file

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dbmirror.lock.project_page import Refused
+from dbmirror.lock.python.project_page import Refused
 from dbmirror.lock.r.errors import RepositoryUnreachable
 from dbmirror.lock.r.packages_file import parse_packages
 from dbmirror.lock.r.sources import RFound, RMissing, RTarget, from_repositories
@@ -70,7 +70,7 @@ def test_hostile_paragraphs_are_passed_over() -> None:
     assert packages.listed["e", "1"].md5 is None
 
 
-@pytest.mark.parametrize("content", [b"<html>Log in</html>", gzip.compress(b"hello"), b"\x1f\x8bxx"])
+@pytest.mark.parametrize("content", [b"<html>Log in</html>", gzip.compress(b"hello", mtime=0), b"\x1f\x8bxx"])
 def test_what_is_no_list_of_packages_is_refused(content: bytes) -> None:
     with pytest.raises(Refused):
         parse_packages(content)

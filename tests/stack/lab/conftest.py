@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from dbmirror import lab_stack, sandbox
+from dbmirror import sandbox
+from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.config import load_config
 from dbmirror.engine import compose
-from dbmirror.pipeline import Choices, Pipeline
-from dbmirror.trust import find_ca_bundle
+from dbmirror.lab import stack as lab_stack
+from dbmirror.pipeline.line import Choices, Pipeline
 from tests.stack.conftest import tree
 from tests.stack.lab.stack import health, settles
 

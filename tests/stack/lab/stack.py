@@ -13,10 +13,11 @@ from typing import Any
 
 import requests
 
-from dbmirror import lab_stack, sandbox
+from dbmirror import sandbox
 from dbmirror.engine import compose
-from dbmirror.lab_files import places, read_environment
-from dbmirror.pipeline import Pipeline
+from dbmirror.lab import stack as lab_stack
+from dbmirror.lab.files import places, read_environment
+from dbmirror.pipeline.line import Pipeline
 from tests.stack.conftest import PROGRAM, tree
 
 CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(p).exists()), None)

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import requests
 
-from dbmirror import lab_stack
 from dbmirror.engine import compose
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.inventory.collect import collect
-from dbmirror.lab_files import places, read_environment
-from dbmirror.pipeline import Pipeline
+from dbmirror.lab import stack as lab_stack
+from dbmirror.lab.files import places, read_environment
+from dbmirror.pipeline.line import Pipeline
 from tests.stack.conftest import tree
 from tests.stack.lab.stack import (
     container,

@@ -12,7 +12,7 @@ from statistics import median
 import pytest
 
 from dbmirror.engine import compose
-from dbmirror.lab_files import places, read_environment
+from dbmirror.lab.files import places, read_environment
 from tests.stack.lab.stack import container, docker, driver_container, in_lab, running_driver, settles
 
 pytestmark = pytest.mark.stack

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from dbmirror import lab_stack
-from dbmirror.lab_files import places, read_environment
-from dbmirror.pipeline import Pipeline
+from dbmirror.lab import stack as lab_stack
+from dbmirror.lab.files import places, read_environment
+from dbmirror.pipeline.line import Pipeline
 from tests.stack.lab.stack import (
     container,
     docker,

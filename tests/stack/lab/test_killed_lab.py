@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dbmirror.engine import compose
-from dbmirror.pipeline import Pipeline
+from dbmirror.pipeline.line import Pipeline
 from tests.stack.lab.stack import (
     container,
     docker,

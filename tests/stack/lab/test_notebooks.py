@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dbmirror import lab_stack
 from dbmirror.engine import compose
-from dbmirror.pipeline import Pipeline
+from dbmirror.lab import stack as lab_stack
+from dbmirror.pipeline.line import Pipeline
 from tests.stack.lab.stack import (
     address_of,
     container,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from dbmirror import lab_stack
 from dbmirror.engine import compose
-from dbmirror.pipeline import Pipeline
+from dbmirror.lab import stack as lab_stack
+from dbmirror.pipeline.line import Pipeline
 from tests.stack.lab.stack import (
     docker,
     driver_container,

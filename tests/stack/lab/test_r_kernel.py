@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from dbmirror import lab_left_out
+from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.inventory.collect import collect
-from dbmirror.render.templates import shipped_folder
-from dbmirror.trust import find_ca_bundle
+from dbmirror.lab import left_out as lab_left_out
+from dbmirror.render.dockerfile_templates import shipped_folder
 from tests.stack.conftest import User, new_user
 from tests.stack.lab.stack import (
     address_of,

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from dbmirror import lab_stack
 from dbmirror.engine import compose
-from dbmirror.lab_files import places, read_environment
-from dbmirror.pipeline import Pipeline
+from dbmirror.lab import stack as lab_stack
+from dbmirror.lab.files import places, read_environment
+from dbmirror.pipeline.line import Pipeline
 from dbmirror.render.lab import LabFiles
 from dbmirror.workspace.profiles import list_profiles
 from tests.stack.lab.stack import address_of, container, docker, health, session_of, settles, tunnel_state, user_runs

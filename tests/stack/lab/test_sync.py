@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dbmirror import lab_sync
+from dbmirror.lab import sync as lab_sync
 from tests.stack.conftest import PROGRAM, tree
 from tests.stack.lab.stack import container, docker, driver_container, give_to_lab, health, settles
 

@@ -21,10 +21,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from dbmirror import lab_stack
 from dbmirror.engine import compose
-from dbmirror.lab_files import places, read_environment, write_workspace_token
-from dbmirror.pipeline import Pipeline
+from dbmirror.lab import stack as lab_stack
+from dbmirror.lab.files import places, read_environment, write_workspace_token
+from dbmirror.pipeline.line import Pipeline
 from tests.stack.lab.stack import container, docker, give_to_lab, in_lab, outputs_of, settles, write_notebook
 
 pytestmark = pytest.mark.stack

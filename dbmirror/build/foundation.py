@@ -1,0 +1,132 @@
+"""The build stage: tag, labels and secrets of an image, and the record of what was built."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import tomli_w
+
+from dbmirror.engine.buildx import BuildResult, build
+from dbmirror.errors import UsageError
+from dbmirror.files import canonical_json, write_atomically
+from dbmirror.lock.python.index_settings import IndexSettings
+from dbmirror.progress import SILENT, Observer
+
+FILE_NAME = "build.json"
+BUILD_SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """An image, and what it was built from."""
+
+    image_id: str
+    """`sha256:…`: the engine's id."""
+    tags: tuple[str, ...]
+    snapshot: str
+    lock: str
+    """Digests of the snapshot and of the lock."""
+    schema: int = BUILD_SCHEMA
+
+
+def image_tag(repository: str, *, runtime: str, snapshot: str, lock: str) -> str:
+    """`dbmirror/demo:15.4-0123456789ab-012345`: names mirror, runtime, and by their digests snapshot and lock.
+
+    The lock's six digits tell images of one snapshot apart that were made with another filter, base or flavour.
+    """
+    return f"{repository}:{runtime}-{snapshot.removeprefix('sha256:')[:12]}-{lock.removeprefix('sha256:')[:6]}"
+
+
+def build_image(
+    context: Path,
+    *,
+    tags: Sequence[str],
+    snapshot: str,
+    lock: str,
+    indexes: IndexSettings,
+    ca_bundle: Path | None,
+    record: Path,
+    netrc: bytes | None = None,
+    build_arguments: Mapping[str, str] | None = None,
+    observer: Observer = SILENT,
+) -> tuple[Built, BuildResult]:
+    """Build the rendered `context` and write the record of it to the file `record`.
+
+    The index addresses, their credentials (with those in `netrc`) and the CA bundle reach the build as secrets alone.
+    Raises BuildFailed.
+    """
+    with build_secrets(indexes, ca_bundle, netrc=netrc) as secrets:
+        result = build(
+            context, tags=tags, labels={}, secrets=secrets, build_arguments=build_arguments, observer=observer
+        )
+    built = Built(image_id=result.image_id, tags=tuple(tags), snapshot=snapshot, lock=lock)
+    write_built(built, record)
+    return built, result
+
+
+def write_built(built: Built, record: Path) -> None:
+    """Write the record of what was built to the file `record`."""
+    write_atomically(record, canonical_json(built))
+
+
+def read_built(record: Path) -> Built:
+    """What was built last. Raises UsageError where nothing was, or the record is damaged."""
+    try:
+        return msgspec.json.decode(record.read_bytes(), type=Built)
+    except FileNotFoundError:
+        raise UsageError(
+            f"No image was built yet: there is no {record}.", remedy="Build it with 'dbmirror build MIRROR'."
+        ) from None
+    except (OSError, msgspec.DecodeError) as error:
+        raise UsageError(f"{record} is not usable: {error}.", remedy="Build the image again.") from error
+
+
+@contextmanager
+def build_secrets(
+    indexes: IndexSettings, ca_bundle: Path | None, *, netrc: bytes | None = None
+) -> Iterator[dict[str, Path]]:
+    """The secret mounts of a build: id to file, in a folder that only this user can read and that goes afterwards.
+
+    `uv-config` and `pip-config` name the indexes, `netrc` holds their credentials and the given ones, `ca-bundle` the
+    certificate authorities (see images/python/). None of them is in a cache key or in a layer.
+    """
+    with tempfile.TemporaryDirectory(prefix="dbmirror-secrets-", dir=_memory()) as name:
+        folder = Path(name)
+        logins = b"".join(filter(None, (indexes.netrc(), netrc))) or None
+        contents = {"uv-config": _uv_config(indexes), "pip-config": _pip_config(indexes), "netrc": logins}
+        secrets = {}
+        for secret, content in contents.items():
+            if content is not None:
+                secrets[secret] = folder / secret
+                secrets[secret].touch(mode=0o600)
+                secrets[secret].write_bytes(content)
+        if ca_bundle is not None:
+            secrets["ca-bundle"] = folder / "ca-bundle"
+            shutil.copyfile(ca_bundle, secrets["ca-bundle"])
+        yield secrets
+
+
+def _memory() -> str | None:
+    """A folder in memory, where there is one: what is secret should not reach a disk."""
+    shared = Path("/dev/shm")  # noqa: S108 - the folder made in it is this user's alone
+    return str(shared) if shared.is_dir() else None
+
+
+def _uv_config(indexes: IndexSettings) -> bytes:
+    first, *further = indexes.urls
+    entries = [{"url": first, "default": True}, *({"url": url} for url in further)]
+    return tomli_w.dumps({"index": entries}).encode()
+
+
+def _pip_config(indexes: IndexSettings) -> bytes:
+    first, *further = indexes.urls
+    lines = ["[global]", f"index-url = {first}"]
+    if further:
+        lines.append(f"extra-index-url = {' '.join(further)}")
+    return ("\n".join(lines) + "\n").encode()

@@ -1,0 +1,245 @@
+"""A mirror's lab: its files, its start, its state, its end. What a lab command does, without the printing."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import requests
+
+from dbmirror.build.foundation import build_secrets
+from dbmirror.engine import compose
+from dbmirror.engine.buildx import build
+from dbmirror.engine.compose import Service, StackFailed
+from dbmirror.engine.images import inspect_image
+from dbmirror.errors import UsageError
+from dbmirror.files import write_atomically
+from dbmirror.lab.files import places, read_environment
+from dbmirror.lab.left_out import left_out
+from dbmirror.lab.preparation import prepare, settle_ports
+from dbmirror.lock.mirror_lock import MirrorLock
+from dbmirror.pipeline.line import Pipeline
+from dbmirror.process import ProcessFailed
+from dbmirror.render.lab import COMPOSE_FILE, LabFiles, LabSettings, render_lab
+
+STAGE: Final = "lab"
+LAB_SECONDS: Final = 180.0
+"""How long JupyterLab may take until it answers."""
+TUNNEL_SECONDS: Final = 30.0
+"""How long `up` waits for the tunnel to say where it stands: the lab is of use without it."""
+_SETTLED: Final = frozenset({"connected", "auth-failed", "host-key-changed", "cluster-down"})
+
+
+class LabNotRendered(UsageError):
+    """The mirror's folder has no compose.yaml."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernel:
+    """A kernel that runs in the lab."""
+
+    name: str
+    """Of its kernel spec: `mirror-python`, `driver-python`, …"""
+    state: str
+    """`idle`, `busy`, `starting`, …"""
+    last_activity: str
+    connections: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabStatus:
+    """How a lab stands."""
+
+    mirror: str
+    folder: Path
+    url: str | None
+    """JupyterLab's address without its token; None while it does not run."""
+    services: tuple[Service, ...]
+    tunnel: Mapping[str, Any] | None
+    """The tunnel's state file (`state`, `text`, `address`, `cluster_state`, …); None while it does not run."""
+    kernels: tuple[Kernel, ...] | None
+    """None while JupyterLab does not answer."""
+
+    @property
+    def running(self) -> bool:
+        """Whether JupyterLab is healthy."""
+        return any(service.name == "lab" and service.health == "healthy" for service in self.services)
+
+
+def render_files(pipeline: Pipeline, lock: MirrorLock) -> LabFiles:
+    """The lab's committed files, written to the mirror's folder: compose.yaml, lab/, tunnel/, notebooks/.
+
+    The notebooks are the user's: where that folder is there already, nothing is written to it.
+    """
+    section = pipeline.section
+    files = render_lab(
+        lock.python,
+        image=pipeline.tag(lock),
+        settings=LabSettings(
+            mirror=pipeline.name,
+            cluster=pipeline.snapshot().cluster.cluster_id,
+            host=section.ssh.host,
+            port=section.ssh.port or 2200,
+            user=section.ssh.user or "ubuntu",
+            forwards=section.lab.forwards,
+            networks=section.lab.networks,
+            spark_remote=section.lab.spark_remote,
+        ),
+    )
+    folder = pipeline.folder
+    files.lab.write(folder / "lab")
+    files.tunnel.write(folder / "tunnel")
+    write_atomically(folder / COMPOSE_FILE, files.compose)
+    if not (folder / ".gitignore").exists():
+        write_atomically(folder / ".gitignore", b"# Where the lab's secrets lie on this machine.\n.env\n")
+    if not (folder / "notebooks").exists():
+        files.examples.write(folder / "notebooks")
+    return files
+
+
+def build_images(pipeline: Pipeline, files: LabFiles) -> None:
+    """The tunnel's and the lab's image, as compose.yaml names them. Raises BuildFailed or EngineError."""
+    pipeline.built()
+    user = read_environment(places(pipeline.folder))["DBMIRROR_LAB_UID"]
+    with build_secrets(pipeline.indexes, pipeline.ca_bundle) as secrets:
+        for folder, image in (("tunnel", files.tunnel_image), ("lab", files.lab_image)):
+            tag = f"{image}-u{user}"
+            if inspect_image(tag) is None:
+                build(
+                    pipeline.folder / folder,
+                    tags=[tag],
+                    labels={},
+                    secrets=secrets,
+                    build_arguments={"LAB_UID": user},
+                    observer=pipeline.observer,
+                )
+
+
+def up(pipeline: Pipeline, lock: MirrorLock) -> LabStatus:
+    """Render, prepare, build and start the lab of the image that was built last; returns when JupyterLab answers.
+
+    Raises StackFailed where it does not answer within LAB_SECONDS. A tunnel that is not connected is no error.
+    """
+    compose.require_compose()
+    observer, folder = pipeline.observer, pipeline.folder
+    files = render_files(pipeline, lock)
+    prepare(pipeline)
+    build_images(pipeline, files)
+    settle_ports(pipeline)
+    observer.started(STAGE)
+    before = _tunnel(folder)
+    # The user's own `--scale engine=4` stays in force: compose would go back to the number in the file, which is none.
+    engines = sum(service.name == "engine" for service in compose.services(folder))
+    compose.up(folder, scale={"engine": engines}, on_line=lambda line: observer.advanced(STAGE, line, steps=0))
+    if before is not None and before.get("state") == "auth-failed":
+        # The tunnel took its keys over when it started.
+        compose.restart(folder, "tunnel")
+    _await_lab(folder)
+    for sentence in left_out(folder):
+        observer.warn(sentence)
+    _await_tunnel(folder)
+    found = status(pipeline)
+    observer.finished(STAGE, found.url or "")
+    return found
+
+
+def down(pipeline: Pipeline) -> None:
+    """Stop the lab and remove its containers, network and volume. Notebooks, images and settings stay."""
+    _require_rendered(pipeline.folder)
+    pipeline.observer.started(STAGE)
+    compose.down(pipeline.folder, on_line=lambda line: pipeline.observer.advanced(STAGE, line, steps=0))
+    pipeline.observer.finished(STAGE, "stopped; the notebooks stay")
+
+
+def status(pipeline: Pipeline) -> LabStatus:
+    """How the lab stands at this moment."""
+    folder = pipeline.folder
+    _require_rendered(folder)
+    services = compose.services(folder)
+    up_now = {service.name for service in services if service.state == "running"}
+    address = _address(folder)
+    return LabStatus(
+        mirror=pipeline.name,
+        folder=folder,
+        url=f"{address}/lab" if "lab" in up_now else None,
+        services=services,
+        tunnel=_tunnel(folder) if "tunnel" in up_now else None,
+        kernels=_kernels(folder, address) if "lab" in up_now else None,
+    )
+
+
+def url(folder: Path) -> str:
+    """JupyterLab's address with its token: a secret. Raises UsageError where the lab was never prepared."""
+    try:
+        token = places(folder).token.read_text().strip()
+    except OSError:
+        raise UsageError(
+            "This lab has no token yet.",
+            remedy="Start it with 'dbmirror lab up'; one that 'docker compose up' started says its address in its log.",
+        ) from None
+    return f"{_address(folder)}/lab?token={token}"
+
+
+def _await_lab(folder: Path) -> None:
+    deadline = time.monotonic() + LAB_SECONDS
+    while time.monotonic() < deadline:
+        lab = next((service for service in compose.services(folder) if service.name == "lab"), None)
+        if lab is not None and lab.health == "healthy":
+            return
+        if lab is None or lab.state in {"exited", "dead", "restarting"}:
+            break
+        time.sleep(0.5)
+    said = compose.last_logs(folder, "lab").strip().splitlines()[-1:] or ["it said nothing"]
+    raise StackFailed(f"JupyterLab did not start: {said[0]}", remedy="'dbmirror lab logs MIRROR' shows all it said.")
+
+
+def _await_tunnel(folder: Path) -> None:
+    deadline = time.monotonic() + TUNNEL_SECONDS
+    while time.monotonic() < deadline:
+        found = _tunnel(folder)
+        if found is not None and found.get("state") in _SETTLED:
+            return
+        time.sleep(0.5)
+
+
+def _tunnel(folder: Path) -> dict[str, Any] | None:
+    try:
+        said = compose.execute(folder, "tunnel", ["cat", "/run/dbmirror/tunnel/state.json"])
+        document = json.loads(said.stdout)
+    except (ProcessFailed, ValueError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _kernels(folder: Path, address: str) -> tuple[Kernel, ...] | None:
+    try:
+        token = places(folder).token.read_text().strip()
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.get(f"{address}/api/kernels", headers={"Authorization": f"token {token}"}, timeout=5)
+            answer.raise_for_status()
+            documents = answer.json()
+    except (OSError, requests.RequestException, ValueError):
+        return None
+    return tuple(
+        Kernel(
+            name=str(each.get("name", "")),
+            state=str(each.get("execution_state", "")),
+            last_activity=str(each.get("last_activity", "")),
+            connections=int(each.get("connections") or 0),
+        )
+        for each in documents
+    )
+
+
+def _address(folder: Path) -> str:
+    return f"http://127.0.0.1:{read_environment(places(folder)).get('DBMIRROR_LAB_PORT') or '8888'}"
+
+
+def _require_rendered(folder: Path) -> None:
+    if not (folder / COMPOSE_FILE).is_file():
+        raise LabNotRendered(f"{folder} has no {COMPOSE_FILE} yet.", remedy="'dbmirror lab up MIRROR' makes it.")

@@ -1,0 +1,235 @@
+"""A lock as the two documents that stand in a mirror's folder: pylock.toml (PEP 751) and the table of fates."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import tomli_w
+from msgspec import Struct
+from packaging.markers import Marker
+from packaging.pylock import Pylock, PylockValidationError
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version as PythonVersion
+
+from dbmirror.files import canonical_json
+from dbmirror.inventory.model import Name, Text, Version
+from dbmirror.lock.errors import LockError
+from dbmirror.lock.model import (
+    AptPackage,
+    BaseImage,
+    Fate,
+    ImageLayer,
+    Lock,
+    LockedPackage,
+    Source,
+    Target,
+    Url,
+)
+from dbmirror.lock.python.pylock import PackageTool, package_table, source_fields
+from dbmirror.pep508 import ONE_PARSER
+
+SCHEMA = 1
+PYLOCK = "pylock.toml"
+FATES = "fates.json"
+REMEDY = "Restore it from version control, or make it again with 'dbmirror lock MIRROR'."
+
+
+class _AptEntry(Struct, forbid_unknown_fields=True):
+    """An entry of `[[tool.dbmirror.apt]]`: PEP 751 has no place for packages that apt installs."""
+
+    name: Name
+    version: Version
+    layer: ImageLayer
+    source: AptPackage
+    requires: tuple[Text, ...] = ()
+
+
+class _LockTool(Struct, forbid_unknown_fields=True):
+    """`[tool.dbmirror]`."""
+
+    schema: int
+    snapshot: Text
+    runtime: Text
+    target: Target
+    base: BaseImage
+    indexes: tuple[Url, ...] = ()
+    apt: tuple[_AptEntry, ...] = ()
+
+
+class _Fates(Struct, forbid_unknown_fields=True):
+    schema: int
+    snapshot: Text
+    counts: dict[str, int]
+    fates: tuple[Fate, ...]
+
+
+def encode_pylock(lock: Lock) -> bytes:
+    """`lock` without its fates, as pylock.toml; under `tool.dbmirror` what PEP 751 has no word for."""
+    minor = ".".join(lock.target.python.split(".")[:2])
+    tool: dict[str, Any] = {
+        "schema": SCHEMA,
+        "snapshot": lock.snapshot,
+        "runtime": lock.runtime,
+        "target": msgspec.to_builtins(lock.target),
+        "base": msgspec.to_builtins(lock.base),
+        "indexes": list(lock.indexes),
+        "apt": [
+            _without_nothing(msgspec.to_builtins(package))
+            for package in lock.packages
+            if isinstance(package.source, AptPackage)
+        ],
+    }
+    with ONE_PARSER:
+        return _pylock(lock, minor, tool)
+
+
+def _pylock(lock: Lock, minor: str, tool: dict[str, Any]) -> bytes:
+    document = Pylock(
+        lock_version=PythonVersion("1.0"),
+        environments=[
+            Marker(
+                f"python_version == '{minor}' and sys_platform == 'linux' "
+                f"and platform_machine == '{lock.target.architecture}'"
+            )
+        ],
+        requires_python=SpecifierSet(f"=={minor}.*"),
+        created_by="dbmirror",
+        packages=[package_table(package) for package in lock.packages if not isinstance(package.source, AptPackage)],
+        tool={"dbmirror": tool},
+    )
+    document.validate()
+    return tomli_w.dumps(document.to_dict(), indent=2).encode()
+
+
+def encode_fates(lock: Lock) -> bytes:
+    """The fates of `lock` and their counts, as canonical JSON."""
+    counts = {kind.value: count for kind, count in lock.counts().items()}
+    return canonical_json({"schema": SCHEMA, "snapshot": lock.snapshot, "counts": counts, "fates": lock.fates})
+
+
+def decode(pylock: bytes, fates: bytes) -> Lock:
+    """The lock that the two documents hold, every field checked against its grammar and against the others.
+
+    Raises LockError naming the file and the key that is wrong.
+    """
+    try:
+        document = tomllib.loads(pylock.decode("utf-8"))
+        with ONE_PARSER:
+            Pylock.from_dict(document)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise LockError(f"{PYLOCK} is not valid TOML: {error}.", remedy=REMEDY) from error
+    except PylockValidationError as error:
+        raise LockError(f"{PYLOCK} is not a valid lock: {error}.", remedy=REMEDY) from error
+    tool = _convert(_dig(document, "tool", "dbmirror"), _LockTool, file=PYLOCK, key="tool.dbmirror")
+    if tool.schema != SCHEMA:
+        raise LockError(
+            f"{PYLOCK}: tool.dbmirror.schema is {tool.schema}; this dbmirror reads {SCHEMA}.",
+            remedy="Make the lock again with this version of dbmirror.",
+        )
+    packages = []
+    for number, raw in enumerate(document["packages"]):
+        key = f"packages[{number}]"
+        found = _convert(_dig(raw, "tool", "dbmirror"), PackageTool, file=PYLOCK, key=f"{key}.tool.dbmirror")
+        packages.append(
+            LockedPackage(
+                name=_convert(raw.get("name"), Name, file=PYLOCK, key=f"{key}.name"),
+                version=_convert(found.version or raw.get("version"), Version, file=PYLOCK, key=f"{key}.version"),
+                layer=found.layer,
+                source=_convert(source_fields(raw, found), Source, file=PYLOCK, key=key),
+                requires=found.requires,
+            )
+        )
+    packages.extend(
+        LockedPackage(name=a.name, version=a.version, layer=a.layer, source=a.source, requires=a.requires)
+        for a in tool.apt
+    )
+    lock = Lock(
+        snapshot=tool.snapshot,
+        runtime=tool.runtime,
+        target=tool.target,
+        base=tool.base,
+        packages=tuple(sorted(packages, key=lambda package: (package.name, list(ImageLayer).index(package.layer)))),
+        fates=_decode_fates(fates, snapshot=tool.snapshot),
+        indexes=tool.indexes,
+    )
+    _check_together(lock)
+    _check_same(document, tomllib.loads(_encoded(lock)), file=PYLOCK)
+    _check_same(msgspec.json.decode(fates), msgspec.json.decode(encode_fates(lock)), file=FATES)
+    return lock
+
+
+def _decode_fates(content: bytes, *, snapshot: str) -> tuple[Fate, ...]:
+    try:
+        document = msgspec.json.decode(content, type=_Fates)
+    except msgspec.DecodeError as error:
+        raise LockError(f"{FATES} is not a valid table of fates: {error}.", remedy=REMEDY) from error
+    if document.schema != SCHEMA or document.snapshot != snapshot:
+        raise LockError(f"{FATES}: schema or snapshot is not that of {PYLOCK}.", remedy=REMEDY)
+    return document.fates
+
+
+def _check_together(lock: Lock) -> None:
+    """Each package has one name and one fate that says it is in the image, each such fate its package."""
+    names = [package.name for package in lock.packages]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise LockError(f"{PYLOCK}: {twice[0]} stands there twice.", remedy=REMEDY)
+    mirrored = {fate.name: fate for fate in lock.fates if fate.kind == "mirrored"}
+    for package in lock.packages:
+        fate = mirrored.pop(package.name, None)
+        if fate is None and not any(f.name == package.name and f.kind == "substituted" for f in lock.fates):
+            raise LockError(f"{FATES} has no fate for {package.name}, which {PYLOCK} installs.", remedy=REMEDY)
+        if fate is not None and fate.version != package.version:
+            raise LockError(f"{FATES}: {package.name} has another version than in {PYLOCK}.", remedy=REMEDY)
+    if mirrored:
+        raise LockError(f"{FATES}: {min(mirrored)} is mirrored, and {PYLOCK} does not have it.", remedy=REMEDY)
+
+
+def _encoded(lock: Lock) -> str:
+    try:
+        return encode_pylock(lock).decode()
+    except PylockValidationError as error:
+        raise LockError(f"{PYLOCK} is not a valid lock: {error}.", remedy=REMEDY) from error
+
+
+def _check_same(found: Any, meant: Any, *, file: str, key: str = "") -> None:
+    """Raise LockError at the first key where `found` is not what the lock read out of it is written as.
+
+    What is said twice (in PEP 751's fields for installers, under `tool.dbmirror` for dbmirror) must agree.
+    """
+    if isinstance(found, dict) and isinstance(meant, dict) and found.keys() == meant.keys():
+        for name in meant:
+            _check_same(found[name], meant[name], file=file, key=f"{key}.{name}" if key else name)
+    elif isinstance(found, list) and isinstance(meant, list) and len(found) == len(meant):
+        for number, (one, other) in enumerate(zip(found, meant, strict=True)):
+            _check_same(one, other, file=file, key=f"{key}[{number}]")
+    elif found != meant or type(found) is not type(meant):
+        raise LockError(f"{file}: {key or 'the document'} does not agree with the rest of the lock.", remedy=REMEDY)
+
+
+def _dig(document: Mapping[str, Any], *keys: str) -> Any:
+    value: Any = document
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _convert(value: Any, kind: Any, *, file: str, key: str) -> Any:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        text = re.sub(r" - at `\$\.?(.*)`\Z", r" (at \1)", str(error))
+        raise LockError(f"{file}: {key} is not valid: {text}.", remedy=REMEDY) from error
+
+
+def _without_nothing(fields: dict[str, Any]) -> dict[str, Any]:
+    """TOML has no null: what is None is left out, at every depth."""
+    return {
+        key: _without_nothing(value) if isinstance(value, dict) else value
+        for key, value in fields.items()
+        if value is not None
+    }

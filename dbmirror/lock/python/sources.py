@@ -1,0 +1,166 @@
+"""Where one package comes from: apt, an address of its own, an index; or why from nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+from pypi_simple import DistributionPackage
+
+from dbmirror.inventory.model import Distribution
+from dbmirror.lock.apt import upstream
+from dbmirror.lock.errors import IndexUnreachable
+from dbmirror.lock.model import AptPackage, GitSource, IndexFile, Source, Target
+from dbmirror.lock.python.candidates import NoFile, choose
+from dbmirror.lock.python.direct import direct_source
+from dbmirror.lock.python.index import Index
+from dbmirror.lock.python.index_settings import IndexLocation
+from dbmirror.lock.python.project_page import Refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A source, and the sentence that says what it is."""
+
+    source: Source
+    reason: str
+    substitute: str | None = None
+    """What the image gets, where it is not the cluster's version."""
+    version: str | None = None
+    """The version of the distribution that comes with the substitute."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """Why there is no source, as a sentence without its full stop."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AptFacts:
+    """What dpkg says on the cluster and apt in the base image, package to version."""
+
+    installed: Mapping[str, str]
+    candidates: Mapping[str, str] | None
+    """None where the base image could not be asked."""
+
+
+def from_index(
+    distribution: Distribution, *, index: Index, target: Target, sha256: str | None = None
+) -> Found | Missing:
+    """The file of the indexes for the distribution's version: the first wheel, else the first source distribution.
+
+    With `sha256` only that very file. Raises IndexUnreachable where an index cannot be used at all, or where one that
+    is overloaded or broken at the moment would decide: that is no fate of a package.
+    """
+    sdist: Found | None = None
+    reasons = []
+    passing: IndexUnreachable | None = None
+    for location in index.settings.indexes:
+        try:
+            offered = index.project(location, distribution.name)
+            if offered is None:
+                reasons.append(f"{_host(location)} does not have it")
+                continue
+            if sha256 is not None:
+                offered = tuple(file for file in offered if file.digests.get("sha256") == sha256)
+            chosen = choose(distribution.name, distribution.version, offered, target)
+            if isinstance(chosen, NoFile):
+                reasons.append(f"{_host(location)} {chosen.reason}")
+                continue
+            found = _index_file(chosen, location, index)
+        except Refused as refusal:
+            reasons.append(f"{_host(location)} {refusal}")
+            if refusal.passes:
+                passing = IndexUnreachable(
+                    f"The package index {location.url} {refusal} when it was asked for {distribution.name}.",
+                    remedy="Try again a little later: nothing was changed.",
+                )
+            continue
+        if found.source.is_wheel:
+            return found
+        sdist = sdist or found
+    if passing is not None:
+        raise passing
+    return sdist or Missing(reason="; ".join(reasons))
+
+
+def from_apt(distribution: Distribution, *, index: Index, target: Target, apt: AptFacts) -> Found | Missing:
+    """The Debian package that owns the distribution, if the image's distribution has it at that version.
+
+    Else a wheel of that very version from an index; else the Debian package at another version, as a substitute: it
+    fits the image's own libraries, which a build from source of the cluster's version need not; else that build.
+    """
+    package = distribution.apt_package
+    if package is None:
+        return Missing(reason="no Debian package owns it")
+    had = apt.installed.get(package)
+    candidate = (apt.candidates or {}).get(package)
+    if candidate is not None and _same_upstream(had or distribution.version, candidate):
+        return Found(
+            source=AptPackage(package=package, version=candidate),
+            reason=f"From the Debian package {package} {candidate}"
+            + (f" (the cluster has {had})." if had and had != candidate else "."),
+        )
+    found = from_index(distribution, index=index, target=target)
+    if isinstance(found, Found) and (found.source.is_wheel or candidate is None):
+        return found
+    if candidate is not None:
+        return Found(
+            source=AptPackage(package=package, version=candidate),
+            reason=f"The cluster has it from the Debian package {package} {had or 'of unknown version'}, "
+            f"the image's own distribution carries {candidate}.",
+            substitute=f"{package} {candidate}",
+            version=upstream(candidate),
+        )
+    asked = "is not among the image's own packages" if apt.candidates is not None else "was not looked for"
+    return Missing(reason=f"it belongs to the Debian package {package}, which {asked}; {found.reason}")
+
+
+def from_direct_url(distribution: Distribution, *, index: Index, target: Target, folder: Path) -> Found | Missing:
+    """What the distribution's direct_url.json names; else that very file, by its hash, from an index.
+
+    A file of the same name and version with another hash, or none to compare, is not taken: what was installed from
+    an address of its own may be a private build, and its name on a public index anyone's.
+    """
+    origin = distribution.direct_url
+    if origin is None:
+        return Missing(reason="it has no address of its own")
+    try:
+        source = direct_source(distribution, origin, index=index, folder=folder)
+    except Refused as refusal:
+        if origin.sha256 is not None:
+            found = from_index(distribution, index=index, target=target, sha256=origin.sha256)
+            if isinstance(found, Found):
+                return Found(source=found.source, reason="The very file that the cluster installed, from the index.")
+        return Missing(reason=str(refusal))
+    what = "commit" if isinstance(source, GitSource) else "archive"
+    return Found(source=source, reason=f"The {what} that the cluster installed, from {source.url}")
+
+
+def _index_file(file: DistributionPackage, location: IndexLocation, index: Index) -> Found:
+    sha256, size = file.digests.get("sha256", "").lower(), file.size
+    parts = urlsplit(file.url)
+    url = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    if not sha256:
+        downloaded = index.download(file.url, location=location)
+        sha256, size = downloaded.sha256, downloaded.size
+    fields = {"source": "index", "filename": file.filename, "url": url, "sha256": sha256, "size": size}
+    try:
+        source = msgspec.convert({**fields, "index": location.url}, IndexFile)
+    except msgspec.ValidationError as error:
+        raise Refused("lists a file of that version with a malformed name, address or hash") from error
+    form = "as a wheel" if source.is_wheel else "only as a source distribution, which is built for the image"
+    return Found(source=source, reason=f"The index has it {form}{' (yanked there)' if file.is_yanked else ''}.")
+
+
+def _same_upstream(one: str, other: str) -> bool:
+    return one == other or upstream(one) == upstream(other)
+
+
+def _host(location: IndexLocation) -> str:
+    return f"the index at {location.host}"

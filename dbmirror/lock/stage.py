@@ -1,0 +1,187 @@
+"""The lock stage: the base, then Python's half and R's half of the lock for one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dbmirror.config import RConfig
+from dbmirror.filters.flavour import Flavour, without_python
+from dbmirror.filters.model import Rule, Selection, Verdict
+from dbmirror.filters.r_model import RSelection
+from dbmirror.hosts.container import ContainerHost
+from dbmirror.hosts.interface import Host
+from dbmirror.inventory.capture import capture
+from dbmirror.inventory.capture_r import capture_r
+from dbmirror.inventory.model import Distribution, Inventory, RPackage
+from dbmirror.inventory.repack import CapturedFile
+from dbmirror.lock.apt import apt_candidates
+from dbmirror.lock.base import read_base
+from dbmirror.lock.mirror_lock import MirrorLock
+from dbmirror.lock.model import BaseImage, Lock
+from dbmirror.lock.python.index import Index
+from dbmirror.lock.python.index_settings import IndexSettings
+from dbmirror.lock.python.make import make_lock
+from dbmirror.lock.r.make import make_r_lock, only_excluded
+from dbmirror.lock.r.model import RLock
+from dbmirror.lock.r.repository import Repositories
+from dbmirror.lock.r.settings import RepositorySettings, find_repositories
+from dbmirror.progress import SILENT, Observer
+from dbmirror.runtimes.model import Runtime
+from dbmirror.snapshot import Snapshot
+
+_R_IS_LEFT_OUT = Rule(
+    name="flavour",
+    pattern=str(Flavour.PYTHON),
+    reason="The image is for Python notebooks alone; the flavour python-r has the R packages, too.",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where packages may come from."""
+
+    indexes: IndexSettings
+    r: RConfig
+    root: Path
+    """The folder that relative paths of the configuration start from."""
+    ca_bundle: Path | None
+    driver: Callable[[], Host] | None
+    """Gives the cluster's driver, whose files may be packed; None where that is not wanted."""
+
+    def r_repositories(self, runtime: str, base: BaseImage) -> RepositorySettings:
+        """The CRAN-like repositories for an image on `base`."""
+        return find_repositories(
+            self.r, root=self.root, runtime=runtime, distribution=f"{base.os_id}-{base.os_version}"
+        )
+
+
+def lock_mirror(
+    snapshot: Snapshot,
+    *,
+    selection: Selection,
+    r_selection: RSelection,
+    flavour: Flavour,
+    runtime: Runtime,
+    base_reference: str,
+    sources: Sources,
+    folder: Path,
+    previous: MirrorLock | None = None,
+    observer: Observer = SILENT,
+) -> MirrorLock:
+    """One source for each selected package, and a fate for every one that was found, of either language.
+
+    What `flavour` leaves out is excluded by that rule. Archives that are no repository's are written below `folder`.
+    Raises what `read_base`, `make_lock` and `make_r_lock` raise.
+    """
+    base, base_inventory = read_base(base_reference, observer=observer)
+
+    def candidates(packages: Sequence[str]) -> Mapping[str, str]:
+        with ContainerHost(base.image_id, network="bridge") as host:
+            return apt_candidates(host, packages)
+
+    python = _lock_python(
+        selection if flavour.has_python else without_python(selection),
+        snapshot,
+        runtime=runtime,
+        base=(base, base_inventory),
+        candidates=candidates,
+        sources=sources,
+        folder=folder,
+        previous=previous.python if previous else None,
+        observer=observer,
+    )
+    r: RLock | None = None
+    if flavour.has_r:
+        r = _lock_r(
+            r_selection,
+            snapshot,
+            base=(base, base_inventory),
+            candidates=candidates,
+            sources=sources,
+            runtime=runtime,
+            folder=folder,
+            previous=previous.r if previous else None,
+            observer=observer,
+        )
+    elif r_selection.decisions:
+        r = only_excluded(_without_r(r_selection), snapshot)
+    return MirrorLock(python=python, r=r)
+
+
+def _lock_python(
+    selection: Selection,
+    snapshot: Snapshot,
+    *,
+    runtime: Runtime,
+    base: tuple[BaseImage, Inventory | None],
+    candidates: Callable[[Sequence[str]], Mapping[str, str]],
+    sources: Sources,
+    folder: Path,
+    previous: Lock | None,
+    observer: Observer,
+) -> Lock:
+    def pack(distribution: Distribution) -> CapturedFile:
+        assert sources.driver is not None  # noqa: S101 - handed on only where there is one
+        return capture(sources.driver(), distribution)
+
+    with Index(sources.indexes, ca_bundle=sources.ca_bundle) as index:
+        return make_lock(
+            selection,
+            snapshot,
+            runtime=runtime.version,
+            base=base[0],
+            base_inventory=base[1],
+            index=index,
+            folder=folder,
+            capture=pack if sources.driver else None,
+            apt_candidates=candidates,
+            observer=observer,
+            previous=previous,
+        )
+
+
+def _lock_r(
+    selection: RSelection,
+    snapshot: Snapshot,
+    *,
+    base: tuple[BaseImage, Inventory | None],
+    candidates: Callable[[Sequence[str]], Mapping[str, str]],
+    sources: Sources,
+    runtime: Runtime,
+    folder: Path,
+    previous: RLock | None,
+    observer: Observer,
+) -> RLock:
+    def pack(package: RPackage) -> CapturedFile:
+        assert sources.driver is not None  # noqa: S101 - handed on only where there is one
+        return capture_r(sources.driver(), package)
+
+    inventory = snapshot.inventory
+    with Repositories(
+        sources.r_repositories(runtime.version, base[0]),
+        r_version=inventory.r_version or "",
+        architecture=inventory.architecture,
+        ca_bundle=sources.ca_bundle,
+    ) as repositories:
+        return make_r_lock(
+            selection,
+            snapshot,
+            repositories=repositories,
+            base=base[0],
+            base_inventory=base[1],
+            folder=folder,
+            capture=pack if sources.driver else None,
+            apt_candidates=candidates,
+            observer=observer,
+            previous=previous,
+        )
+
+
+def _without_r(selection: RSelection) -> RSelection:
+    decisions = tuple(
+        replace(decision, verdict=Verdict.DROP, rule=_R_IS_LEFT_OUT) if decision.verdict is Verdict.KEEP else decision
+        for decision in selection.decisions
+    )
+    return replace(selection, decisions=decisions, kept=())

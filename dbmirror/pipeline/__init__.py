@@ -1,0 +1,1 @@
+"""The line from a cluster to a published image, and the ways to run it."""

@@ -1,0 +1,146 @@
+"""The way to a mirror's cluster: its workspace, the cluster as it is now, and one SSH connection to its driver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+
+from databricks.sdk import WorkspaceClient
+
+from dbmirror.config import MirrorConfig
+from dbmirror.errors import RemoteError
+from dbmirror.folders import known_hosts_file
+from dbmirror.hosts.known_hosts import Fingerprint, KnownHosts
+from dbmirror.hosts.ssh import SshHost, connect
+from dbmirror.hosts.ssh_config import SshTarget
+from dbmirror.hosts.ssh_errors import HostKeyChanged
+from dbmirror.progress import Observer
+from dbmirror.workspace import clusters
+from dbmirror.workspace.clusters import ClusterState
+from dbmirror.workspace.judgement import ClusterSummary
+from dbmirror.workspace.profiles import client
+from dbmirror.workspace.starting import start
+
+
+class ClusterNotRunning(RemoteError):
+    """The cluster has no driver at the moment."""
+
+
+class DriverUnknown(RemoteError):
+    """The workspace states no address of the driver, and the configuration neither."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Questions:
+    """What a stage asks the user; None where nobody can answer, and then the answer is no."""
+
+    host_key: Callable[[Fingerprint], bool] | None = None
+    """First contact with a driver: is this its host key?"""
+    start: Callable[[ClusterState], bool] | None = None
+    """The cluster is terminated: is it to be started?"""
+
+
+class ClusterAccess:
+    """Everything here is looked up when it is first asked for, once. `resources` closes the connection.
+
+    With `dry_run` no cluster is started, and no host key is pinned: an accepted one counts for this connection alone.
+    """
+
+    def __init__(
+        self,
+        mirror: str,
+        section: MirrorConfig,
+        *,
+        start_cluster: bool,
+        accept_host_key: bool,
+        dry_run: bool = False,
+        questions: Questions,
+        observer: Observer,
+        resources: ExitStack,
+    ) -> None:
+        self.mirror = mirror
+        self.section = section
+        self.profile = section.profile or mirror
+        """The Databricks profile that the cluster is read with."""
+        self._start_cluster = start_cluster
+        self._accept_host_key = accept_host_key
+        self.dry_run = dry_run
+        self._questions = questions
+        self._observer = observer
+        self._resources = resources
+
+    @cached_property
+    def workspace(self) -> WorkspaceClient:
+        """The workspace of the profile."""
+        return client(self.profile, self.section.profile_file)
+
+    @cached_property
+    def summary(self) -> ClusterSummary:
+        """The cluster that is mirrored, in whatever state it is."""
+        w = self.workspace
+        return clusters.find_cluster(w, self.section.cluster, w.config.cluster_id)
+
+    @cached_property
+    def cluster(self) -> ClusterState:
+        """The cluster as the workspace states it now, running: started first if that was asked for.
+
+        Raises ClusterNotRunning.
+        """
+        w = self.workspace
+        state = clusters.read(w, self.summary.cluster_id)
+        if state.state in {"RUNNING", "RESIZING"}:
+            return state
+        stopped = f"The cluster {state.cluster.cluster_name} ({state.cluster.cluster_id}) is {state.state.lower()}."
+        if self.dry_run:
+            raise ClusterNotRunning(
+                stopped,
+                remedy="A dry run starts no cluster: start it, or leave out --dry-run. "
+                "To build from the last snapshot, add --frozen.",
+            )
+        ask = self._questions.start
+        if self._start_cluster or (ask is not None and ask(state)):
+            return start(w, self.summary.cluster_id, observer=self._observer)
+        raise ClusterNotRunning(
+            stopped,
+            remedy="Start it, or let dbmirror start it: add --start. To build from the last snapshot, add --frozen.",
+        )
+
+    @cached_property
+    def target(self) -> SshTarget:
+        """How the cluster's driver is reached. Raises DriverUnknown."""
+        cluster, ssh = self.cluster, self.section.ssh
+        address = ssh.host or cluster.driver_address
+        if address is None:
+            raise DriverUnknown(
+                f"The workspace states no address of the driver of {cluster.cluster.cluster_name}.",
+                remedy=f"Name a host of your ssh config in [mirrors.{self.mirror}.ssh] of dbmirror.toml, for example "
+                "the one that 'databricks ssh setup' makes.",
+            )
+        return SshTarget(
+            host=address,
+            label=f"driver of {cluster.cluster.cluster_name}",
+            port=ssh.port,
+            user=ssh.user,
+            identity_files=(ssh.identity_file,) if ssh.identity_file else (),
+            profile=self.profile,
+            host_key_alias=cluster.cluster.cluster_id,
+        )
+
+    @cached_property
+    def driver(self) -> SshHost:
+        """The one SSH connection to the driver. Raises SshError; HostKeyChanged says how to pin the new key."""
+        try:
+            host = connect(
+                self.target,
+                known_hosts=KnownHosts(known_hosts_file()),
+                confirm=self._questions.host_key,
+                accept_new=self._accept_host_key,
+                pin=not self.dry_run,
+                observer=self._observer,
+            )
+        except HostKeyChanged as error:
+            command = f"dbmirror ssh repin {self.mirror}"
+            raise error.with_facts(started=self.cluster.started_at, command=command) from None
+        return self._resources.enter_context(host)

@@ -1,0 +1,141 @@
+"""The places whose packages can be compared: snapshots, clusters, images, this environment, requirements files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import msgspec
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from dbmirror.errors import UsageError
+from dbmirror.hosts.container import ContainerHost
+from dbmirror.hosts.local import LocalHost
+from dbmirror.inventory.collect import collect
+from dbmirror.inventory.model import Inventory
+from dbmirror.pipeline.line import Pipeline
+from dbmirror.snapshot import Cluster
+
+_KINDS = ("snapshot", "cluster", "image")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One side of a comparison."""
+
+    kind: str
+    """`snapshot`, `cluster`, `image`, `environment`, `requirements`."""
+    what: str
+    """A mirror's name, an image's reference, a file's path; empty for this environment."""
+
+    @property
+    def mirror(self) -> str:
+        """The mirror that it belongs to, if it belongs to one."""
+        return self.what if self.kind in {"snapshot", "cluster"} or self.is_mirror_image else "none"
+
+    @property
+    def is_mirror_image(self) -> bool:
+        """It is the image of a mirror, not any image: a mirror's name has neither a slash nor a colon."""
+        return self.kind == "image" and not set(self.what) & {"/", ":", "@"}
+
+
+def parse_place(text: str) -> Place:
+    """What the words of the command line mean. Raises UsageError with the forms that there are."""
+    kind, colon, what = text.partition(":")
+    if text == "environment":
+        return Place("environment", "")
+    if colon and kind in _KINDS and what:
+        return Place(kind, what)
+    if Path(text).is_file():
+        return Place("requirements", text)
+    raise UsageError(
+        f"{text!r} is no place that can be compared.",
+        remedy="It can be snapshot:MIRROR, cluster:MIRROR, image:MIRROR, image:REFERENCE, environment, or the path "
+        "of a requirements file.",
+    )
+
+
+def read_place(place: Place, pipeline: Pipeline) -> Inventory:
+    """What is installed at `place`; `pipeline` is that of its mirror."""
+    match place.kind:
+        case "snapshot":
+            return pipeline.snapshot().inventory
+        case "cluster":
+            return pipeline.read_cluster().inventory
+        case "image":
+            with ContainerHost(pipeline.built().image_id if place.is_mirror_image else place.what) as host:
+                return collect(host)
+        case "environment":
+            with LocalHost() as host:
+                return collect(host, interpreter="python3")
+        case _:
+            return read_requirements(Path(place.what))
+
+
+def read_requirements(path: Path) -> Inventory:
+    """The pins of a requirements file as an inventory that has Python distributions alone.
+
+    Lines of `name==version` count, with extras, markers and hashes passed over. Raises UsageError, naming the line,
+    for a requirement without an exact version.
+    """
+    distributions = []
+    for number, requirement in _requirements(path):
+        pins = [specifier.version for specifier in requirement.specifier if specifier.operator in {"==", "==="}]
+        if len(pins) != 1 or pins[0].endswith("*"):
+            raise UsageError(
+                f"{path}:{number}: {requirement.name} has no exact version.",
+                remedy="Compare a file of pins (name==version).",
+            )
+        distributions.append(
+            {
+                "name": canonicalize_name(requirement.name),
+                "spelling": requirement.name,
+                "version": pins[0],
+                "layer": "runtime",
+                "location": "/requirements",
+            }
+        )
+    document = {
+        "os_id": "none",
+        "os_version": "none",
+        "architecture": "none",
+        "glibc": None,
+        "python": {"path": "/none", "version": "0.0.0"},
+        "distributions": sorted(distributions, key=lambda each: each["name"]),
+    }
+    try:
+        return msgspec.convert(document, Inventory)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{path} has a pin of a form that is not let through: {error}.") from error
+
+
+def _requirements(path: Path) -> Iterator[tuple[int, Requirement]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read as text: {error}.") from error
+    joined = text.replace("\\\n", " ")
+    for number, line in enumerate(joined.splitlines(), start=1):
+        content = line.split(" #")[0].split(" --hash")[0].strip()
+        if not content or content.startswith(("#", "-")):
+            continue
+        try:
+            yield number, Requirement(content)
+        except InvalidRequirement as error:
+            raise UsageError(f"{path}:{number}: not a requirement: {error}.") from error
+
+
+def cluster_changes(old: Cluster, new: Cluster) -> list[tuple[str, str, str]]:
+    """The facts of a cluster that changed: name, before, now."""
+    names = [field.name for field in fields(Cluster)]
+    shown = {name: (_words(getattr(old, name)), _words(getattr(new, name))) for name in names}
+    return [(name.replace("_", " "), before, now) for name, (before, now) in shown.items() if before != now]
+
+
+def _words(value: object) -> str:
+    if isinstance(value, tuple):
+        parts = (f"{e.kind} {e.specification} {e.status}" if hasattr(e, "specification") else str(e) for e in value)
+        return "; ".join(parts) or "none"
+    return "none" if value is None else str(value)

@@ -1,0 +1,401 @@
+"""The straight line from a cluster to a verified image: the only module that knows every stage."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from dbmirror import __version__
+from dbmirror.build.foundation import FILE_NAME as BUILD_FILE
+from dbmirror.build.foundation import Built, build_image, image_tag, read_built
+from dbmirror.ca_bundle import find_ca_bundle
+from dbmirror.config import LoadedConfig, MirrorConfig
+from dbmirror.engine.buildx import BuildResult
+from dbmirror.engine.images import inspect_image
+from dbmirror.errors import UsageError
+from dbmirror.filters.explain import Explanation, explain
+from dbmirror.filters.flavour import Flavour, choose_flavour, official_base
+from dbmirror.filters.lists import FilterList, load
+from dbmirror.filters.model import Selection
+from dbmirror.filters.r_explain import RExplanation, explain_r
+from dbmirror.filters.r_lists import load_r
+from dbmirror.filters.r_model import RSelection
+from dbmirror.filters.r_selection import select_r
+from dbmirror.filters.selection import select
+from dbmirror.inventory.collect import collect
+from dbmirror.lock.errors import LockError
+from dbmirror.lock.fates import require_complete
+from dbmirror.lock.mirror_lock import MirrorLock, read_mirror_lock, write_mirror_lock
+from dbmirror.lock.python.files import remove_unnamed
+from dbmirror.lock.python.index_settings import IndexSettings, find_indexes
+from dbmirror.lock.stage import Sources, lock_mirror
+from dbmirror.pipeline.access import ClusterAccess, Questions
+from dbmirror.progress import SILENT, Observer
+from dbmirror.render.context import BuildContext
+from dbmirror.render.image import linked_files, render
+from dbmirror.render.settings import ImageSettings, RAptRepository
+from dbmirror.runtimes.lookup import lookup, parse_spark_version
+from dbmirror.runtimes.model import Runtime, repl_names
+from dbmirror.snapshot import FILE_NAME as SNAPSHOT_FILE
+from dbmirror.snapshot import Snapshot, Taken, read_snapshot, write_snapshot
+from dbmirror.verify.errors import ReportError
+from dbmirror.verify.model import Report
+from dbmirror.verify.report import FILE_NAME as REPORT_FILE
+from dbmirror.verify.report import read_report, write_report
+from dbmirror.verify.verifier import still_holds, verifier
+from dbmirror.verify.verify import verify
+
+__all__ = ["Choices", "Pipeline", "Questions"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What one run does otherwise than the configuration says."""
+
+    start_cluster: bool = False
+    """Start the cluster if it is terminated, instead of stopping with the remedy."""
+    accept_host_key: bool = False
+    """Pin an unknown host key without asking."""
+    whitelist: bool = False
+    base: str | None = None
+    ca_bundle: Path | None = None
+    refresh: bool = False
+    """Ask the index again for what is locked already."""
+    capture: bool = True
+    flavour: Flavour | None = None
+    """What notebooks of the image are written in; None for what the configuration or else the snapshot says."""
+    keep_going: bool = False
+    """Build the image without the R packages that do not compile, instead of stopping."""
+
+
+class Pipeline:
+    """The stages of one mirror. Every stage reads the value before it, writes its own, and gives it back.
+
+    A context manager: leaving it closes the connection to the driver, if a stage opened one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        loaded: LoadedConfig,
+        *,
+        choices: Choices = Choices(),
+        observer: Observer = SILENT,
+        questions: Questions = Questions(),  # noqa: B008 - frozen
+    ) -> None:
+        self.name = name
+        self.loaded = loaded
+        self.choices = choices
+        self.observer = observer
+        self.questions = questions
+        self._resources = ExitStack()
+        self._rehearsing = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._resources.close()
+
+    @cached_property
+    def section(self) -> MirrorConfig:
+        """The mirror's configuration."""
+        return self.loaded.mirror(self.name)
+
+    @cached_property
+    def folder(self) -> Path:
+        """The mirror's folder."""
+        return self.loaded.mirror_folder(self.name)
+
+    @property
+    def context_folder(self) -> Path:
+        """Where the build context is rendered."""
+        return self.folder / "image"
+
+    @cached_property
+    def access(self) -> ClusterAccess:
+        """The way to the cluster; nothing is asked of it before a stage needs it."""
+        return ClusterAccess(
+            self.name,
+            self.section,
+            start_cluster=self.choices.start_cluster,
+            accept_host_key=self.choices.accept_host_key,
+            dry_run=self._rehearsing,
+            questions=self.questions,
+            observer=self.observer,
+            resources=self._resources,
+        )
+
+    @cached_property
+    def whitelist(self) -> FilterList:
+        """The whitelist with the user's own entries in front."""
+        return self._list("whitelist")
+
+    @cached_property
+    def blacklist(self) -> FilterList:
+        """The blacklist with the user's own entries in front."""
+        return self._list("blacklist")
+
+    @cached_property
+    def indexes(self) -> IndexSettings:
+        """The package indexes that this machine and the configuration name."""
+        return find_indexes(self.loaded.config.index)
+
+    @cached_property
+    def ca_bundle(self) -> Path | None:
+        """The certificate authorities to trust, where something names them."""
+        return find_ca_bundle(self.choices.ca_bundle or self.loaded.config.index.ca_bundle)
+
+    @contextlib.contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Everything inside writes to a copy of the mirror's folder, which goes afterwards: for --dry-run.
+
+        Nothing else is written either: no cluster is started, and no host key is pinned.
+        """
+        real, self._rehearsing = self.folder, True
+        with tempfile.TemporaryDirectory(prefix="dbmirror-rehearsal-") as name:
+            self.folder = Path(name) / real.name
+            if real.is_dir():
+                shutil.copytree(real, self.folder)
+            try:
+                yield
+            finally:
+                self.folder, self._rehearsing = real, False
+
+    # The stages, in their order.
+
+    def read_cluster(self) -> Snapshot:
+        """What the cluster is now: workspace facts and one collection on its driver. Writes nothing."""
+        stage = "snapshot"
+        cluster, driver = self.access.cluster, self.access.driver
+        self.observer.started(stage)
+        inventory = collect(driver)
+        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        taken = Taken(at=now, host=driver.name, dbmirror=__version__)
+        snapshot = Snapshot(cluster=cluster.cluster, inventory=inventory, taken=taken)
+        for library in cluster.cluster.libraries:
+            if library.status == "FAILED":
+                self.observer.warn(f"The cluster could not install its library {library.kind} {library.specification}.")
+        self.observer.finished(stage, f"{len(inventory.distributions)} Python distributions, {snapshot.short_digest}")
+        return snapshot
+
+    def take_snapshot(self) -> Snapshot:
+        """Read the cluster and write the mirror's snapshot; the one that is there stays if it is of the same state."""
+        snapshot = self.read_cluster()
+        write_snapshot(snapshot, self.folder / SNAPSHOT_FILE)
+        return read_snapshot(self.folder / SNAPSHOT_FILE)
+
+    def snapshot(self) -> Snapshot:
+        """The mirror's snapshot, from its file."""
+        return read_snapshot(self.folder / SNAPSHOT_FILE)
+
+    def runtime(self, snapshot: Snapshot) -> Runtime:
+        """The Databricks Runtime of the snapshot's cluster."""
+        return lookup(parse_spark_version(snapshot.cluster.spark_version).release)
+
+    def select(self, snapshot: Snapshot) -> Selection:
+        """What of the snapshot is mirrored, and by which rule."""
+        return select(
+            snapshot,
+            mode="whitelist" if self.choices.whitelist else self.section.filter,
+            whitelist=self.whitelist,
+            blacklist=self.blacklist,
+            runtime_repl=repl_names(self.runtime(snapshot)),
+            notebook_environment=self.section.notebook_environment,
+        )
+
+    def select_r(self, snapshot: Snapshot) -> RSelection:
+        """What of the snapshot's R packages is mirrored, and by which rule."""
+        return select_r(
+            snapshot,
+            mode="whitelist" if self.choices.whitelist else self.section.filter,
+            whitelist=self._r_list("whitelist"),
+            blacklist=self._r_list("blacklist"),
+        )
+
+    def explain(self, snapshot: Snapshot, package: str) -> Explanation:
+        """All about one Python package of the snapshot. Raises FilterError where the cluster has none of that name."""
+        return explain(
+            self.select(snapshot),
+            package,
+            snapshot=snapshot,
+            whitelist=self.whitelist,
+            blacklist=self.blacklist,
+            runtime_repl=repl_names(self.runtime(snapshot)),
+        )
+
+    def explain_r(self, snapshot: Snapshot, package: str) -> RExplanation:
+        """All about one R package of the snapshot. Raises FilterError where the cluster has none of that name."""
+        return explain_r(
+            self.select_r(snapshot),
+            package,
+            snapshot=snapshot,
+            whitelist=self._r_list("whitelist"),
+            blacklist=self._r_list("blacklist"),
+        )
+
+    def flavour(self, snapshot: Snapshot) -> Flavour:
+        """What notebooks of the image are written in: as chosen, as configured, else as the snapshot asks for."""
+        if self.choices.flavour is not None:
+            return self.choices.flavour
+        if self.section.flavour is not None:
+            return Flavour(self.section.flavour)
+        choice = choose_flavour(snapshot)
+        if choice.flavour is not Flavour.PYTHON:
+            self.observer.note(f"The image is of flavour {choice.flavour}. {choice.reason}")
+        return choice.flavour
+
+    def make_lock(self, snapshot: Snapshot) -> MirrorLock:
+        """One source for each selected package, and a fate for every one that was found; written to the folder."""
+        runtime, flavour, previous = self.runtime(snapshot), self.flavour(snapshot), self._previous_lock()
+        may_capture = self.section.capture and self.choices.capture
+        try:
+            lock = lock_mirror(
+                snapshot,
+                selection=self.select(snapshot),
+                r_selection=self.select_r(snapshot),
+                flavour=flavour,
+                runtime=runtime,
+                base_reference=self.choices.base or self.section.base or official_base(runtime, flavour),
+                sources=Sources(
+                    indexes=self.indexes,
+                    r=self.loaded.r(self.name),
+                    root=self.loaded.root,
+                    ca_bundle=self.ca_bundle,
+                    driver=(lambda: self.access.driver) if may_capture else None,
+                ),
+                folder=self.folder,
+                previous=None if self.choices.refresh else previous,
+                observer=self.observer,
+            )
+        except BaseException:
+            # Archives that were fetched for a lock that did not come about.
+            remove_unnamed(previous.python if previous else None, self.folder)
+            raise
+        write_mirror_lock(lock, self.folder)
+        return lock
+
+    def lock(self) -> MirrorLock:
+        """The mirror's lock, from its files. Raises LockError where it was made from another snapshot."""
+        lock = read_mirror_lock(self.folder)
+        if lock.snapshot != self.snapshot().digest:
+            raise LockError(
+                f"The lock in {self.folder} was not made from the snapshot beside it.",
+                remedy=f"Make it again with 'dbmirror lock {self.name}'.",
+            )
+        require_complete(lock.python.fates, self.snapshot().inventory)
+        return lock
+
+    def render(self, lock: MirrorLock) -> BuildContext:
+        """The build context of the image, written to the mirror's folder with the archives that it needs."""
+        r = self.loaded.r(self.name)
+        repository = None
+        if r.apt_repository is not None:
+            key = (self.loaded.root / r.apt_key).read_text() if r.apt_key else None
+            repository = RAptRepository(location=r.apt_repository, key=key)
+        context = render(
+            lock.python,
+            lookup(lock.runtime),
+            mirror=self.name,
+            settings=ImageSettings(waivers=self.section.waive, r_repository=repository),
+            r_lock=lock.r_in_image,
+            flavour=lock.flavour,
+        )
+        linked = linked_files(lock.python, lock.r_in_image)
+        archives = {place: (self.folder / origin).read_bytes() for place, origin in linked.items()}
+        BuildContext({**context.files, **archives}).write(self.context_folder)
+        return context
+
+    def tag(self, lock: MirrorLock) -> str:
+        """The tag of the mirror's image: it names mirror, runtime, snapshot and lock."""
+        repository = self.section.image or f"dbmirror/{self.name}"
+        return image_tag(repository, runtime=lock.runtime, snapshot=lock.snapshot, lock=lock.digest)
+
+    def build(self, lock: MirrorLock) -> tuple[Built, BuildResult]:
+        """The image of the rendered context; the record is written."""
+        return build_image(
+            self.context_folder,
+            tags=[self.tag(lock)],
+            snapshot=lock.snapshot,
+            lock=lock.digest,
+            indexes=self.indexes,
+            netrc=self.r_netrc(lock),
+            ca_bundle=self.ca_bundle,
+            build_arguments={"KEEP_GOING": "1"} if self.choices.keep_going and lock.r_in_image else {},
+            record=self.folder / BUILD_FILE,
+            observer=self.observer,
+        )
+
+    def r_netrc(self, lock: MirrorLock) -> bytes | None:
+        """Credentials of the R repositories, where the image has R."""
+        if lock.r_in_image is None:
+            return None
+        sources = Sources(
+            indexes=self.indexes, r=self.loaded.r(self.name), root=self.loaded.root, ca_bundle=None, driver=None
+        )
+        return sources.r_repositories(lock.runtime, lock.python.base).netrc()
+
+    def built(self) -> Built:
+        """What was built last. Raises UsageError where nothing was, or the engine has it no longer."""
+        built = read_built(self.folder / BUILD_FILE)
+        if inspect_image(built.image_id) is None:
+            raise UsageError(
+                f"The engine no longer has the image that was built last ({built.tags[0]}).",
+                remedy=f"Build it again with 'dbmirror build {self.name}'.",
+            )
+        return built
+
+    def verify(self, built: Built, lock: MirrorLock, snapshot: Snapshot, *, again: bool = False) -> Report:
+        """The built image held against lock, snapshot and contract; the report is written.
+
+        A report that is there already, of this very image and lock by this very verification, is given back unless
+        `again`.
+        """
+        path = self.folder / REPORT_FILE
+        if not again and path.is_file():
+            with contextlib.suppress(ReportError):
+                known = read_report(path)
+                if still_holds(known, image_id=built.image_id, lock=built.lock, snapshot=built.snapshot):
+                    self.observer.note("This very image was verified before: its report still holds.")
+                    return known
+        report = verify(
+            built.image_id,
+            lock=lock.python,
+            snapshot=snapshot,
+            runtime=lookup(lock.runtime),
+            waivers=self.section.waive,
+            observer=self.observer,
+            r_lock=lock.r_in_image,
+            flavour=lock.flavour,
+        )
+        report = replace(report, lock=lock.digest, verifier=verifier())
+        write_report(report, path)
+        return report
+
+    def report(self) -> Report | None:
+        """The last verification's report; None where there is none. Raises ReportError where it is damaged."""
+        path = self.folder / REPORT_FILE
+        return read_report(path) if path.is_file() else None
+
+    def _previous_lock(self) -> MirrorLock | None:
+        try:
+            return read_mirror_lock(self.folder)
+        except LockError:
+            return None
+
+    def _list(self, name: str) -> FilterList:
+        return load(name, self.loaded.config.filters, origin=str(self.loaded.origin or ""))
+
+    def _r_list(self, name: str) -> FilterList:
+        return load_r(name, self.loaded.config.filters, origin=str(self.loaded.origin or ""))

@@ -1,0 +1,90 @@
+"""The end of the line: a mirror's verified image in registries, what to do with it, and its bill of materials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dbmirror.build.foundation import Built
+from dbmirror.files import write_atomically
+from dbmirror.lock.mirror_lock import MirrorLock
+from dbmirror.pipeline.line import Pipeline
+from dbmirror.publish.gate import FILE_NAME as PUSH_FILE
+from dbmirror.publish.gate import Destination, Pushed, find_destinations, publish, require_verified
+from dbmirror.render.deployment import FOLDER_NAME as DEPLOYMENT_FOLDER
+from dbmirror.render.deployment import PullSecret, render_deployment
+from dbmirror.snapshot import Snapshot
+from dbmirror.verify.model import Outcome
+
+
+def destinations(pipeline: Pipeline, names: Sequence[str], *, password: str | None = None) -> tuple[Destination, ...]:
+    """The registries of `names`, each with a credential that it accepts. Raises TargetError, RegistryError."""
+    registries = pipeline.loaded.config.registries
+    return find_destinations(names, registries, mirror=pipeline.name, password=password, observer=pipeline.observer)
+
+
+def push(
+    pipeline: Pipeline,
+    built: Built,
+    to: Sequence[Destination],
+    *,
+    allow_unverified: bool = False,
+    replace: bool = False,
+) -> tuple[Pushed, ...]:
+    """The built image in every destination, under its own tag; the record is written.
+
+    Raises NotVerified unless the last verification was of this very image and passed, or that is allowed.
+    """
+    verified = require_verified(built, pipeline.report(), mirror=pipeline.name, allow_unverified=allow_unverified)
+    if not verified:
+        pipeline.observer.warn(f"{built.tags[0]} is pushed without having passed verification, as asked.")
+    return publish(
+        built,
+        to,
+        tag=built.tags[0].rpartition(":")[2],
+        verified=verified,
+        record=pipeline.folder / PUSH_FILE,
+        replace=replace,
+        observer=pipeline.observer,
+    )
+
+
+def deploy(pipeline: Pipeline, snapshot: Snapshot, pushed: Sequence[Pushed]) -> tuple[Path, ...]:
+    """What to do with a pushed image: files for the Clusters API, Terraform and asset bundles, in `deploy/`.
+
+    With several registries they name the first. Raises DeploymentRefused where the platform takes no image on such a
+    cluster (rule L25).
+    """
+    first, report = pushed[0], pipeline.report()
+    has_virtualenv = report is None or any(f.rule == "L07" and f.outcome is Outcome.PASSED for f in report.findings)
+    files = render_deployment(
+        snapshot.cluster,
+        mirror=pipeline.name,
+        reference=first.reference,
+        digest=first.digest,
+        pull_secret=PullSecret.for_registry(first.registry) if first.needs_login else None,
+        driver_nfs=has_virtualenv,
+    )
+    # Only these files: the folder may hold Terraform's state, too.
+    for name, content in files.items():
+        write_atomically(pipeline.folder / DEPLOYMENT_FOLDER / name, content)
+    return tuple(pipeline.folder / DEPLOYMENT_FOLDER / name for name in files)
+
+
+def write_bill(
+    pipeline: Pipeline, built: Built, lock: MirrorLock, snapshot: Snapshot, pushed: Sequence[Pushed] = ()
+) -> Path:
+    """The bill of materials of the built image, in the mirror's folder."""
+    # The library takes 0.7 s to import, and few runs need it.
+    from dbmirror.publish.sbom.write import write_sbom  # noqa: PLC0415
+
+    report = pipeline.report()
+    return write_sbom(
+        pipeline.folder,
+        mirror=pipeline.name,
+        lock=lock,
+        snapshot=snapshot,
+        built=built,
+        digest=pushed[0].digest if pushed else None,
+        r_failed=report.r_failed if report is not None and report.image_id == built.image_id else (),
+    )

@@ -1,0 +1,1 @@
+"""An image in registries: destinations, the gate, records, SBOM."""

@@ -1,0 +1,125 @@
+"""The token dance: from a registry's 401 to the authorization header that it takes."""
+
+from __future__ import annotations
+
+import base64
+import time
+from urllib.parse import urlsplit
+from urllib.request import parse_http_list, parse_keqv_list
+
+import jwt
+import msgspec
+from msgspec import Struct
+
+from dbmirror.publish.registries.credential import Credential
+from dbmirror.publish.registries.errors import UnexpectedAnswer
+from dbmirror.publish.registries.target import RegistryTarget, is_loopback
+from dbmirror.publish.registries.transport import Transport
+
+_CLIENT = "dbmirror"
+_EARLY = 10.0
+"""Seconds before its end that a token is no longer used."""
+_SHORTEST = 60.0
+"""Seconds that a token lives where its service does not say (the token specification's default)."""
+
+
+class _Token(Struct):
+    token: str = ""
+    access_token: str = ""
+    expires_in: float | None = None
+
+
+class Authorization:
+    """The header for one repository with one credential; asks the token service anew when a token's time is over."""
+
+    def __init__(self, target: RegistryTarget, credential: Credential, transport: Transport) -> None:
+        self._target = target
+        self._credential = credential
+        self._transport = transport
+        self._header: str | None = None
+        self._until = 0.0
+
+    def header(self) -> str | None:
+        """The header as it stands, None before the first challenge or after its end."""
+        return self._header if time.monotonic() < self._until else None
+
+    def answer(self, challenge: str) -> str:
+        """The header that answers `challenge`, the content of a `WWW-Authenticate` header.
+
+        Raises the RegistryError of a token service that refuses, and UnexpectedAnswer where the challenge is of a
+        kind that dbmirror does not speak or leads where no password should be sent.
+        """
+        scheme, _, rest = challenge.partition(" ")
+        if scheme.lower() == "basic":
+            pair = f"{self._credential.username}:{self._credential.secret}"
+            self._header = "Basic " + base64.b64encode(pair.encode()).decode()
+            self._until = float("inf")
+            return self._header
+        try:
+            facts = parse_keqv_list(parse_http_list(rest))
+        except ValueError:
+            facts = {}
+        realm = facts.get("realm")
+        if scheme.lower() != "bearer" or not realm:
+            raise self._transport.complaint(f"error parsing the challenge: {challenge or 'there is none'}")
+        token = self._ask(realm, facts.get("service") or "")
+        self._header = f"Bearer {token.token or token.access_token}"
+        self._until = time.monotonic() + max((token.expires_in or _SHORTEST) - _EARLY, 1.0)
+        return self._header
+
+    def may_push(self) -> bool:
+        """False only where the token itself says that it does not allow to push; most say what they allow."""
+        try:
+            claims = jwt.decode((self._header or "").removeprefix("Bearer "), options={"verify_signature": False})
+        except jwt.PyJWTError:
+            return True
+        access = claims.get("access")
+        if not isinstance(access, list):
+            return True
+        return any(
+            isinstance(grant, dict)
+            and grant.get("name") == self._target.repository
+            and {"push", "*"} & set(grant.get("actions") or ())
+            for grant in access
+        )
+
+    def _ask(self, realm: str, service: str) -> _Token:
+        self._refuse_unsafe(realm)
+        scope = f"repository:{self._target.repository}:pull,push"
+        if self._credential.identity_token:
+            answer = self._transport.request(
+                "POST",
+                realm,
+                form={
+                    "grant_type": "refresh_token",
+                    "service": service,
+                    "client_id": _CLIENT,
+                    "scope": scope,
+                    "refresh_token": self._credential.secret,
+                },
+            )
+        else:
+            answer = self._transport.request(
+                "GET",
+                realm,
+                parameters=[("service", service), ("scope", scope), ("client_id", _CLIENT)],
+                basic=(self._credential.username, self._credential.secret) if self._credential.username else None,
+            )
+        if answer.status != 200:
+            raise self._transport.complaint(answer.words())
+        try:
+            token = msgspec.json.decode(answer.content, type=_Token)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            token = _Token()
+        if not (token.token or token.access_token):
+            raise self._transport.complaint("error parsing the token service's answer: there is no token in it")
+        return token
+
+    def _refuse_unsafe(self, realm: str) -> None:
+        parts = urlsplit(realm)
+        if parts.scheme == "https" or (parts.scheme == "http" and self._target.insecure and is_loopback(parts.netloc)):
+            return
+        raise UnexpectedAnswer(
+            f"The registry {self._target.host} asks for the password to be sent without encryption.",
+            remedy="Nothing was sent. Check the host, and tell whoever runs the registry.",
+        )

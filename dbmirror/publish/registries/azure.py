@@ -1,0 +1,107 @@
+"""Credentials for Azure Container Registry: Entra ID, the az command line, a service principal, an admin account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Struct, field
+
+from dbmirror.publish.registries.child import ChildFailed, run_child
+from dbmirror.publish.registries.credential import ACR_NULL_USER, Credential, Unserved
+from dbmirror.publish.registries.target import RegistryTarget
+from dbmirror.publish.registries.transport import Transport
+
+ENTRA_SCOPE = "https://containerregistry.azure.net/.default"
+"""The audience of a registry; registries may be set to refuse tokens for Azure's management API."""
+
+
+class TokenCredential(Protocol):
+    """The part of azure-core's protocol of that name that is used here."""
+
+    def get_token(self, *scopes: str, **options: Any) -> Any:
+        """An object whose `token` is an access token for `scopes`."""
+
+
+class _Exchanged(Struct):
+    refresh_token: str = ""
+
+
+class _AzAnswer(Struct):
+    access_token: str = field(name="accessToken", default="")
+
+
+def credential_from_entra(
+    target: RegistryTarget, environ: Mapping[str, str], *, identity: TokenCredential | None = None
+) -> Credential | Unserved:
+    """A refresh token of the registry, got for an Entra ID token at its `/oauth2/exchange`.
+
+    `identity` gives the Entra ID token; None stands for azure-identity's DefaultAzureCredential (environment, workload
+    and managed identity, az, …), which the extra `dbmirror[azure]` brings.
+    """
+    if identity is None:
+        try:
+            from azure.identity import DefaultAzureCredential  # noqa: PLC0415  (an extra, and slow to import)
+        except ImportError:
+            return Unserved("azure-identity is not installed (the extra dbmirror[azure])")
+        identity = DefaultAzureCredential()
+    try:
+        access_token = str(identity.get_token(ENTRA_SCOPE).token)
+    except Exception as error:
+        # Any error: azure-core's cannot be named without importing it. Not its text: that repeats what the token
+        # service answered to requests that carried secrets.
+        return Unserved(f"Entra ID gave no token ({type(error).__name__})")
+    bearer = Credential(username=ACR_NULL_USER, secret=access_token, source="Entra ID")
+    form = {"grant_type": "access_token", "service": target.host, "access_token": access_token}
+    if environ.get("AZURE_TENANT_ID"):
+        form["tenant"] = environ["AZURE_TENANT_ID"]
+    answer = Transport(target, bearer).request("POST", f"{target.base_url}/oauth2/exchange", form=form)
+    try:
+        exchanged = msgspec.json.decode(answer.content, type=_Exchanged)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        exchanged = _Exchanged()
+    if answer.status != 200 or not exchanged.refresh_token:
+        return Unserved(f"{target.host} does not take this Entra ID identity (HTTP {answer.status})")
+    return Credential(username=ACR_NULL_USER, secret=exchanged.refresh_token, source="Entra ID")
+
+
+def credential_from_az(
+    target: RegistryTarget, environ: Mapping[str, str], *, deadline: float = 60.0
+) -> Credential | Unserved:
+    """What `az acr login --expose-token` gives to whoever is logged in with az; it leaves the docker config alone."""
+    # A registry's own name has no hyphen; behind one stands the label that Azure may add to its host name.
+    name = target.host.partition(".")[0].partition(":")[0].partition("-")[0]
+    argv = ["az", "acr", "login", "--name", name, "--expose-token", "--output", "json", "--only-show-errors"]
+    try:
+        finished = run_child(argv, environ=environ, deadline=deadline)
+    except ChildFailed as error:
+        return Unserved(str(error))
+    if finished.code != 0:
+        return Unserved(f"az acr login ended with code {finished.code} (is there an `az login`?)")
+    try:
+        answer = msgspec.json.decode(finished.stdout, type=_AzAnswer)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        answer = _AzAnswer()
+    if not answer.access_token:
+        return Unserved("az acr login did not answer with a token")
+    return Credential(username=ACR_NULL_USER, secret=answer.access_token, source="az acr login --expose-token")
+
+
+def credential_from_service_principal(environ: Mapping[str, str]) -> Credential | Unserved:
+    """The service principal in AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, as user and password of the registry itself."""
+    missing = [name for name in ("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET") if not environ.get(name)]
+    if missing:
+        return Unserved(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set")
+    return Credential(
+        username=environ["AZURE_CLIENT_ID"], secret=environ["AZURE_CLIENT_SECRET"], source="AZURE_CLIENT_SECRET"
+    )
+
+
+def credential_from_admin_account(target: RegistryTarget, environ: Mapping[str, str]) -> Credential | Unserved:
+    """The registry's admin account: ACR_ADMIN_PASSWORD, and ACR_ADMIN_USERNAME where it is not the registry's name."""
+    secret = environ.get("ACR_ADMIN_PASSWORD")
+    if not secret:
+        return Unserved("ACR_ADMIN_PASSWORD is not set")
+    username = environ.get("ACR_ADMIN_USERNAME") or target.host.partition(".")[0].partition("-")[0]
+    return Credential(username=username, secret=secret, source="ACR_ADMIN_PASSWORD")

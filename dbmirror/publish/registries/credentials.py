@@ -1,0 +1,104 @@
+"""Find the credential for a registry: each source in its order, and what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from dbmirror.progress import SILENT, Observer
+from dbmirror.publish.registries import azure
+from dbmirror.publish.registries.credential import ANONYMOUS, Credential, Unserved
+from dbmirror.publish.registries.distribution import RegistryClient
+from dbmirror.publish.registries.docker_config import credential_from_docker_config
+from dbmirror.publish.registries.errors import AuthenticationFailed, CredentialExpired, InsufficientScope, NoCredential
+from dbmirror.publish.registries.explicit import credential_from_environment, credential_from_stdin
+from dbmirror.publish.registries.retries import Patience
+from dbmirror.publish.registries.target import RegistryTarget
+
+Source = Callable[[], Credential | Unserved]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A source of credentials that was tried."""
+
+    source: str
+    outcome: str
+    """`used`, or why it did not serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCredential:
+    """The credential that the registry accepts, and the way to it."""
+
+    credential: Credential
+    attempts: tuple[Attempt, ...]
+    """In the order in which they were tried; the last is the one that is used."""
+
+
+def find_credential(
+    target: RegistryTarget,
+    environ: Mapping[str, str],
+    *,
+    password: str | None = None,
+    identity: azure.TokenCredential | None = None,
+    log_in: Callable[[RegistryTarget, Credential], None] | None = None,
+    observer: Observer = SILENT,
+) -> FoundCredential:
+    """The first credential that there is for `target` and that the registry accepts.
+
+    The order: `password` (from stdin), the environment, the user's docker config; for ACR then Entra ID, az, a service
+    principal, the admin account; for other registries at last none at all. Every attempt is told to the observer.
+    A credential that the registry refuses is passed over for the next one (a docker config often holds an old one),
+    unless the user handed it over for this push: then the refusal is raised. `identity` replaces azure-identity's
+    DefaultAzureCredential; `log_in` replaces the question to the registry.
+
+    Raises NoCredential naming every source and why it did not serve; TargetError where a password has no user; the
+    RegistryError of a registry that refused what was handed over, or could not be asked.
+    """
+    patience = Patience(attempts=3, sleep=time.sleep, observer=observer)
+    log_in = log_in or (lambda target, found: patience.apply(RegistryClient(target, found).log_in))
+    attempts: list[Attempt] = []
+    for name, source in _sources(target, environ, password, identity):
+        found = source()
+        if isinstance(found, Unserved):
+            attempts.append(Attempt(name, found.reason))
+            observer.note(f"Credential for {target.host}: {name}: {found.reason}.")
+            continue
+        try:
+            log_in(target, found)
+        except (AuthenticationFailed, CredentialExpired, InsufficientScope) as error:
+            if found.explicit:
+                raise
+            attempts.append(Attempt(name, error.message.rstrip(".")))
+            observer.note(f"Credential for {target.host}: {name}: {error.message}")
+            continue
+        attempts.append(Attempt(name, "used"))
+        observer.note(f"Credential for {target.host}: {name}: used.")
+        return FoundCredential(found, tuple(attempts))
+    tried = "; ".join(f"{attempt.source}: {attempt.outcome}" for attempt in attempts)
+    raise NoCredential(f"There is no credential that {target.host} accepts. Tried {tried}.", remedy=_remedy(target))
+
+
+def _sources(
+    target: RegistryTarget, environ: Mapping[str, str], password: str | None, identity: azure.TokenCredential | None
+) -> Iterator[tuple[str, Source]]:
+    if password is not None:
+        yield "--password-stdin", lambda: credential_from_stdin(target, environ, password)
+    yield "environment", lambda: credential_from_environment(target, environ)
+    yield "docker config", lambda: credential_from_docker_config(target, environ)
+    if target.kind == "acr":
+        yield "Entra ID", lambda: azure.credential_from_entra(target, environ, identity=identity)
+        yield "az acr login", lambda: azure.credential_from_az(target, environ)
+        yield "service principal", lambda: azure.credential_from_service_principal(environ)
+        yield "admin account", lambda: azure.credential_from_admin_account(target, environ)
+    elif target.kind == "oci":
+        yield "no credential", lambda: ANONYMOUS
+
+
+def _remedy(target: RegistryTarget) -> str:
+    login = f"docker login{'' if target.kind == 'dockerhub' else ' ' + target.host}"
+    if target.kind == "acr":
+        return f"`az login`, `{login}`, or set the variables named above."
+    return f"`{login}`, or set the variables named above."

@@ -1,0 +1,244 @@
+"""A lock as the build context of a cluster image: the Dockerfile of its flavour and all that it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+from packaging.pylock import PylockValidationError
+
+from dbmirror.config import MirrorName, Waiver
+from dbmirror.filters.flavour import Flavour
+from dbmirror.lock.model import AptPackage, BaseKind, CapturedWheel, GitSource, ImageLayer, Lock, LockedPackage
+from dbmirror.lock.python.files import lock_digest
+from dbmirror.lock.r.files import r_lock_digest
+from dbmirror.lock.r.model import RLock
+from dbmirror.render.bom_link import LABEL as BOM_LABEL
+from dbmirror.render.bom_link import bom_link
+from dbmirror.render.context import BuildContext
+from dbmirror.render.dockerfile_templates import environment, shipped_folder
+from dbmirror.render.errors import RenderError
+from dbmirror.render.r import RPart, linked_r_files, r_files, r_part
+from dbmirror.render.requirements import build_line, context_path, wheel_line
+from dbmirror.render.settings import ImageSettings
+from dbmirror.render.system import compilers_list, headers_list, native_packages, packages_list, system_list
+from dbmirror.runtimes.model import Runtime
+
+_PYTHON_RELEASE = Annotated[str, Meta(pattern=r"\A3\.\d+\Z")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layer:
+    """The packages of one image layer, by how they get there."""
+
+    name: ImageLayer
+    wheels: tuple[LockedPackage, ...]
+    captured: tuple[LockedPackage, ...]
+    builds: tuple[LockedPackage, ...]
+
+    @property
+    def sources(self) -> bool:
+        return any(isinstance(package.source, GitSource) for package in self.builds)
+
+    @property
+    def headers(self) -> bool:
+        return any(
+            package.name in native_packages() and native_packages()[package.name].build for package in self.builds
+        )
+
+
+def render(
+    lock: Lock,
+    runtime: Runtime,
+    *,
+    mirror: str,
+    settings: ImageSettings | None = None,
+    r_lock: RLock | None = None,
+    flavour: Flavour = Flavour.PYTHON,
+) -> BuildContext:
+    """The context that builds the image of `lock`; the same arguments give the same bytes.
+
+    A flavour with R needs `r_lock`; the flavour `r` takes base, target and snapshot from a `lock` without packages.
+    The context lacks the files of `linked_files(lock, r_lock)`, which the caller puts there. Raises RenderError where
+    a value is hostile or cannot be installed, or where the base cannot carry the runtime, its Python or its R.
+    """
+    settings = settings or ImageSettings()
+    lock, waivers = _validated(lock, Lock), _validated(settings.waivers, tuple[Waiver, ...])
+    mirror = _validated(mirror, MirrorName)
+    python = _validated(lock.target.python.rpartition(".")[0], _PYTHON_RELEASE)
+    r_lock = _validated(r_lock, RLock | None)
+    _require_halves(lock, r_lock, flavour)
+    official = lock.base.kind is BaseKind.OFFICIAL
+    layers = _layers(lock)
+    builds = tuple(layer for layer in layers if layer.builds)
+    files = _shipped_files(tools=flavour.has_python or not official) | _layer_files(layers)
+    apt_packages = packages_list(lock.packages, lock.base)
+    if apt_packages:
+        files["apt/packages.txt"] = apt_packages
+    if builds:
+        files["apt/compilers.txt"] = compilers_list(lock.base, python=python, official=official)
+        for layer in builds:
+            if layer.headers:
+                files[f"apt/build-{layer.name}.txt"] = headers_list(layer.builds, lock.base)
+    if not official:
+        files["apt/system.txt"] = system_list(runtime, lock.base, python=python, fuse=settings.fuse)
+        files |= _environment_files(runtime, lsp=flavour.has_python)
+    part: RPart | None = None
+    if r_lock is not None:
+        repository, architecture = settings.r_repository, lock.target.architecture
+        part = r_part(r_lock, repository=repository)
+        files |= r_files(part, r_lock, lock.base, architecture=architecture, repository=repository)
+    files["Dockerfile"] = (
+        environment(*(shipped_folder("images") / name for name in dict.fromkeys((flavour, "r", "python"))))
+        .get_template("Dockerfile.j2")
+        .render(
+            base=lock.base.reference,
+            official=official,
+            python=python,
+            interpreter="/databricks/python3/bin/python" if official else f"python{python}",
+            fips_override=runtime.needs_fips_override,
+            fuse=settings.fuse,
+            builds=builds,
+            layers=layers,
+            r=part,
+            image_layers=_image_layers(layers, part),
+            apt_packages=bool(apt_packages),
+            labels=_labels(lock, r_lock, mirror=mirror, waivers=waivers, flavour=flavour),
+        )
+    )
+    files[".dockerignore"] = _allow_list(files, linked_files(lock, r_lock))
+    return BuildContext({name: content.encode() for name, content in files.items()})
+
+
+def linked_files(lock: Lock, r_lock: RLock | None = None) -> Mapping[str, str]:
+    """Captured wheels and vendored sources: their place in the build context to that in the mirror's folder.
+
+    The caller links or copies `wheels/FILE` to `image/wheels/LAYER/FILE`, and removes what is not listed.
+    """
+    files = {
+        context_path(package, package.source): package.source.path
+        for package in lock.packages
+        if isinstance(package.source, CapturedWheel | GitSource)
+    }
+    return {**files, **(linked_r_files(r_lock) if r_lock is not None else {})}
+
+
+def _require_halves(lock: Lock, r_lock: RLock | None, flavour: Flavour) -> None:
+    again = "Make the lock again for this flavour."
+    if flavour.has_r and r_lock is None:
+        raise RenderError(f"An image of flavour {flavour} needs the lock's R half, and there is none.", remedy=again)
+    if r_lock is not None and (not flavour.has_r or r_lock.snapshot != lock.snapshot):
+        raise RenderError("The two halves of the lock do not belong to one image.", remedy=again)
+    if lock.packages and not flavour.has_python:
+        raise RenderError(f"An image of flavour {flavour} cannot have the lock's Python packages.", remedy=again)
+
+
+def _image_layers(layers: tuple[_Layer, ...], part: RPart | None) -> list[tuple[Any, Any]]:
+    """For each layer of the image its Python and its R packages, None for what it has not."""
+    ours, theirs = ({layer.name: layer for layer in half} for half in (layers, part.layers if part else ()))
+    return [(ours.get(name), theirs.get(name)) for name in ImageLayer if name in ours or name in theirs]
+
+
+def _validated(value: Any, kind: Any) -> Any:
+    """`value` taken apart and put together again, so that each part has the grammar that its type states."""
+    try:
+        return msgspec.json.decode(msgspec.json.encode(value), type=kind)
+    except (msgspec.ValidationError, UnicodeError) as error:
+        raise RenderError(
+            f"What is to be rendered has not the form that it must have: {error}.",
+            remedy="Take the snapshot and make the lock again.",
+        ) from error
+
+
+def _layers(lock: Lock) -> tuple[_Layer, ...]:
+    found = []
+    for name in ImageLayer:
+        packages = [p for p in lock.packages if p.layer is name and not isinstance(p.source, AptPackage)]
+        packages.sort(key=lambda package: package.name)
+        captured = tuple(p for p in packages if isinstance(p.source, CapturedWheel))
+        wheels = tuple(p for p in packages if p.source.is_wheel and p not in captured)
+        builds = tuple(p for p in packages if not p.source.is_wheel)
+        if packages:
+            found.append(_Layer(name=name, wheels=wheels, captured=captured, builds=builds))
+    return tuple(found)
+
+
+def _shipped_files(*, tools: bool) -> dict[str, str]:
+    folder = shipped_folder("images") / "python"
+    files = {f"scripts/{path.name}": path.read_text("utf-8") for path in sorted((folder / "scripts").glob("*.sh"))}
+    if tools:
+        files["requirements/build-tools.txt"] = (folder / "build-tools.txt").read_text("utf-8")
+    return files
+
+
+def _layer_files(layers: tuple[_Layer, ...]) -> dict[str, str]:
+    files = {}
+    default = (shipped_folder("images") / "python" / "build-constraints.txt").read_text("utf-8")
+    for layer in layers:
+        if layer.wheels:
+            files[f"requirements/{layer.name}.txt"] = _lines(wheel_line(package) for package in layer.wheels)
+        if layer.captured:
+            files[f"requirements/{layer.name}.captured.txt"] = _lines(wheel_line(package) for package in layer.captured)
+        if layer.builds:
+            files[f"requirements/{layer.name}.build.txt"] = _lines(build_line(package) for package in layer.builds)
+            files[f"build-constraints/{layer.name}/default.txt"] = default
+        for package in layer.builds:
+            native = native_packages().get(package.name)
+            if native is not None and native.constraints:
+                own = f"# {native.reason}\n" + _lines(native.constraints)
+                files[f"build-constraints/{layer.name}/{package.name}.txt"] = default + own
+    return files
+
+
+def _environment_files(runtime: Runtime, *, lsp: bool) -> dict[str, str]:
+    if not runtime.tool_requirements:
+        raise RenderError(
+            f"dbmirror does not know which virtualenv runtime {runtime.version} uses, and cannot make its environment.",
+            remedy=f"Use the official base {runtime.official_image}.",
+        )
+    files = {"requirements/environments/tools.txt": _lines(runtime.tool_requirements)}
+    if lsp and runtime.lsp_requirements:
+        files["requirements/environments/python-lsp.txt"] = _lines(runtime.lsp_requirements)
+    return files
+
+
+def _labels(
+    lock: Lock, r_lock: RLock | None, *, mirror: str, waivers: tuple[Waiver, ...], flavour: Flavour
+) -> list[tuple[str, str]]:
+    name, _, digest = lock.base.reference.partition("@")
+    labels = {
+        "org.opencontainers.image.title": mirror,
+        "org.opencontainers.image.description": f"Mirror of a Databricks cluster on runtime {lock.runtime}",
+        "org.opencontainers.image.base.name": name,
+        "org.opencontainers.image.base.digest": digest,
+        "io.dbmirror.mirror": mirror,
+        "io.dbmirror.runtime": lock.runtime,
+        "io.dbmirror.snapshot": lock.snapshot,
+        "io.dbmirror.lock": _digest(lock),
+        "io.dbmirror.flavour": "" if flavour is Flavour.PYTHON else flavour,
+        "io.dbmirror.r-lock": r_lock_digest(r_lock) if r_lock is not None else "",
+        BOM_LABEL: bom_link(lock, r_lock),
+        "io.dbmirror.waivers": "; ".join(f"{waiver.rule}: {waiver.reason}" for waiver in waivers),
+    }
+    return [(name, value) for name, value in labels.items() if value]
+
+
+def _digest(lock: Lock) -> str:
+    try:
+        return lock_digest(lock)
+    except (PylockValidationError, ValueError) as error:
+        raise RenderError(
+            f"The lock cannot be written as pylock.toml: {error}.", remedy="Make the lock again."
+        ) from error
+
+
+def _allow_list(files: Mapping[str, str], linked: Mapping[str, str]) -> str:
+    folders = sorted({name.partition("/")[0] for name in [*files, *linked] if "/" in name})
+    return "# Only what the Dockerfile reads.\n*\n" + "".join(f"!{folder}\n" for folder in folders)
+
+
+def _lines(lines: Any) -> str:
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,124 @@
+"""What of the user's ssh config the lab's tunnel is told."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dbmirror.config import SshConfig
+from dbmirror.hosts.known_hosts import KnownHosts, trusted_keys
+from dbmirror.lab import preparation as lab_preparation
+from dbmirror.lab.files import ensure_token, places
+from dbmirror.lab.preparation import jumps_as_setting, way_to_driver
+from dbmirror.lab_containers.tunnel.settings import read_settings
+from tests.lab_containers.conftest import make_key
+
+CLUSTER = "0101-120000-abcdefgh"
+
+
+@dataclass
+class User:
+    """A home folder with an ssh config, and a mirror of which the way to the driver is asked."""
+
+    home: Path
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def mirror(self) -> Any:
+        return SimpleNamespace(
+            name="demo",
+            folder=self.home / "mirrors" / "demo",
+            section=SimpleNamespace(ssh=SshConfig()),
+            access=SimpleNamespace(profile="demo"),
+            observer=SimpleNamespace(warn=self.warnings.append),
+        )
+
+    def configure(self, text: str) -> None:
+        (self.home / ".ssh" / "config").write_text(text)
+
+    def jumps(self) -> str:
+        return jumps_as_setting(way_to_driver(self.mirror, CLUSTER, "10.0.0.4")[0])
+
+
+@pytest.fixture
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> User:
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / "mirrors" / "demo").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DBMIRROR_HOME", str(tmp_path / "state"))
+    return User(home=tmp_path)
+
+
+def test_a_driver_that_is_reached_directly_has_no_jump_hosts(user: User) -> None:
+    assert (user.jumps(), user.warnings) == ("", [])
+
+
+def test_the_jump_hosts_of_the_ssh_config_reach_the_tunnel_in_their_order(user: User) -> None:
+    user.configure(
+        "Host 10.*\n ProxyJump outer,inner:2222\nHost outer\n HostName bastion.example\n User me\n"
+        "Host inner\n HostName 2001:db8::1\n User other\n"
+    )
+    assert user.jumps() == "me@bastion.example:22 other@[2001:db8::1]:2222"
+    assert user.warnings == []
+    assert [jump.name for jump in read_settings({"DBMIRROR_JUMPS": user.jumps()}).jumps] == ["jump-1", "jump-2"]
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("Host 10.*\n ProxyCommand nc %h %p\n", "a ProxyCommand, a program of this machine"),
+        ("Host 10.*\n ProxyJump bastion\nHost bastion\n ProxyCommand nc %h %p\n", "a ProxyCommand, a program"),
+        ("Host 10.*\n ProxyJump me@a,me@b,me@c,me@d\n", "through 4 jump hosts; 3 are the most"),
+        ("Host 10.*\n ProxyJump bastion\nHost bastion\n User CORP\\me\n", "a form that the tunnel does not take"),
+    ],
+)
+def test_a_way_that_the_tunnel_cannot_go_is_warned_of(user: User, config: str, said: str) -> None:
+    user.configure(config)
+    assert user.jumps() == ""
+    (warning,) = user.warnings
+    assert said in warning
+    assert "tries the driver's own address" in warning
+
+
+def test_only_keys_other_than_the_drivers_are_handed_over(user: User) -> None:
+    own, other = (make_key(user.home / ".ssh" / name) for name in ("id_demo", "id_bastion"))
+    user.configure(
+        f"Host 10.*\n ProxyJump me@a,me@b\nHost a\n IdentityFile {own}\nHost b\n IdentityFile {user.home}/none\n"
+        f" IdentityFile {other}\n"
+    )
+    jumps, _ = way_to_driver(user.mirror, CLUSTER, "10.0.0.4")
+    given = lab_preparation._jump_keys(user.mirror, jumps, own)
+    assert given == {"DBMIRROR_JUMP_KEY_1": "", "DBMIRROR_JUMP_KEY_2": str(other), "DBMIRROR_JUMP_KEY_3": ""}
+    assert user.warnings == []
+
+
+def test_a_jump_host_without_a_key_file_is_warned_of(user: User) -> None:
+    user.configure("Host 10.*\n ProxyJump me@bastion\n")
+    jumps, _ = way_to_driver(user.mirror, CLUSTER, "10.0.0.4")
+    assert not any(lab_preparation._jump_keys(user.mirror, jumps, None).values())
+    assert "No SSH key file for the jump host bastion:22" in user.warnings[0]
+
+
+def test_the_host_keys_that_the_user_trusts_for_a_jump_host_are_the_tunnels(user: User) -> None:
+    host_key = make_key(user.home / "host_key")
+    known = user.home / ".ssh" / "known_hosts"
+    kind, blob = host_key.with_suffix(".pub").read_text().split()[:2]
+    known.write_text(f"[bastion.example]:2222 {kind} {blob}\n")
+    subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(known)], check=True, capture_output=True)
+    assert "bastion" not in known.read_text()
+    user.configure("Host 10.*\n ProxyJump me@bastion.example:2222,me@unknown.example\n")
+    where = places(user.mirror.folder)
+    ensure_token(where, user=1000)
+    jumps, _ = way_to_driver(user.mirror, CLUSTER, "10.0.0.4")
+    before = known.read_bytes()
+    lab_preparation._publish_jump_pins(user.mirror, jumps)
+    published = KnownHosts(where.pins / "known_hosts")
+    assert published.keys("jump-1") == trusted_keys([known], "[bastion.example]:2222") != ()
+    assert published.keys("jump-2") == ()
+    assert "ssh -p 22 me@unknown.example" in user.warnings[0]
+    assert known.read_bytes() == before

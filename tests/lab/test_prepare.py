@@ -1,0 +1,340 @@
+"""What `lab up` prepares for a lab, and what it keeps of the last time where less is known now."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import certifi
+import pytest
+
+from dbmirror.config import Config, LabConfig, LoadedConfig, MirrorConfig, SshConfig
+from dbmirror.engine import compose
+from dbmirror.engine.compose import Service
+from dbmirror.folders import known_hosts_file
+from dbmirror.hosts.known_hosts import HostKey, KnownHosts
+from dbmirror.inventory.model import Interpreter, Inventory
+from dbmirror.lab.files import places, read_environment
+from dbmirror.lab.preparation import prepare, settle_ports, url_in_containers
+from dbmirror.pipeline.line import Pipeline
+from dbmirror.progress import Observer
+from dbmirror.snapshot import Cluster, Snapshot, Taken, write_snapshot
+from tests.lab_containers.conftest import CLUSTER, make_key
+from tests.workspace.conftest import (  # noqa: F401 - fixtures
+    TOKEN,
+    Workspace,
+    a_cluster,
+    home,
+    no_waiting,
+    workspace,
+    write_profiles,
+)
+
+EXPIRED = (401, {"Content-Type": "application/json"}, b'{"error_code": "401", "message": "token is expired"}')
+THROUGH_A_JUMP_HOST = (
+    "Host 10.*\n ProxyJump bastion\n User me\n Port 2222\n IdentityFile {key}\n"
+    "Host bastion\n HostName bastion.example\n User jumper\n IdentityFile {other}\n"
+)
+
+
+class Recorder(Observer):
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+@dataclass
+class Lab:
+    """A mirror of the one cluster of the workspace, whose lab is prepared as often as is asked."""
+
+    root: Path
+    home: Path
+    workspace: Workspace
+    section: MirrorConfig = field(default_factory=lambda: MirrorConfig(lab=LabConfig(forwards=())))
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "mirrors" / "demo"
+
+    def pipeline(self, observer: Observer) -> Pipeline:
+        loaded = LoadedConfig(config=Config(mirrors={"demo": self.section}), origin=None, root=self.root)
+        return Pipeline("demo", loaded, observer=observer)
+
+    def prepare(self) -> list[str]:
+        """Prepare it as a new `lab up` does; what was warned of."""
+        recorder = Recorder()
+        with self.pipeline(recorder) as pipeline:
+            prepare(pipeline)
+        return recorder.warnings
+
+    def settle_ports(self) -> None:
+        with self.pipeline(Recorder()) as pipeline:
+            settle_ports(pipeline)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return read_environment(places(self.folder))
+
+    @property
+    def token(self) -> str:
+        return places(self.folder).workspace_token.read_text().strip()
+
+    @property
+    def route(self) -> str:
+        """The way to the driver as `.env` has it, with the names of the key files."""
+        keys = [Path(self.environment[f"DBMIRROR_{key}"]).name for key in ("SSH_KEY", "JUMP_KEY_1")]
+        user, port = (self.environment[f"DBMIRROR_DRIVER_{part}"] for part in ("USER", "PORT"))
+        return " ".join([self.environment["DBMIRROR_JUMPS"], f"{user}@:{port}", *keys]).strip()
+
+    def terminate(self) -> None:
+        del self.workspace.clusters[CLUSTER]["driver"]
+        self.workspace.clusters[CLUSTER]["state"] = "TERMINATED"
+
+    def start(self, address: str) -> None:
+        self.workspace.clusters[CLUSTER] = a_cluster(CLUSTER, driver={"private_ip": address})
+
+
+@pytest.fixture
+def running(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let the stack, which no Docker runs here, be one that is up."""
+    stack: list[Service] = []
+    monkeypatch.setattr(compose, "services", lambda _: tuple(stack))
+    return lambda: stack.append(Service(name="lab", container="demo-lab-1", state="running", health="healthy"))
+
+
+@pytest.fixture
+def lab(
+    tmp_path: Path,
+    home: Path,  # noqa: F811
+    workspace: Workspace,  # noqa: F811
+    write_profiles: Callable[[str], Path],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    running: Callable[[], None],
+) -> Lab:
+    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT"):
+        monkeypatch.delenv(name, raising=False)
+    made = Lab(root=tmp_path, home=home, workspace=workspace)
+    inventory = Inventory(
+        os_id="ubuntu",
+        os_version="22.04",
+        architecture="x86_64",
+        glibc="2.35",
+        python=Interpreter(path="/databricks/python3/bin/python", version="3.11.11"),
+    )
+    snapshot = Snapshot(
+        cluster=Cluster(cluster_id=CLUSTER, cluster_name="analytics", spark_version="15.4.x-scala2.12"),
+        inventory=inventory,
+        taken=Taken(at="2026-11-20T12:00:00Z", host="driver", dbmirror="0"),
+    )
+    write_snapshot(snapshot, made.folder / "snapshot.json")
+    (home / ".ssh").mkdir()
+    make_key(home / ".ssh" / "id_demo")
+    known = KnownHosts(known_hosts_file())
+    for name in (CLUSTER, "bastion.example", "[bastion.example]:22"):
+        known.pin(name, HostKey(kind="ssh-ed25519", blob=b"\0\0\0\x0bssh-ed25519"))
+    workspace.clusters[CLUSTER] = a_cluster(CLUSTER)
+    write_profiles(f"[demo]\nhost = {workspace.host}\ntoken = {TOKEN}\n")
+    return made
+
+
+@pytest.fixture
+def behind_a_jump_host(lab: Lab) -> Lab:
+    """The same, where only the driver's address says in the ssh config that there is a jump host."""
+    key, other = (make_key(lab.home / ".ssh" / name) for name in ("id_driver", "id_bastion"))
+    (lab.home / ".ssh" / "config").write_text(THROUGH_A_JUMP_HOST.format(key=key, other=other))
+    return lab
+
+
+def test_the_lab_is_told_of_workspace_driver_and_token(lab: Lab) -> None:
+    assert lab.prepare() == []
+    port = lab.workspace.host.rpartition(":")[2]
+    assert lab.environment["DBMIRROR_WORKSPACE"] == f"http://host.docker.internal:{port}"
+    assert lab.environment["DBMIRROR_DRIVER_HOST"] == "10.139.64.4"
+    assert lab.route == "ubuntu@:2200 id_demo"
+    assert lab.token == TOKEN
+    assert TOKEN not in places(lab.folder).environment_file.read_text()
+
+
+def test_nothing_changes_when_nothing_is_new(behind_a_jump_host: Lab, running: Callable[[], None]) -> None:
+    lab = behind_a_jump_host
+    lab.prepare()
+    before = places(lab.folder).environment_file.read_bytes()
+    running()
+    lab.prepare()
+    lab.settle_ports()
+    assert {*before.splitlines()} == {*places(lab.folder).environment_file.read_bytes().splitlines()}
+
+
+@pytest.mark.parametrize("runs", [True, False])
+@pytest.mark.parametrize("failure", ["expired", "unreachable", "unknown"])
+@pytest.mark.usefixtures("no_waiting")
+def test_a_workspace_that_cannot_be_asked_takes_nothing_from_the_lab(
+    behind_a_jump_host: Lab,
+    running: Callable[[], None],
+    write_profiles: Callable[[str], Path],  # noqa: F811
+    failure: str,
+    runs: bool,
+) -> None:
+    lab = behind_a_jump_host
+    lab.prepare()
+    before, pins = lab.environment, (places(lab.folder).pins / "known_hosts").read_text()
+    if runs:
+        running()
+    if failure == "expired":
+        lab.workspace.fail = EXPIRED
+    elif failure == "unreachable":
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            port = closed.getsockname()[1]
+        write_profiles(f"[demo]\nhost = http://127.0.0.1:{port}\ntoken = another\n")
+    else:
+        write_profiles("[other]\nhost = https://other.example\n")
+    (warning,) = lab.prepare()
+    assert "keeps the login and the way to the driver that it has" in warning
+    assert lab.environment == before
+    assert before["DBMIRROR_WORKSPACE"]
+    assert lab.route == "jumper@bastion.example:22 me@:2222 id_driver id_bastion"
+    assert lab.token == TOKEN
+    assert (places(lab.folder).pins / "known_hosts").read_text() == pins
+    assert "jump-1" in pins
+
+
+def test_what_the_user_changed_holds_even_where_the_workspace_cannot_be_asked(behind_a_jump_host: Lab) -> None:
+    lab = behind_a_jump_host
+    lab.prepare()
+    lab.workspace.fail = EXPIRED
+    lab.section = MirrorConfig(ssh=SshConfig(user="root"), lab=LabConfig(forwards=()))
+    (lab.home / ".ssh" / "config").write_text("")
+    lab.prepare()
+    assert lab.route == "root@:2200 id_demo"
+
+
+def test_a_first_start_without_the_workspace_says_what_is_missing(lab: Lab) -> None:
+    lab.workspace.fail = EXPIRED
+    login, address = lab.prepare()
+    assert "will not know of the cluster's restarts, nor reach its Spark: " in login
+    assert "The driver's address is not known yet" in address
+    assert lab.environment["DBMIRROR_WORKSPACE"] == lab.environment["DBMIRROR_DRIVER_HOST"] == lab.token == ""
+
+
+def test_a_renewed_login_takes_the_old_ones_place(lab: Lab) -> None:
+    lab.prepare()
+    places(lab.folder).workspace_token.write_text("dapi-of-yesterday\n")
+    assert lab.prepare() == []
+    assert lab.token == TOKEN
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_terminated_cluster_is_reached_by_the_last_ones_way_when_it_is_back(
+    behind_a_jump_host: Lab, running: Callable[[], None], runs: bool
+) -> None:
+    lab = behind_a_jump_host
+    lab.prepare()
+    before = lab.environment
+    if runs:
+        running()
+    lab.terminate()
+    for _ in range(2):
+        assert lab.prepare() == []
+        assert lab.environment == before
+    assert "jump-1" in (places(lab.folder).pins / "known_hosts").read_text()
+
+
+def test_the_way_is_known_of_a_driver_whose_address_a_running_lab_was_never_told(
+    behind_a_jump_host: Lab, running: Callable[[], None]
+) -> None:
+    lab = behind_a_jump_host
+    lab.terminate()
+    lab.prepare()
+    running()
+    lab.start("10.139.64.9")
+    lab.prepare()
+    assert lab.environment["DBMIRROR_DRIVER_HOST"] == ""
+    lab.terminate()
+    assert lab.prepare() == []
+    assert lab.route == "jumper@bastion.example:22 me@:2222 id_driver id_bastion"
+
+
+def test_a_first_start_with_a_terminated_cluster_says_each_time_what_is_not_known_and_what_to_do(
+    behind_a_jump_host: Lab,
+) -> None:
+    lab = behind_a_jump_host
+    lab.terminate()
+    for _ in range(2):
+        (warning,) = lab.prepare()
+        assert "The driver's address is not known yet" in warning
+        assert "run 'dbmirror lab up demo' again once the cluster runs" in warning
+    assert lab.environment["DBMIRROR_JUMPS"] == ""
+    lab.start("10.139.64.9")
+    assert lab.prepare() == []
+    assert lab.environment["DBMIRROR_JUMPS"] == "jumper@bastion.example:22"
+
+
+def test_a_host_that_the_configuration_names_needs_no_address_of_the_workspace(behind_a_jump_host: Lab) -> None:
+    lab = behind_a_jump_host
+    lab.section = MirrorConfig(ssh=SshConfig(host="10.0.0.1"), lab=LabConfig(forwards=()))
+    lab.terminate()
+    assert lab.prepare() == []
+    assert lab.environment["DBMIRROR_DRIVER_FIXED_HOST"] == "10.0.0.1"
+    assert lab.environment["DBMIRROR_JUMPS"] == "jumper@bastion.example:22"
+
+
+def test_a_login_without_a_token_is_named_with_what_works_instead(
+    lab: Lab,
+    write_profiles: Callable[[str], Path],  # noqa: F811
+) -> None:
+    write_profiles(f"[demo]\nhost = {lab.workspace.host}\nusername = me\npassword = secret-of-mine\n")
+    answer = json.dumps(lab.workspace.clusters[CLUSTER]).encode()
+    lab.workspace.fail = (200, {"Content-Type": "application/json"}, answer)
+    (warning,) = lab.prepare()
+    assert "the profile 'demo' logs in with 'basic', which gives no token" in warning
+    assert "personal access token" in warning
+    assert "databricks auth login" in warning
+    assert "secret-of-mine" not in warning
+    assert lab.environment["DBMIRROR_DRIVER_HOST"] == "10.139.64.4"
+    assert lab.environment["DBMIRROR_WORKSPACE"] == lab.token == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "seen"),
+    [
+        ("https://localhost", "https://host.docker.internal"),
+        ("http://127.0.0.1:8123", "http://host.docker.internal:8123"),
+        ("https://me:secret@adb-1.example:8443/", "https://adb-1.example:8443"),
+        ("https://adb-1.example", "https://adb-1.example"),
+    ],
+)
+def test_a_workspace_keeps_its_scheme_and_port_where_containers_know_it_by_another_name(url: str, seen: str) -> None:
+    assert url_in_containers(url) == seen
+
+
+def test_a_shell_that_names_no_certificate_authorities_does_not_take_them_from_a_running_lab(
+    lab: Lab, running: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = lab.root / "authorities.pem"
+    bundle.write_text("".join(Path(certifi.where()).read_text().partition("-----END CERTIFICATE-----")[:2]) + "\n")
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    lab.prepare()
+    running()
+    monkeypatch.delenv("SSL_CERT_FILE")
+    lab.prepare()
+    assert lab.environment["DBMIRROR_CA_BUNDLE"] == str(bundle)
+    bundle.unlink()
+    lab.prepare()
+    assert lab.environment["DBMIRROR_CA_BUNDLE"] == ""
+
+
+def test_a_port_that_was_taken_while_the_images_were_built_is_passed_over(lab: Lab) -> None:
+    lab.prepare()
+    port = lab.environment["DBMIRROR_LAB_PORT"]
+    before = lab.environment
+    with socket.create_server(("127.0.0.1", int(port))):
+        lab.settle_ports()
+    after = lab.environment
+    assert after.pop("DBMIRROR_LAB_PORT") != before.pop("DBMIRROR_LAB_PORT")
+    assert after == before
