@@ -1,6 +1,5 @@
 """One decision for each R package: by R's own lists, unless something stronger speaks."""
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,7 @@ PLATFORM = "/databricks/spark/R/lib"
 CLUSTER = "/local_disk0/.ephemeral_nfs/cluster_libraries/r"
 LOCAL = "/usr/local/lib/R/site-library"
 SITE = "/usr/lib/R/site-library"
-RUNTIME_LISTS = Path(os.environ.get("DBMIRROR_RUNTIME_LISTS") or Path(__file__).parents[3] / "shared" / "dbr")
+RUNTIME_LISTS = Path(__file__).parents[1] / "runtime_lists"
 
 
 def package(name: str, version: str = "1.0", library: str = SITE, **more: object) -> RPackage:
@@ -164,8 +163,6 @@ def test_every_built_in_entry_has_a_reason_that_is_a_sentence_and_stands_there_o
 
 def test_of_a_real_runtime_only_the_platforms_own_is_dropped(cluster: Clusters) -> None:
     path = RUNTIME_LISTS / "17.3.r.txt"
-    if not path.is_file():
-        pytest.skip(f"the R list of runtime 17.3 is not at {path}")
     found = [package(*line.split()) for line in path.read_text().splitlines()]
     taken = cluster(*found, package("SparkR", "4.0.0", PLATFORM))
     assert [d.name for d in choose(taken).decisions if d.verdict is Verdict.DROP] == ["SparkR"]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 PROGRAM = Path(sys.executable).parent / "dbmirror"
-RUNTIME_LISTS = Path(os.environ.get("DBMIRROR_RUNTIME_LISTS") or Path(__file__).parents[3] / "shared" / "dbr")
+RUNTIME_LISTS = Path(__file__).parents[1] / "runtime_lists"
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from dbmirror.sandbox.workspace import process
 
 pytestmark = pytest.mark.stack
 
-LISTS = Path(os.environ.get("DBMIRROR_RUNTIME_LISTS") or Path(__file__).parents[3] / "shared" / "dbr")
+LISTS = Path(__file__).parents[1] / "runtime_lists"
 CA_BUNDLE = next(
     (
         Path(os.environ[name])
@@ -308,8 +308,6 @@ def test_a_list_of_ones_own_names_every_pin_that_cannot_be_had(
 
 def test_all_pins_of_a_real_runtime_can_be_had(sandbox: Callable[[], SandboxState]) -> None:
     path = LISTS / "15.4.python.txt"
-    if not path.is_file():
-        pytest.skip(f"the real runtime lists are not at {LISTS}")
     state = up(packages=path, ca_bundle=CA_BUNDLE)
     assert (state.pins, state.missing) == (134, ())
 
