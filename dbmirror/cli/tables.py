@@ -95,6 +95,7 @@ def verification(report: Report) -> RenderableType:
     if shown:
         finding_rows = ((f.rule, _outcome(f), f.title, f"{f.message}{_waiver(f)}") for f in shown)
         parts.append(table("RULE", "RESULT", "WHAT", "FOUND", rows=finding_rows, title="Container Services contract"))
+        parts.append(Text("docs/contract.md says of each rule why it is there and how to meet it.", style="dim"))
     if report.extra:
         parts.append(
             Text(f"{len(report.extra)} more came with the base or with Debian packages; the report names them.")

@@ -17,7 +17,7 @@ R_LIBRARIES_NEAREST_FIRST = (
     "/usr/lib/R/site-library",
     "/usr/lib/R/library",
 )
-"""The order of .libPaths() on a driver (dcs-contract §5.2: R_LIBS, then the site libraries, then R's own)."""
+"""The order of .libPaths() on a driver (R_LIBS, then the site libraries, then R's own)."""
 UNREADABLE = "unreadable"
 """What stands for the version of a package that is there and could not be read."""
 

@@ -30,7 +30,7 @@ def obstacles(
     """Why Databricks Container Services cannot run an image on a cluster of this kind; empty where it can.
 
     `access_mode` is the data_security_mode of the Clusters API, None where it states none; `use_ml_runtime` is that
-    field of the API, which makes a standard `spark_version` a machine learning one. Source: dcs-contract 1.4.
+    field of the API, which makes a standard `spark_version` a machine learning one. Source: docs/contract.md, L25.
     """
     found: list[Obstacle] = []
     words = set(re.split(r"[-_.]", spark_version))

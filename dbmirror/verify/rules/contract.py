@@ -47,7 +47,7 @@ RULES: Final[tuple[Rule, ...]] = tuple(
         ("L29", "Known vulnerabilities", _INFORMATION, python.advisories),
     )
 )
-"""dcs-contract.md, section 6. Every one of them is in every report."""
+"""docs/contract.md explains each. Every one of them is in every report."""
 
 
 def judge(evidence: Evidence, waivers: Sequence[Waiver] = ()) -> tuple[Finding, ...]:

@@ -21,7 +21,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule of the DCS contract (dcs-contract.md, section 6), under its number there."""
+    """One rule of the contract, under the number that docs/contract.md explains it by."""
 
     number: str
     title: str
