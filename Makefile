@@ -7,7 +7,12 @@ READY := .venv/.ready
 INSIDE := dbmirror/lab_containers/inside
 CODE := dbmirror compose tests
 
-.PHONY: help demo test check pure stack golden engine tools clean
+# make test T=tests/lock: the tests of one folder or file.
+T ?= tests
+# pytest's exit code for "no test here": a folder may have tests of the other kind alone.
+NONE = $(if $(filter tests,$(T)),, || [ $$? = 5 ])
+
+.PHONY: help demo test check pure stack golden format lock engine tools clean
 
 help:  ## what can be made
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -17,7 +22,7 @@ demo: $(READY) engine  ## a sandbox cluster, mirrored into a verified image
 	.venv/bin/dbmirror sandbox up
 	.venv/bin/dbmirror build demo
 
-test: check engine tools pure stack  ## every check and every test
+test: check engine tools pure stack  ## every check and every test; of one folder or file with T=tests/lock
 
 check: $(READY)  ## formatting, lint, types, import directions
 	.venv/bin/ruff format --check $(CODE)
@@ -28,10 +33,18 @@ check: $(READY)  ## formatting, lint, types, import directions
 	.venv/bin/lint-imports --no-logo
 
 pure: $(READY)  ## the tests that need neither Docker nor a network
-	$(PYTHON) -m pytest -m "not stack" --numprocesses auto --dist loadfile
+	$(PYTHON) -m pytest -m "not stack" --numprocesses auto --dist loadfile $(T)$(NONE)
 
 stack: $(READY) engine tools  ## the tests on the real engine
-	$(PYTHON) -m pytest -m stack
+	$(PYTHON) -m pytest -m stack $(T)$(NONE)
+
+format: $(READY)  ## format the code
+	.venv/bin/ruff format $(CODE)
+	.venv/bin/ruff check --fix $(CODE)
+
+lock: $(READY)  ## resolve the development environment anew, into tools/development.txt
+	UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 .venv/bin/uv pip compile --quiet --upgrade pyproject.toml --extra azure --group dev \
+	    --generate-hashes --universal --no-emit-index-url --no-header --no-annotate --output-file tools/development.txt
 
 golden: $(READY)  ## write the golden files anew, for review with git diff
 	$(PYTHON) -m pytest tests/render tests/cli/test_commands.py --refresh-golden
@@ -42,7 +55,7 @@ engine:
 tools:
 	@tools/system-tools
 
-$(READY): pyproject.toml tools/python-environment
+$(READY): pyproject.toml tools/python-environment tools/development.txt
 	@tools/python-environment
 	@touch $@
 
