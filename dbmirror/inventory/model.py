@@ -30,7 +30,7 @@ EnvironmentVariable = Annotated[str, Meta(pattern=r"\A[A-Za-z_][A-Za-z0-9_]*\Z",
 
 
 class Layer(StrEnum):
-    """Where on the driver's sys.path a distribution lives, nearest first (the order was read off a driver of runtime 11)."""
+    """Where on the driver's sys.path a distribution lives, nearest first (read off a driver of runtime 11)."""
 
     NOTEBOOK = "notebook"
     """`/local_disk0/.ephemeral_nfs/envs/pythonEnv-*`: what `%pip` installed in one notebook."""
