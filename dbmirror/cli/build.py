@@ -27,7 +27,6 @@ from dbmirror.cli.output import Output
 from dbmirror.config import load_config
 from dbmirror.engine.docker import facts
 from dbmirror.errors import DbmirrorError, UsageError
-from dbmirror.lab import stack as lab_stack
 from dbmirror.pipeline import release
 from dbmirror.pipeline.all_mirrors import AllMirrors, BuiltMirror, FailedMirror, PreparedMirror
 from dbmirror.pipeline.line import Pipeline
@@ -111,7 +110,6 @@ def build_command(
             output.show(tables.fates(lock, shown))
             return
         pipeline.render(lock)
-        lab_stack.render_files(pipeline, lock)
         built, result = pipeline.build(lock)
         report = pipeline.verify(built, lock, snapshot)
         pushed: tuple[Pushed, ...] = ()

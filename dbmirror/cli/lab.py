@@ -53,12 +53,12 @@ def lab_up_command(output: Output, mirror: str, config_file: Path | None, accept
     with opened(output, mirror, config_file, accept_host_key=accept_host_key, dry_run=dry_run) as pipeline:
         lock = pipeline.lock()
         if dry_run:
-            files = lab_stack.render_files(pipeline, lock)
+            files = pipeline.render_lab(lock)
             output.document({"mirror": mirror, "images": [files.tunnel_image, files.lab_image]})
             output.show(f"Would build {files.tunnel_image} and {files.lab_image}, and start {files.project}.")
             return
-        found = lab_stack.up(pipeline, lock)
-        address = lab_stack.url(pipeline.folder)
+        found = pipeline.start_lab(lock)
+        address = lab_stack.url(pipeline.lab)
     output.document({"lab": _document(found), "url": address})
     output.show(_table(found))
     output.show(Text(address))
@@ -80,11 +80,11 @@ def lab_down_command(output: Output, mirror: str, config_file: Path | None, dry_
     """
     with opened(output, mirror, config_file) as pipeline:
         if dry_run:
-            names = [service.container for service in lab_stack.status(pipeline).services]
+            names = [service.container for service in lab_stack.status(pipeline.lab).services]
             output.document({"mirror": mirror, "containers": names})
             output.show(f"Would stop and remove: {', '.join(names) or 'nothing, the lab is down'}.")
             return
-        lab_stack.down(pipeline)
+        lab_stack.down(pipeline.lab)
     output.document({"lab": None})
 
 
@@ -100,7 +100,7 @@ def lab_status_command(output: Output, mirror: str, config_file: Path | None) ->
       dbmirror lab status demo
     """
     with opened(output, mirror, config_file) as pipeline:
-        found = lab_stack.status(pipeline)
+        found = lab_stack.status(pipeline.lab)
     output.document({"lab": _document(found)})
     output.show(_table(found))
 
@@ -117,7 +117,7 @@ def lab_url_command(output: Output, mirror: str, config_file: Path | None) -> No
       xdg-open "$(dbmirror lab url demo)"
     """
     with opened(output, mirror, config_file) as pipeline:
-        address = lab_stack.url(pipeline.folder)
+        address = lab_stack.url(pipeline.lab)
     output.document({"mirror": mirror, "url": address})
     if not output.as_json:
         click.echo(address)
@@ -138,7 +138,7 @@ def lab_logs_command(output: Output, mirror: str, service: str | None, config_fi
       dbmirror lab logs demo tunnel --follow
     """
     with opened(output, mirror, config_file) as pipeline:
-        lab_stack.status(pipeline)
+        lab_stack.status(pipeline.lab)
         argv = compose.command(
             pipeline.folder, "logs", *(["--follow"] if follow else []), *([service] if service else [])
         )
@@ -161,7 +161,7 @@ def lab_shell_command(output: Output, mirror: str, config_file: Path | None) -> 
       dbmirror lab shell demo
     """
     with opened(output, mirror, config_file) as pipeline:
-        lab_stack.status(pipeline)
+        lab_stack.status(pipeline.lab)
         argv = compose.command(pipeline.folder, "exec", "lab", "bash")
     if output.as_json:
         output.document({"mirror": mirror, "command": argv})
@@ -192,7 +192,7 @@ def lab_sync_command(
       dbmirror lab sync demo data/prices.csv driver:/tmp/prices.csv
     """
     with opened(output, mirror, config_file) as pipeline:
-        done = lab_sync.sync(pipeline.folder, source, target, dry_run=dry_run, observer=pipeline.observer)
+        done = lab_sync.sync(pipeline.lab, source, target, dry_run=dry_run)
     output.document({"mirror": mirror, "sync": done, "dry_run": dry_run})
     if dry_run:
         for name in done.names[:_SHOWN]:

@@ -25,7 +25,6 @@ from dbmirror.config import load_config
 from dbmirror.errors import DifferenceFound
 from dbmirror.filters.flavour import Flavour
 from dbmirror.hosts.known_hosts import Fingerprint
-from dbmirror.lab import stack as lab_stack
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.pipeline.line import Choices, Pipeline, Questions
 from dbmirror.verify.model import Report
@@ -157,7 +156,6 @@ def render_command(output: Output, mirror: str, config_file: Path | None, dry_ru
     with opened(output, mirror, config_file, dry_run=dry_run) as pipeline:
         lock = pipeline.lock()
         context = pipeline.render(lock)
-        lab_stack.render_files(pipeline, lock)
     output.document({"mirror": mirror, "folder": pipeline.context_folder, "files": sorted(context.files)})
     output.show("\n".join(str(pipeline.context_folder / name) for name in context.files))
 

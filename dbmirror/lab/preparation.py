@@ -26,8 +26,8 @@ from dbmirror.lab.files import (
     write_environment,
     write_workspace_token,
 )
+from dbmirror.lab.model import Lab, Supplies
 from dbmirror.lab_containers.tunnel.settings import MOST_JUMPS, SettingsInvalid, read_settings
-from dbmirror.pipeline.line import Pipeline
 from dbmirror.workspace import clusters
 from dbmirror.workspace.errors import said_clearly
 
@@ -46,49 +46,48 @@ class WorkspaceLogin:
     token: str | None = None
 
 
-def prepare(pipeline: Pipeline) -> None:
+def prepare(lab: Lab, supplies: Supplies) -> None:
     """Key, pinned host keys, tokens and ports of this machine, named in `.env`.
 
     What cannot be had is warned of: JupyterLab is of use without the driver. What an earlier preparation knew is kept
     where it is not known now, so that no container that works is replaced. First contact asks for the host key.
     """
-    where = places(pipeline.folder)
+    where = places(lab.folder)
     user = lab_user(where)
     ensure_token(where, user=user)
     known = read_environment(where)
-    cluster_id = pipeline.snapshot().cluster.cluster_id
     kept = WorkspaceLogin(url=known.get("DBMIRROR_WORKSPACE") or None, token=read_workspace_token(where))
-    workspace = log_in(pipeline, cluster_id, kept=kept)
+    workspace = log_in(lab, supplies, kept=kept)
     write_workspace_token(where, workspace.token, user=user)
     # A cluster that does not run has no address, but its next one is reached as the last one was.
     address = workspace.address or known.get(_LAST_ADDRESS) or known.get("DBMIRROR_DRIVER_HOST") or None
-    jumps, hop = way_to_driver(pipeline, cluster_id, address)
+    jumps, hop = way_to_driver(lab, supplies, address)
     key = next((file for file in hop.identity_files if file.is_file()), None)
     if key is None:
-        pipeline.observer.warn(
-            f"No SSH key file for the driver was found: the tunnel cannot log in. 'dbmirror ssh setup {pipeline.name}' "
+        lab.observer.warn(
+            f"No SSH key file for the driver was found: the tunnel cannot log in. 'dbmirror ssh setup {lab.mirror}' "
             "makes one."
         )
-    _ensure_pin(pipeline, cluster_id)
-    publish_pin(pipeline.folder, cluster_id)
-    _publish_jump_pins(pipeline, jumps)
-    running = _runs(pipeline)
+    _ensure_pin(lab, supplies)
+    publish_pin(lab.folder, supplies.cluster)
+    _publish_jump_pins(lab, jumps)
+    running = _runs(lab)
     variables = {
         "DBMIRROR_SSH_KEY": str(key.absolute()) if key else "",
         "DBMIRROR_PINS": str(where.pins),
-        "DBMIRROR_DRIVER_HOST": hop.host if address or pipeline.section.ssh.host else "",
-        "DBMIRROR_DRIVER_FIXED_HOST": hop.host if pipeline.section.ssh.host else "",
+        "DBMIRROR_DRIVER_HOST": hop.host if address or lab.ssh.host else "",
+        "DBMIRROR_DRIVER_FIXED_HOST": hop.host if lab.ssh.host else "",
         "DBMIRROR_DRIVER_PORT": str(hop.port),
         "DBMIRROR_DRIVER_USER": hop.user,
         _LAST_ADDRESS: address or "",
         "DBMIRROR_JUMPS": jumps_as_setting(jumps),
-        **_jump_keys(pipeline, jumps, key),
+        **_jump_keys(lab, jumps, key),
         "DBMIRROR_WORKSPACE": workspace.url or "",
         "DBMIRROR_WORKSPACE_FOLDER": str(where.workspace),
         "DBMIRROR_LAB_TOKEN": str(where.token),
         "DBMIRROR_LAB_UID": str(user),
-        "DBMIRROR_CA_BUNDLE": _ca_bundle(pipeline, known, running=running),
-        **choose_ports(known, pipeline.section.lab.forwards, running=running),
+        "DBMIRROR_CA_BUNDLE": _ca_bundle(supplies, known, running=running),
+        **choose_ports(known, lab.settings.forwards, running=running),
     }
     if running and known.get("DBMIRROR_WORKSPACE"):
         # The address is asked for anew after a restart; writing it down would replace a container that works.
@@ -96,22 +95,22 @@ def prepare(pipeline: Pipeline) -> None:
     write_environment(where, variables)
 
 
-def settle_ports(pipeline: Pipeline) -> None:
+def settle_ports(lab: Lab) -> None:
     """Choose the ports of this machine again, right before a start: while images are built others may take them."""
-    where = places(pipeline.folder)
+    where = places(lab.folder)
     known = read_environment(where)
-    write_environment(where, choose_ports(known, pipeline.section.lab.forwards, running=_runs(pipeline)))
+    write_environment(where, choose_ports(known, lab.settings.forwards, running=_runs(lab)))
 
 
-def log_in(pipeline: Pipeline, cluster_id: str, *, kept: WorkspaceLogin) -> WorkspaceLogin:
+def log_in(lab: Lab, supplies: Supplies, *, kept: WorkspaceLogin) -> WorkspaceLogin:
     """What the workspace of the mirror says; `kept`, and a warning why, where it cannot be asked.
 
     A login that containers cannot use is warned of, too: it has no token that could be handed on.
     """
-    warn = pipeline.observer.warn
+    warn = lab.observer.warn
     try:
-        w = pipeline.access.workspace
-        address = clusters.read(w, cluster_id).driver_address
+        w = supplies.workspace()
+        address = clusters.read(w, supplies.cluster).driver_address
         with said_clearly(w.config.host, profile=w.config.profile, auth=w.config.auth_type):
             header = w.config.authenticate().get("Authorization", "")
     except DbmirrorError as error:
@@ -125,9 +124,9 @@ def log_in(pipeline: Pipeline, cluster_id: str, *, kept: WorkspaceLogin) -> Work
     if kind != "Bearer":
         warn(
             "The lab will not know of the cluster's restarts, nor reach its Spark: the profile "
-            f"{pipeline.access.profile!r} logs in with {w.config.auth_type or 'nothing'!r}, which gives no token that "
+            f"{supplies.profile!r} logs in with {w.config.auth_type or 'nothing'!r}, which gives no token that "
             "the lab could use. A profile with a personal access token or of 'databricks auth login' works; then "
-            f"'dbmirror lab up {pipeline.name}'."
+            f"'dbmirror lab up {lab.mirror}'."
         )
         return WorkspaceLogin(address=address)
     return WorkspaceLogin(address=address, url=url_in_containers(w.config.host or ""), token=token)
@@ -140,45 +139,45 @@ def url_in_containers(url: str) -> str:
     return f"{parts.scheme}://{name}:{parts.port}" if parts.port else f"{parts.scheme}://{name}"
 
 
-def way_to_driver(pipeline: Pipeline, cluster_id: str, address: str | None) -> tuple[tuple[Hop, ...], Hop]:
+def way_to_driver(lab: Lab, supplies: Supplies, address: str | None) -> tuple[tuple[Hop, ...], Hop]:
     """The jump hosts and the driver as the user's ssh config has them.
 
     What the tunnel cannot do of it is warned of: then there are no jump hosts. So is a driver of which no `address` is
     known: the ssh config is asked for its cluster instead.
     """
-    ssh = pipeline.section.ssh
+    ssh = lab.ssh
     if not (ssh.host or address):
-        pipeline.observer.warn(
+        lab.observer.warn(
             "The driver's address is not known yet: the tunnel will go the way that the ssh config has for the "
             "cluster's id. If it has another one for the driver's address (jump hosts, a user, a key), run 'dbmirror "
-            f"lab up {pipeline.name}' again once the cluster runs."
+            f"lab up {lab.mirror}' again once the cluster runs."
         )
     route = find_route(
         SshTarget(
-            host=ssh.host or address or cluster_id,
+            host=ssh.host or address or supplies.cluster,
             port=ssh.port,
             user=ssh.user,
             identity_files=(ssh.identity_file,) if ssh.identity_file else (),
-            profile=pipeline.access.profile,
-            host_key_alias=cluster_id,
+            profile=supplies.profile,
+            host_key_alias=supplies.cluster,
         )
     )
     *jumps, hop = route.hops
     problem = _problem(route.hops)
     if problem:
-        pipeline.observer.warn(f"{problem} The lab's tunnel tries the driver's own address.")
+        lab.observer.warn(f"{problem} The lab's tunnel tries the driver's own address.")
         return (), hop
     return tuple(jumps), hop
 
 
-def _runs(pipeline: Pipeline) -> bool:
-    return any(service.state == "running" for service in compose.services(pipeline.folder))
+def _runs(lab: Lab) -> bool:
+    return any(service.state == "running" for service in compose.services(lab.folder))
 
 
-def _ca_bundle(pipeline: Pipeline, known: Mapping[str, str], *, running: bool) -> str:
+def _ca_bundle(supplies: Supplies, known: Mapping[str, str], *, running: bool) -> str:
     """The file of certificate authorities that is named now; else the one that a `running` lab was started with."""
-    if pipeline.ca_bundle:
-        return str(pipeline.ca_bundle)
+    if supplies.ca_bundle:
+        return str(supplies.ca_bundle)
     last = known.get("DBMIRROR_CA_BUNDLE", "")
     return last if running and last and Path(last).is_file() else ""
 
@@ -205,13 +204,13 @@ def jumps_as_setting(jumps: Sequence[Hop]) -> str:
     return " ".join(f"{hop.user}@{hop.address}" for hop in jumps)
 
 
-def _jump_keys(pipeline: Pipeline, jumps: Sequence[Hop], drivers: Path | None) -> dict[str, str]:
+def _jump_keys(lab: Lab, jumps: Sequence[Hop], drivers: Path | None) -> dict[str, str]:
     """The key files of the jump hosts as variables of `.env`: empty where it is the driver's own."""
     found = {f"DBMIRROR_JUMP_KEY_{number}": "" for number in range(1, MOST_JUMPS + 1)}
     for number, hop in enumerate(jumps, 1):
         key = next((file for file in (*hop.identity_files, *default_files(hop)) if file.is_file()), None)
         if key is None:
-            pipeline.observer.warn(
+            lab.observer.warn(
                 f"No SSH key file for the jump host {hop.address} was found: the tunnel tries the driver's. It uses "
                 "no agent; name one with IdentityFile in the ssh config."
             )
@@ -220,25 +219,25 @@ def _jump_keys(pipeline: Pipeline, jumps: Sequence[Hop], drivers: Path | None) -
     return found
 
 
-def _publish_jump_pins(pipeline: Pipeline, jumps: Sequence[Hop]) -> None:
+def _publish_jump_pins(lab: Lab, jumps: Sequence[Hop]) -> None:
     """Hand the tunnel the host keys that the user's known_hosts have for the jump hosts, or dbmirror's own."""
     own = KnownHosts(known_hosts_file())
     keys = [trusted_keys(hop.known_hosts, hop.name) or own.keys(hop.name) for hop in jumps]
     for hop, trusted in zip(jumps, keys, strict=True):
         if not trusted:
-            pipeline.observer.warn(
+            lab.observer.warn(
                 f"No host key of the jump host {hop.address} is known, so that the tunnel cannot connect. Connect to "
                 f"it once by hand, with 'ssh -p {hop.port} {hop.user}@{hop.host}'; then 'dbmirror lab up "
-                f"{pipeline.name}'."
+                f"{lab.mirror}'."
             )
-    publish_jump_pins(places(pipeline.folder), keys)
+    publish_jump_pins(places(lab.folder), keys)
 
 
-def _ensure_pin(pipeline: Pipeline, cluster_id: str) -> None:
+def _ensure_pin(lab: Lab, supplies: Supplies) -> None:
     """Meet the driver for the first time if nothing is pinned for it; the question is the same as for a snapshot."""
-    if KnownHosts(known_hosts_file()).keys(cluster_id):
+    if KnownHosts(known_hosts_file()).keys(supplies.cluster):
         return
     try:
-        _ = pipeline.access.driver
+        supplies.meet_driver()
     except DbmirrorError as error:
-        pipeline.observer.warn(f"No host key of the driver is pinned, so that the tunnel cannot connect: {error}")
+        lab.observer.warn(f"No host key of the driver is pinned, so that the tunnel cannot connect: {error}")

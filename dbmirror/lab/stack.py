@@ -20,9 +20,9 @@ from dbmirror.errors import UsageError
 from dbmirror.files import write_atomically
 from dbmirror.lab.files import places, read_environment
 from dbmirror.lab.left_out import left_out
+from dbmirror.lab.model import Lab, Supplies
 from dbmirror.lab.preparation import prepare, settle_ports
 from dbmirror.lock.mirror_lock import MirrorLock
-from dbmirror.pipeline.line import Pipeline
 from dbmirror.process import ProcessFailed
 from dbmirror.render.lab import COMPOSE_FILE, LabFiles, LabSettings, render_lab
 
@@ -70,27 +70,26 @@ class LabStatus:
         return any(service.name == "lab" and service.health == "healthy" for service in self.services)
 
 
-def render_files(pipeline: Pipeline, lock: MirrorLock) -> LabFiles:
+def render_files(lab: Lab, lock: MirrorLock, *, image: str, cluster: str) -> LabFiles:
     """The lab's committed files, written to the mirror's folder: compose.yaml, lab/, tunnel/, notebooks/.
 
     The notebooks are the user's: where that folder is there already, nothing is written to it.
     """
-    section = pipeline.section
     files = render_lab(
         lock.python,
-        image=pipeline.tag(lock),
+        image=image,
         settings=LabSettings(
-            mirror=pipeline.name,
-            cluster=pipeline.snapshot().cluster.cluster_id,
-            host=section.ssh.host,
-            port=section.ssh.port or 2200,
-            user=section.ssh.user or "ubuntu",
-            forwards=section.lab.forwards,
-            networks=section.lab.networks,
-            spark_remote=section.lab.spark_remote,
+            mirror=lab.mirror,
+            cluster=cluster,
+            host=lab.ssh.host,
+            port=lab.ssh.port or 2200,
+            user=lab.ssh.user or "ubuntu",
+            forwards=lab.settings.forwards,
+            networks=lab.settings.networks,
+            spark_remote=lab.settings.spark_remote,
         ),
     )
-    folder = pipeline.folder
+    folder = lab.folder
     files.lab.write(folder / "lab")
     files.tunnel.write(folder / "tunnel")
     write_atomically(folder / COMPOSE_FILE, files.compose)
@@ -101,35 +100,35 @@ def render_files(pipeline: Pipeline, lock: MirrorLock) -> LabFiles:
     return files
 
 
-def build_images(pipeline: Pipeline, files: LabFiles) -> None:
+def build_images(lab: Lab, files: LabFiles, supplies: Supplies) -> None:
     """The tunnel's and the lab's image, as compose.yaml names them. Raises BuildFailed or EngineError."""
-    pipeline.built()
-    user = read_environment(places(pipeline.folder))["DBMIRROR_LAB_UID"]
-    with build_secrets(pipeline.indexes, pipeline.ca_bundle) as secrets:
+    user = read_environment(places(lab.folder))["DBMIRROR_LAB_UID"]
+    with build_secrets(supplies.indexes, supplies.ca_bundle) as secrets:
         for folder, image in (("tunnel", files.tunnel_image), ("lab", files.lab_image)):
             tag = f"{image}-u{user}"
             if inspect_image(tag) is None:
                 build(
-                    pipeline.folder / folder,
+                    lab.folder / folder,
                     tags=[tag],
                     labels={},
                     secrets=secrets,
                     build_arguments={"LAB_UID": user},
-                    observer=pipeline.observer,
+                    observer=lab.observer,
                 )
 
 
-def up(pipeline: Pipeline, lock: MirrorLock) -> LabStatus:
-    """Render, prepare, build and start the lab of the image that was built last; returns when JupyterLab answers.
+def up(lab: Lab, files: LabFiles, supplies: Supplies) -> LabStatus:
+    """Prepare, build and start the lab that `files` were rendered for; returns when JupyterLab answers.
+
+    The mirror's own image has to be in the engine.
 
     Raises StackFailed where it does not answer within LAB_SECONDS. A tunnel that is not connected is no error.
     """
     compose.require_compose()
-    observer, folder = pipeline.observer, pipeline.folder
-    files = render_files(pipeline, lock)
-    prepare(pipeline)
-    build_images(pipeline, files)
-    settle_ports(pipeline)
+    observer, folder = lab.observer, lab.folder
+    prepare(lab, supplies)
+    build_images(lab, files, supplies)
+    settle_ports(lab)
     observer.started(STAGE)
     before = _tunnel(folder)
     # The user's own `--scale engine=4` stays in force: compose would go back to the number in the file, which is none.
@@ -138,32 +137,32 @@ def up(pipeline: Pipeline, lock: MirrorLock) -> LabStatus:
     if before is not None and before.get("state") == "auth-failed":
         # The tunnel took its keys over when it started.
         compose.restart(folder, "tunnel")
-    _await_lab(folder)
+    _await_lab(lab)
     for sentence in left_out(folder):
         observer.warn(sentence)
     _await_tunnel(folder)
-    found = status(pipeline)
+    found = status(lab)
     observer.finished(STAGE, found.url or "")
     return found
 
 
-def down(pipeline: Pipeline) -> None:
+def down(lab: Lab) -> None:
     """Stop the lab and remove its containers, network and volume. Notebooks, images and settings stay."""
-    _require_rendered(pipeline.folder)
-    pipeline.observer.started(STAGE)
-    compose.down(pipeline.folder, on_line=lambda line: pipeline.observer.advanced(STAGE, line, steps=0))
-    pipeline.observer.finished(STAGE, "stopped; the notebooks stay")
+    _require_rendered(lab)
+    lab.observer.started(STAGE)
+    compose.down(lab.folder, on_line=lambda line: lab.observer.advanced(STAGE, line, steps=0))
+    lab.observer.finished(STAGE, "stopped; the notebooks stay")
 
 
-def status(pipeline: Pipeline) -> LabStatus:
+def status(lab: Lab) -> LabStatus:
     """How the lab stands at this moment."""
-    folder = pipeline.folder
-    _require_rendered(folder)
+    folder = lab.folder
+    _require_rendered(lab)
     services = compose.services(folder)
     up_now = {service.name for service in services if service.state == "running"}
     address = _address(folder)
     return LabStatus(
-        mirror=pipeline.name,
+        mirror=lab.mirror,
         folder=folder,
         url=f"{address}/lab" if "lab" in up_now else None,
         services=services,
@@ -172,29 +171,32 @@ def status(pipeline: Pipeline) -> LabStatus:
     )
 
 
-def url(folder: Path) -> str:
+def url(lab: Lab) -> str:
     """JupyterLab's address with its token: a secret. Raises UsageError where the lab was never prepared."""
     try:
-        token = places(folder).token.read_text().strip()
+        token = places(lab.folder).token.read_text().strip()
     except OSError:
         raise UsageError(
             "This lab has no token yet.",
-            remedy="Start it with 'dbmirror lab up'; one that 'docker compose up' started says its address in its log.",
+            remedy=f"Start it with 'dbmirror lab up {lab.mirror}'; one that 'docker compose up' started says its "
+            "address in its log.",
         ) from None
-    return f"{_address(folder)}/lab?token={token}"
+    return f"{_address(lab.folder)}/lab?token={token}"
 
 
-def _await_lab(folder: Path) -> None:
+def _await_lab(lab: Lab) -> None:
     deadline = time.monotonic() + LAB_SECONDS
     while time.monotonic() < deadline:
-        lab = next((service for service in compose.services(folder) if service.name == "lab"), None)
-        if lab is not None and lab.health == "healthy":
+        jupyter = next((service for service in compose.services(lab.folder) if service.name == "lab"), None)
+        if jupyter is not None and jupyter.health == "healthy":
             return
-        if lab is None or lab.state in {"exited", "dead", "restarting"}:
+        if jupyter is None or jupyter.state in {"exited", "dead", "restarting"}:
             break
         time.sleep(0.5)
-    said = compose.last_logs(folder, "lab").strip().splitlines()[-1:] or ["it said nothing"]
-    raise StackFailed(f"JupyterLab did not start: {said[0]}", remedy="'dbmirror lab logs MIRROR' shows all it said.")
+    said = compose.last_logs(lab.folder, "lab").strip().splitlines()[-1:] or ["it said nothing"]
+    raise StackFailed(
+        f"JupyterLab did not start: {said[0]}", remedy=f"'dbmirror lab logs {lab.mirror}' shows all it said."
+    )
 
 
 def _await_tunnel(folder: Path) -> None:
@@ -240,6 +242,8 @@ def _address(folder: Path) -> str:
     return f"http://127.0.0.1:{read_environment(places(folder)).get('DBMIRROR_LAB_PORT') or '8888'}"
 
 
-def _require_rendered(folder: Path) -> None:
-    if not (folder / COMPOSE_FILE).is_file():
-        raise LabNotRendered(f"{folder} has no {COMPOSE_FILE} yet.", remedy="'dbmirror lab up MIRROR' makes it.")
+def _require_rendered(lab: Lab) -> None:
+    if not (lab.folder / COMPOSE_FILE).is_file():
+        raise LabNotRendered(
+            f"{lab.folder} has no {COMPOSE_FILE} yet.", remedy=f"'dbmirror lab up {lab.mirror}' makes it."
+        )

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final
 
 import msgspec
 
 from dbmirror.engine import compose
 from dbmirror.errors import RemoteError, UsageError
+from dbmirror.lab.model import Lab
 from dbmirror.process import ProcessFailed, run
-from dbmirror.progress import SILENT, Observer
+from dbmirror.progress import Observer
 from dbmirror.render.lab import COMPOSE_FILE
 
 STAGE: Final = "sync"
@@ -102,7 +103,7 @@ class _Listener:
                 self.result = event
 
 
-def sync(folder: Path, source: str, target: str, *, dry_run: bool = False, observer: Observer = SILENT) -> Synced:
+def sync(lab: Lab, source: str, target: str, *, dry_run: bool = False) -> Synced:
     """Make `target` a copy of `source`; one is `driver:PATH`, the other relative to the lab's notebooks folder.
 
     What is in a folder is added to a folder that is there; nothing is deleted. A file that differs in size or time, in
@@ -110,8 +111,9 @@ def sync(folder: Path, source: str, target: str, *, dry_run: bool = False, obser
     nothing is written.
     Raises SyncRefused; SyncFailed where the tunnel is down, a side cannot be read or written, or not all was copied.
     """
+    folder, observer = lab.folder, lab.observer
     if not (folder / COMPOSE_FILE).is_file():
-        raise SyncRefused(f"{folder} has no lab yet.", remedy="'dbmirror lab up MIRROR' makes it.")
+        raise SyncRefused(f"{folder} has no lab yet.", remedy=f"'dbmirror lab up {lab.mirror}' makes it.")
     outward = target.startswith("driver:")
     if outward == source.startswith("driver:"):
         raise SyncRefused(
@@ -140,7 +142,7 @@ def sync(folder: Path, source: str, target: str, *, dry_run: bool = False, obser
                 observer.finished(STAGE, f"{files_in_words(done.files)}, {size_in_words(done.size)}")
             return Synced(source=source, target=target, **msgspec.structs.asdict(done))
         case _:
-            raise _unheard(finished.stderr)
+            raise _unheard(finished.stderr, lab.mirror)
 
 
 def size_in_words(size: int) -> str:
@@ -160,15 +162,15 @@ def files_in_words(count: int) -> str:
     return "1 file" if count == 1 else f"{count} files"
 
 
-def _unheard(stderr: str) -> UsageError | RemoteError:
+def _unheard(stderr: str, mirror: str) -> UsageError | RemoteError:
     """Why the program in the lab said nothing of its end."""
     said = (stderr.strip().splitlines() or ["it said nothing"])[-1]
     if "is not running" in stderr or "no container found" in stderr:
-        return SyncRefused("The lab does not run.", remedy="Start it with 'dbmirror lab up MIRROR'.")
+        return SyncRefused("The lab does not run.", remedy=f"Start it with 'dbmirror lab up {mirror}'.")
     if "No module named" in stderr:
         return SyncRefused(
             "This lab was built by another version of dbmirror.",
-            remedy="Bring it up to date: 'dbmirror lab up MIRROR'.",
+            remedy=f"Bring it up to date: 'dbmirror lab up {mirror}'.",
         )
     return SyncFailed(f"The copy ended without a result: {said}")
 

@@ -20,7 +20,6 @@ from dbmirror.config import ConfigError, LoadedConfig
 from dbmirror.engine.buildx import BuildResult
 from dbmirror.engine.failures import BuildFailed
 from dbmirror.errors import DbmirrorError
-from dbmirror.lab.stack import render_files
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.parallel import as_ended
 from dbmirror.pipeline.line import Choices, Pipeline, Questions
@@ -124,7 +123,6 @@ class AllMirrors:
                 snapshot = pipeline.take_snapshot()
                 lock = pipeline.make_lock(snapshot)
             pipeline.render(lock)
-            render_files(pipeline, lock)
             return PreparedMirror(snapshot=snapshot, lock=lock)
 
         return self._each(one, self.pipelines)

@@ -32,6 +32,10 @@ from dbmirror.filters.r_model import RSelection
 from dbmirror.filters.r_selection import select_r
 from dbmirror.filters.selection import select
 from dbmirror.inventory.collect import collect
+from dbmirror.lab.model import Lab, Supplies
+from dbmirror.lab.stack import LabStatus
+from dbmirror.lab.stack import render_files as render_lab_files
+from dbmirror.lab.stack import up as start_stack
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.fates import require_complete
 from dbmirror.lock.mirror_lock import MirrorLock, read_mirror_lock, write_mirror_lock
@@ -42,6 +46,7 @@ from dbmirror.pipeline.access import ClusterAccess, Questions
 from dbmirror.progress import SILENT, Observer
 from dbmirror.render.context import BuildContext
 from dbmirror.render.image import linked_files, render
+from dbmirror.render.lab import LabFiles
 from dbmirror.render.settings import ImageSettings, RAptRepository
 from dbmirror.runtimes.lookup import lookup, parse_spark_version
 from dbmirror.runtimes.model import Runtime, repl_names
@@ -135,6 +140,28 @@ class Pipeline:
             questions=self.questions,
             observer=self.observer,
             resources=self._resources,
+        )
+
+    @property
+    def lab(self) -> Lab:
+        """The mirror's lab."""
+        return Lab(
+            mirror=self.name,
+            folder=self.folder,
+            ssh=self.section.ssh,
+            settings=self.section.lab,
+            observer=self.observer,
+        )
+
+    def lab_supplies(self) -> Supplies:
+        """What the lab needs to start. Raises SnapshotError where the mirror has no snapshot."""
+        return Supplies(
+            cluster=self.snapshot().cluster.cluster_id,
+            profile=self.access.profile,
+            workspace=lambda: self.access.workspace,
+            meet_driver=lambda: self.access.driver,
+            indexes=self.indexes,
+            ca_bundle=self.ca_bundle,
         )
 
     @cached_property
@@ -298,7 +325,23 @@ class Pipeline:
         return lock
 
     def render(self, lock: MirrorLock) -> BuildContext:
-        """The build context of the image, written to the mirror's folder with the archives that it needs."""
+        """The files of image and lab, written to the mirror's folder; gives back the image's build context."""
+        context = self._render_image(lock)
+        self.render_lab(lock)
+        return context
+
+    def render_lab(self, lock: MirrorLock) -> LabFiles:
+        """The lab's files, written to the mirror's folder."""
+        cluster = self.snapshot().cluster.cluster_id
+        return render_lab_files(self.lab, lock, image=self.tag(lock), cluster=cluster)
+
+    def start_lab(self, lock: MirrorLock) -> LabStatus:
+        """The lab of the image that was built last; returns when JupyterLab answers."""
+        self.built()
+        return start_stack(self.lab, self.render_lab(lock), self.lab_supplies())
+
+    def _render_image(self, lock: MirrorLock) -> BuildContext:
+        """The build context of the image, written with the archives that it needs."""
         r = self.loaded.r(self.name)
         repository = None
         if r.apt_repository is not None:

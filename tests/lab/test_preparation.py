@@ -5,44 +5,52 @@ from __future__ import annotations
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from dbmirror.config import SshConfig
 from dbmirror.hosts.known_hosts import KnownHosts, trusted_keys
+from dbmirror.hosts.ssh_config import Hop
 from dbmirror.lab import preparation as lab_preparation
 from dbmirror.lab.files import ensure_token, places
+from dbmirror.lab.model import Lab, Supplies
 from dbmirror.lab.preparation import jumps_as_setting, way_to_driver
 from dbmirror.lab_containers.tunnel.settings import read_settings
+from dbmirror.lock.python.index_settings import IndexSettings
+from dbmirror.progress import Observer
 from tests.lab_containers.conftest import make_key
 
-CLUSTER = "0101-120000-abcdefgh"
+SUPPLIES = Supplies(
+    cluster="0101-120000-abcdefgh",
+    profile="demo",
+    workspace=lambda: pytest.fail("the ssh config needs no workspace"),
+    meet_driver=lambda: pytest.fail("the ssh config needs no driver"),
+    indexes=IndexSettings(indexes=()),
+    ca_bundle=None,
+)
 
 
 @dataclass
-class User:
+class User(Observer):
     """A home folder with an ssh config, and a mirror of which the way to the driver is asked."""
 
     home: Path
     warnings: list[str] = field(default_factory=list)
 
     @property
-    def mirror(self) -> Any:
-        return SimpleNamespace(
-            name="demo",
-            folder=self.home / "mirrors" / "demo",
-            section=SimpleNamespace(ssh=SshConfig()),
-            access=SimpleNamespace(profile="demo"),
-            observer=SimpleNamespace(warn=self.warnings.append),
-        )
+    def lab(self) -> Lab:
+        return Lab(mirror="demo", folder=self.home / "mirrors" / "demo", observer=self)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
 
     def configure(self, text: str) -> None:
         (self.home / ".ssh" / "config").write_text(text)
 
+    def way(self) -> tuple[tuple[Hop, ...], Hop]:
+        return way_to_driver(self.lab, SUPPLIES, "10.0.0.4")
+
     def jumps(self) -> str:
-        return jumps_as_setting(way_to_driver(self.mirror, CLUSTER, "10.0.0.4")[0])
+        return jumps_as_setting(self.way()[0])
 
 
 @pytest.fixture
@@ -91,16 +99,16 @@ def test_only_keys_other_than_the_drivers_are_handed_over(user: User) -> None:
         f"Host 10.*\n ProxyJump me@a,me@b\nHost a\n IdentityFile {own}\nHost b\n IdentityFile {user.home}/none\n"
         f" IdentityFile {other}\n"
     )
-    jumps, _ = way_to_driver(user.mirror, CLUSTER, "10.0.0.4")
-    given = lab_preparation._jump_keys(user.mirror, jumps, own)
+    jumps, _ = user.way()
+    given = lab_preparation._jump_keys(user.lab, jumps, own)
     assert given == {"DBMIRROR_JUMP_KEY_1": "", "DBMIRROR_JUMP_KEY_2": str(other), "DBMIRROR_JUMP_KEY_3": ""}
     assert user.warnings == []
 
 
 def test_a_jump_host_without_a_key_file_is_warned_of(user: User) -> None:
     user.configure("Host 10.*\n ProxyJump me@bastion\n")
-    jumps, _ = way_to_driver(user.mirror, CLUSTER, "10.0.0.4")
-    assert not any(lab_preparation._jump_keys(user.mirror, jumps, None).values())
+    jumps, _ = user.way()
+    assert not any(lab_preparation._jump_keys(user.lab, jumps, None).values())
     assert "No SSH key file for the jump host bastion:22" in user.warnings[0]
 
 
@@ -112,11 +120,11 @@ def test_the_host_keys_that_the_user_trusts_for_a_jump_host_are_the_tunnels(user
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(known)], check=True, capture_output=True)
     assert "bastion" not in known.read_text()
     user.configure("Host 10.*\n ProxyJump me@bastion.example:2222,me@unknown.example\n")
-    where = places(user.mirror.folder)
+    where = places(user.lab.folder)
     ensure_token(where, user=1000)
-    jumps, _ = way_to_driver(user.mirror, CLUSTER, "10.0.0.4")
+    jumps, _ = user.way()
     before = known.read_bytes()
-    lab_preparation._publish_jump_pins(user.mirror, jumps)
+    lab_preparation._publish_jump_pins(user.lab, jumps)
     published = KnownHosts(where.pins / "known_hosts")
     assert published.keys("jump-1") == trusted_keys([known], "[bastion.example]:2222") != ()
     assert published.keys("jump-2") == ()

@@ -69,12 +69,12 @@ class Lab:
         """Prepare it as a new `lab up` does; what was warned of."""
         recorder = Recorder()
         with self.pipeline(recorder) as pipeline:
-            prepare(pipeline)
+            prepare(pipeline.lab, pipeline.lab_supplies())
         return recorder.warnings
 
     def settle_ports(self) -> None:
         with self.pipeline(Recorder()) as pipeline:
-            settle_ports(pipeline)
+            settle_ports(pipeline.lab)
 
     @property
     def environment(self) -> dict[str, str]:

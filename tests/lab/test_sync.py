@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dbmirror.lab.model import Lab
 from dbmirror.lab.sync import Synced, SyncFailed, SyncRefused, files_in_words, size_in_words, sync
 from dbmirror.progress import Observer
 
@@ -45,7 +47,7 @@ class Watcher(Observer):
         self.heard.append(("finished", text))
 
 
-class Lab:
+class Program:
     """A mirror's folder, and a program in the place of Docker's client that says what the program in the lab would."""
 
     def __init__(self, folder: Path) -> None:
@@ -64,6 +66,10 @@ class Lab:
         (self.bin / "docker").chmod(0o755)
 
     @property
+    def lab(self) -> Lab:
+        return Lab(mirror="demo", folder=self.folder)
+
+    @property
     def asked(self) -> list[str]:
         """What stands behind the program's name."""
         words = (self.bin / "arguments").read_text().split("\0")[:-1]
@@ -71,14 +77,14 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    made = Lab(tmp_path)
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+    made = Program(tmp_path)
     monkeypatch.setenv("PATH", f"{made.bin}:/usr/bin:/bin")
     return made
 
 
-def test_a_copy_to_the_driver(lab: Lab) -> None:
-    done = sync(lab.folder, "data", "driver:/tmp/data")
+def test_a_copy_to_the_driver(lab: Program) -> None:
+    done = sync(lab.lab, "data", "driver:/tmp/data")
     assert lab.asked == ["--", "to", "data", "/tmp/data"]
     assert done == Synced(
         source="data",
@@ -92,16 +98,16 @@ def test_a_copy_to_the_driver(lab: Lab) -> None:
     )
 
 
-def test_a_copy_from_the_driver(lab: Lab) -> None:
-    sync(lab.folder, "driver:-odd 'name", "-odd", dry_run=True)
+def test_a_copy_from_the_driver(lab: Program) -> None:
+    sync(lab.lab, "driver:-odd 'name", "-odd", dry_run=True)
     assert lab.asked == ["--dry-run", "--", "from", "-odd 'name", "-odd"]
 
 
-def test_progress_reaches_the_observer_in_words(lab: Lab) -> None:
+def test_progress_reaches_the_observer_in_words(lab: Program) -> None:
     moved = [{"event": "progress", "done": done, "total": 2000} for done in (500, 400, 2000)]
     lab.says(BEGIN, *moved, "something that is no event", END)
     watcher = Watcher()
-    sync(lab.folder, "data", "driver:data", observer=watcher)
+    sync(replace(lab.lab, observer=watcher), "data", "driver:data")
     assert watcher.heard == [
         ("started", "sync", None),
         (1, "500 bytes of 2.0 kB (25 %)"),
@@ -122,44 +128,48 @@ def test_progress_reaches_the_observer_in_words(lab: Lab) -> None:
         ("a\0b", "driver:c", "control characters"),
     ],
 )
-def test_what_is_no_copy_between_the_two_is_refused(lab: Lab, source: str, target: str, message: str) -> None:
+def test_what_is_no_copy_between_the_two_is_refused(lab: Program, source: str, target: str, message: str) -> None:
     with pytest.raises(SyncRefused, match=message):
-        sync(lab.folder, source, target)
+        sync(lab.lab, source, target)
     assert not (lab.bin / "arguments").exists()
 
 
 def test_a_folder_without_a_lab_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SyncRefused, match="has no lab yet"):
-        sync(tmp_path, "a", "driver:b")
+    with pytest.raises(SyncRefused, match=r"has no lab yet\. 'dbmirror lab up demo' makes it"):
+        sync(Lab(mirror="demo", folder=tmp_path), "a", "driver:b")
 
 
 @pytest.mark.parametrize(("usage", "kind"), [(True, SyncRefused), (False, SyncFailed)])
-def test_what_the_program_in_the_lab_says_is_the_error(lab: Lab, usage: bool, kind: type[Exception]) -> None:
+def test_what_the_program_in_the_lab_says_is_the_error(lab: Program, usage: bool, kind: type[Exception]) -> None:
     lab.says(BEGIN, {"event": "failed", "message": "It broke.", "remedy": "Mend it.", "usage": usage}, code=1)
     with pytest.raises(kind, match=r"It broke\.") as raised:
-        sync(lab.folder, "a", "driver:b")
+        sync(lab.lab, "a", "driver:b")
     assert getattr(raised.value, "remedy", "") == "Mend it."
 
 
 @pytest.mark.parametrize(
     ("errors", "kind", "message"),
     [
-        ('service "lab" is not running', SyncRefused, "The lab does not run"),
-        ("/opt/lab/bin/python: No module named dbmirror_lab.sync", SyncRefused, "another version"),
+        ('service "lab" is not running', SyncRefused, r"The lab does not run\. .* 'dbmirror lab up demo'"),
+        (
+            "/opt/lab/bin/python: No module named dbmirror_lab.sync",
+            SyncRefused,
+            "another version .* 'dbmirror lab up demo'",
+        ),
         ("killed", SyncFailed, "ended without a result: killed"),
         ("", SyncFailed, "it said nothing"),
     ],
 )
-def test_a_program_that_says_nothing_of_its_end(lab: Lab, errors: str, kind: type[Exception], message: str) -> None:
+def test_a_program_that_says_nothing_of_its_end(lab: Program, errors: str, kind: type[Exception], message: str) -> None:
     lab.says(BEGIN, errors=errors, code=1)
     with pytest.raises(kind, match=message):
-        sync(lab.folder, "a", "driver:b")
+        sync(lab.lab, "a", "driver:b")
 
 
-def test_an_end_with_a_failing_exit_status_is_no_success(lab: Lab) -> None:
+def test_an_end_with_a_failing_exit_status_is_no_success(lab: Program) -> None:
     lab.says(BEGIN, END, code=137)
     with pytest.raises(SyncFailed):
-        sync(lab.folder, "a", "driver:b")
+        sync(lab.lab, "a", "driver:b")
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,8 @@ def pipeline(home: Path, users_own: dict[str, bytes]) -> Iterator[Pipeline]:
 def stack(pipeline: Pipeline, home: Path, users_own: dict[str, bytes]) -> Iterator[Path]:
     """The lab, started with plain `docker compose up` in the mirror's folder. ~/.ssh is as it was when all is over."""
     folder = pipeline.folder
-    lab_stack.render_files(pipeline, pipeline.lock())
-    lab_stack.prepare(pipeline)
+    pipeline.render_lab(pipeline.lock())
+    lab_stack.prepare(pipeline.lab, pipeline.lab_supplies())
     try:
         subprocess.run(["docker", "compose", "up", "--detach"], cwd=folder, check=True, capture_output=True)
         assert settles(lambda: health(folder, "lab") == "healthy", 120), compose.last_logs(folder, "lab")

@@ -52,7 +52,7 @@ def in_lab(folder: Path, *argv: str) -> str:
 
 
 def tunnel_state(pipeline: Pipeline) -> str:
-    tunnel = lab_stack.status(pipeline).tunnel
+    tunnel = lab_stack.status(pipeline.lab).tunnel
     return str(tunnel["state"]) if tunnel else ""
 
 

@@ -38,7 +38,7 @@ def secrets_of(folder: Path) -> list[str]:
 
 
 def test_the_stack_comes_up_with_plain_docker_compose(stack: Path, pipeline: Pipeline) -> None:
-    status = lab_stack.status(pipeline)
+    status = lab_stack.status(pipeline.lab)
     assert status.running
     assert status.tunnel is not None
     assert status.tunnel["state"] == "connected"
@@ -50,7 +50,7 @@ def test_the_stack_comes_up_with_plain_docker_compose(stack: Path, pipeline: Pip
 def test_the_server_asks_for_the_token_and_refuses_other_host_names(stack: Path, pipeline: Pipeline) -> None:
     with requests.Session() as session:
         session.trust_env = False
-        address = str(lab_stack.status(pipeline).url).removesuffix("/lab")
+        address = str(lab_stack.status(pipeline.lab).url).removesuffix("/lab")
         assert session.get(f"{address}/api/kernels", timeout=10).status_code == 403
         token = places(stack).token.read_text().strip()
         authorised = {"Authorization": f"token {token}"}
@@ -132,7 +132,7 @@ def test_without_anything_prepared_the_lab_makes_a_token_and_prints_its_url(stac
 
 def test_down_keeps_the_notebooks_and_the_token(stack: Path, pipeline: Pipeline) -> None:
     before = tree(stack / "notebooks")
-    token = lab_stack.url(stack)
+    token = lab_stack.url(pipeline.lab)
     user_runs(stack, "lab", "down", "demo")
     assert compose.services(stack) == ()
     assert tree(stack / "notebooks") == before != {}

@@ -77,7 +77,7 @@ def _host_key(address: str, known: Path) -> bool:
 
 
 def _start(stack: Path, pipeline: Pipeline) -> None:
-    lab_stack.prepare(pipeline)
+    lab_stack.prepare(pipeline.lab, pipeline.lab_supplies())
     subprocess.run(["docker", "compose", "up", "--detach", "tunnel"], cwd=stack, check=True, capture_output=True)
 
 
@@ -114,7 +114,7 @@ def test_a_jump_host_that_goes_away_is_named(stack: Path, bastion: str, pipeline
     assert settles(lambda: tunnel_state(pipeline) == "unreachable", 60)
 
     def named() -> bool:
-        tunnel = lab_stack.status(pipeline).tunnel
+        tunnel = lab_stack.status(pipeline.lab).tunnel
         return tunnel is not None and "The jump host ubuntu@" in str(tunnel["text"])
 
     assert settles(named, 60)
@@ -132,6 +132,6 @@ def test_a_lab_that_is_started_while_the_cluster_is_down_goes_through_the_jump_h
     assert settles(lambda: tunnel_state(pipeline) == "cluster-down", 60)
     user_runs(stack, "lab", "up", "demo")
     user_runs(stack, "ssh", "repin", "demo", "--start", "--accept-host-key")
-    assert settles(lambda: health(stack, "tunnel") == "healthy", 60), lab_stack.status(pipeline).tunnel
+    assert settles(lambda: health(stack, "tunnel") == "healthy", 60), lab_stack.status(pipeline.lab).tunnel
     assert running_driver().driver_address != stopped.driver_address
     assert _comes_from(stack).endswith(".251")

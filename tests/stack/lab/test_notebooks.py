@@ -41,7 +41,7 @@ def test_a_browser_logs_in_opens_a_notebook_and_sees_the_output_of_a_cell(
     machine = docker("exec", driver_container(), "uname", "-n").strip() if side == "driver" else "lab"
     assert said.split()[2:] == ["/databricks/python3", str(side == "driver"), machine]
     assert screenshot.stat().st_size > 10_000
-    assert lab_stack.status(pipeline).kernels == (), "what comes next finds the lab as it was"
+    assert lab_stack.status(pipeline.lab).kernels == (), "what comes next finds the lab as it was"
     assert settles(lambda: kernels_on_driver() == [], 20), kernels_on_driver()
 
 
@@ -69,7 +69,7 @@ def test_the_parallel_example_runs_on_engines_that_compose_starts(stack: Path, p
         source = "import ipyparallel\nclient = ipyparallel.Client()\nclient.wait_for_engines(2, timeout=30)\nclient.ids"
         write_notebook(stack, "profile.ipynb", source)
         assert outputs_of(stack, "profile", "mirror-python")[0][-1]["text/plain"] == "[0, 1]"
-        status = lab_stack.up(pipeline, pipeline.lock())
+        status = pipeline.start_lab(pipeline.lock())
         assert [service.name for service in status.services].count("engine") == 2
     finally:
         scale(0)

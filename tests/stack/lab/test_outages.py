@@ -86,7 +86,7 @@ def test_a_restarted_cluster_waits_for_its_new_host_key_to_be_pinned(stack: Path
     assert moved.driver_address != before.driver_address
     user_runs(stack, "ssh", "repin", "demo", "--accept-host-key")
     assert settles(lambda: health(stack, "tunnel") == "healthy", 60)
-    tunnel = lab_stack.status(pipeline).tunnel
+    tunnel = lab_stack.status(pipeline.lab).tunnel
     assert tunnel is not None
     assert tunnel["address"] == f"{moved.driver_address}:2200"
 
@@ -97,11 +97,11 @@ def test_a_terminated_cluster_is_said_to_be_down_and_the_lab_goes_up_without_it(
 ) -> None:
     pipeline.access.workspace.clusters.delete(running_driver().cluster_id)
     assert settles(lambda: tunnel_state(pipeline) == "cluster-down", 40), tunnel_state(pipeline)
-    status = lab_stack.status(pipeline)
+    status = lab_stack.status(pipeline.lab)
     assert status.running
     assert status.kernels is not None
-    lab_stack.down(pipeline)
-    status = lab_stack.up(pipeline, pipeline.lock())
+    lab_stack.down(pipeline.lab)
+    status = pipeline.start_lab(pipeline.lock())
     assert status.running
     assert status.tunnel is not None
     assert status.tunnel["state"] == "cluster-down"

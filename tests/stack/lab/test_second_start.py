@@ -12,6 +12,7 @@ import pytest
 from dbmirror.engine import compose
 from dbmirror.lab import stack as lab_stack
 from dbmirror.lab.files import places, read_environment
+from dbmirror.lab.model import Lab, Supplies
 from dbmirror.pipeline.line import Pipeline
 from dbmirror.render.lab import LabFiles
 from dbmirror.workspace.profiles import list_profiles
@@ -85,15 +86,15 @@ def test_a_port_that_another_program_takes_during_the_build_is_passed_over(
     stack: Path, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = int(read_environment(places(stack))["DBMIRROR_LAB_PORT"])
-    lab_stack.down(pipeline)
+    lab_stack.down(pipeline.lab)
     with ExitStack() as other:
 
-        def build(pipeline: Pipeline, files: LabFiles) -> None:
-            BUILD(pipeline, files)
+        def build(lab: Lab, files: LabFiles, supplies: Supplies) -> None:
+            BUILD(lab, files, supplies)
             other.enter_context(socket.create_server(("127.0.0.1", port)))
 
         monkeypatch.setattr(lab_stack, "build_images", build)
-        status = lab_stack.up(pipeline, pipeline.lock())
+        status = pipeline.start_lab(pipeline.lock())
         assert status.running
         assert status.url != f"http://127.0.0.1:{port}/lab"
     assert settles(lambda: health(stack, "tunnel") == "healthy", 60), compose.last_logs(stack, "tunnel")

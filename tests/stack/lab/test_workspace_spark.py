@@ -152,7 +152,7 @@ def test_a_refused_token_names_the_command_that_renews_it_and_the_renewed_one_is
         assert "refuses the lab's token; 'dbmirror lab up demo' renews an expired one" in refused
         assert "dapi" not in refused
     finally:
-        lab_stack.prepare(pipeline)
+        lab_stack.prepare(pipeline.lab, pipeline.lab_supplies())
     assert said(stack) == "str [0, 1, 2]\n"
     assert container(stack, "lab") == before
 
@@ -172,7 +172,7 @@ def test_a_session_outlives_its_token_and_says_what_renews_an_expired_one(
             (endpoint / "refused-seen").touch()
             lines = answer.result(60).splitlines()
         finally:
-            lab_stack.prepare(pipeline)
+            lab_stack.prepare(pipeline.lab, pipeline.lab_supplies())
     # Spark warns besides of what it could not tell the server.
     assert [line for line in lines if line.startswith(("str ", "spark: ", "same "))] == [
         "str [0, 1, 2]",

@@ -1,0 +1,44 @@
+"""A mirror's lab as plain values: where it lies, how it is configured, and what its start needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from databricks.sdk import WorkspaceClient
+
+from dbmirror.config import LabConfig, SshConfig
+from dbmirror.lock.python.index_settings import IndexSettings
+from dbmirror.progress import SILENT, Observer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lab:
+    """One mirror's lab. Enough for its state and its end; a start needs Supplies, too."""
+
+    mirror: str
+    folder: Path
+    """The mirror's folder, with compose.yaml."""
+    ssh: SshConfig = SshConfig()  # noqa: RUF009 - frozen
+    """How the driver is reached."""
+    settings: LabConfig = LabConfig()  # noqa: RUF009 - frozen
+    observer: Observer = SILENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supplies:
+    """What a lab is started with, beside its files."""
+
+    cluster: str
+    """The id of the mirrored cluster."""
+    profile: str
+    """The Databricks profile that the cluster is read with."""
+    workspace: Callable[[], WorkspaceClient]
+    """Logs in to the workspace. Raises DbmirrorError."""
+    meet_driver: Callable[[], object]
+    """Connects to the driver, which pins its host key at first contact. Raises DbmirrorError."""
+    indexes: IndexSettings
+    """Where the lab's images fetch packages."""
+    ca_bundle: Path | None
+    """The certificate authorities to trust, where something names them."""
