@@ -17,9 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dbmirror.lab_containers.tunnel.leases import Orphans
-
 import dbmirror.lab_containers
+from dbmirror.lab_containers.tunnel.leases import Orphans
 
 INSIDE = Path(dbmirror.lab_containers.__file__).parent / "inside"
 SHIM = INSIDE / "dbmirror_lab" / "shim"

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dbmirror.lab_containers.tunnel.leases import unheld
 from dbmirror_lab.control import ControlSocket, DriverError
 from dbmirror_lab.driver_kernel import PORTS, DriverKernel
+
+from dbmirror.lab_containers.tunnel.leases import unheld
 
 SSH = f"""#!{sys.executable}
 import json, sys
