@@ -84,15 +84,19 @@ class ForeignClient:
             return host in {host for _, host, _ in self._trusted}
         return _origin(url) in self._trusted
 
-    def open(self, url: str, *, accept: str = "*/*", timeout: tuple[float, float]) -> requests.Response:
+    def open(
+        self, url: str, *, accept: str = "*/*", timeout: tuple[float, float], as_stored: bool = False
+    ) -> requests.Response:
         """GET `url` and what it redirects to, step by step; the body is still to be read.
+
+        `as_stored`: a file as the server has it, not compressed on the way.
 
         Raises Refused where a step leads where a cluster must not lead, and what requests raises.
         """
         for _ in range(REDIRECTS):
             parts = urlsplit(url)
             url = requote_uri(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl())
-            response = self._step(url, accept=accept, timeout=timeout)
+            response = self._step(url, accept=accept, timeout=timeout, as_stored=as_stored)
             target = self._plain.get_redirect_target(response)
             if target is None:
                 return response
@@ -115,7 +119,7 @@ class ForeignClient:
             _require_foreign(address)
         return tuple(sorted(found))
 
-    def _step(self, url: str, *, accept: str, timeout: tuple[float, float]) -> requests.Response:
+    def _step(self, url: str, *, accept: str, timeout: tuple[float, float], as_stored: bool) -> requests.Response:
         location = self._trusted.get(_origin(url))
         if location is None:
             self.addresses(url)
@@ -124,7 +128,11 @@ class ForeignClient:
             session, credentials = self._plain, location.credentials or get_netrc_auth(location.url)
         return session.get(
             url,
-            headers={"Accept": accept, "User-Agent": f"dbmirror/{__version__}"},
+            headers={
+                "Accept": accept,
+                "User-Agent": f"dbmirror/{__version__}",
+                **({"Accept-Encoding": "identity"} if as_stored else {}),
+            },
             # Without an object here, requests would look into netrc by itself.
             auth=HTTPBasicAuth(*credentials) if credentials else lambda request: request,
             timeout=timeout,

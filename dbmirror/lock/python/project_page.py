@@ -6,23 +6,14 @@ import json
 
 from pypi_simple import DistributionPackage, ProjectPage, UnsupportedRepoVersionError, parse_links_stream
 
+from dbmirror.fetch.errors import Refused
+
+__all__ = ["Refused", "parse_project_page"]
+
 _JSON = "application/vnd.pypi.simple.v1+json"
 _HTML = ("application/vnd.pypi.simple.v1+html", "text/html")
 _INSTALLABLE = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz", ".egg", ".exe")
 """How the names of files end that an index lists, whether or not they are still of use."""
-
-
-class Refused(Exception):
-    """One answer of a server that could be reached: an error status, a broken body; the text says what."""
-
-    def __init__(self, text: str, *, status: int | None = None) -> None:
-        super().__init__(text)
-        self.status = status
-
-    @property
-    def passes(self) -> bool:
-        """Whether the same question may well be answered a little later: the server is overloaded or broken."""
-        return self.status is not None and (self.status == 429 or self.status >= 500)
 
 
 def parse_project_page(name: str, content_type: str, body: bytes, address: str) -> tuple[DistributionPackage, ...]:
