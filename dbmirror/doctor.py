@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dbmirror import temporary
 from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.config import LoadedConfig
-from dbmirror.engine.docker import OLDEST_BUILDX, facts, require_buildx
+from dbmirror.engine.docker import OLDEST_BUILDX, client, facts, require_buildx
 from dbmirror.errors import DbmirrorError
+from dbmirror.hosts import container
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.index_settings import find_indexes
 from dbmirror.sandbox.profile import profile_file
@@ -43,6 +46,7 @@ def examine(loaded: LoadedConfig) -> Iterator[Check]:
     yield _try("index", True, lambda: _index(loaded))
     yield _program("git", "packages that the cluster has from git are captured from the driver instead")
     yield _profiles()
+    yield _try("left behind", False, left_behind_by_killed_runs)
 
 
 def _try(name: str, needed: bool, look: Callable[[], str]) -> Check:
@@ -80,6 +84,19 @@ def _index(loaded: LoadedConfig) -> str:
         for location in settings.indexes:
             index.project(location, "pip")
     return ", ".join(f"{location.host} ({location.origin})" for location in settings.indexes)
+
+
+def left_behind_by_killed_runs() -> str:
+    """What killed runs left; the engine is asked only where it answers, which is a check of its own."""
+    found = [*map(str, temporary.left_behind())]
+    with contextlib.suppress(DbmirrorError), contextlib.closing(client()) as connected:
+        found += [f"container {name}" for name in container.left_behind(connected)]
+    if found:
+        raise DbmirrorError(
+            f"Left by a run that was killed: {', '.join(found)}.",
+            remedy="The next command that needs a place of its own clears it away: dbmirror build MIRROR",
+        )
+    return "nothing"
 
 
 def _program(name: str, otherwise: str) -> Check:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from dbmirror.errors import UsageError
 from dbmirror.files import canonical_json, write_atomically
 from dbmirror.lock.python.index_settings import IndexSettings
 from dbmirror.progress import SILENT, Observer
+from dbmirror.temporary import temporary_folder
 
 FILE_NAME = "build.json"
 BUILD_SCHEMA = 1
@@ -96,8 +96,7 @@ def build_secrets(
     `uv-config` and `pip-config` name the indexes, `netrc` holds their credentials and the given ones, `ca-bundle` the
     certificate authorities (see images/python/). None of them is in a cache key or in a layer.
     """
-    with tempfile.TemporaryDirectory(prefix="dbmirror-secrets-", dir=_memory()) as name:
-        folder = Path(name)
+    with temporary_folder("secrets", in_memory=True) as folder:
         logins = b"".join(filter(None, (indexes.netrc(), netrc))) or None
         contents = {"uv-config": _uv_config(indexes), "pip-config": _pip_config(indexes), "netrc": logins}
         secrets = {}
@@ -110,12 +109,6 @@ def build_secrets(
             secrets["ca-bundle"] = folder / "ca-bundle"
             shutil.copyfile(ca_bundle, secrets["ca-bundle"])
         yield secrets
-
-
-def _memory() -> str | None:
-    """A folder in memory, where there is one: what is secret should not reach a disk."""
-    shared = Path("/dev/shm")  # noqa: S108 - the folder made in it is this user's alone
-    return str(shared) if shared.is_dir() else None
 
 
 def _uv_config(indexes: IndexSettings) -> bytes:

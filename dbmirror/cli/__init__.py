@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import IO, Any
 
@@ -72,7 +72,8 @@ class Commands(click.Group):
     def main(self, *arguments: Any, **named: Any) -> Any:
         """Run the command line, on three streams that can be written."""
         open_missing_streams()
-        return super().main(*arguments, **named)
+        with interruption.signals_heard():
+            return super().main(*arguments, **named)
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -106,8 +107,10 @@ class Commands(click.Group):
             if not interruption.caused(error):
                 raise
             # While a command's module was loaded, or at a question; click itself would end with 1, a found difference.
-            click.echo(interruption.MESSAGE, err=True)
-            raise SystemExit(interruption.EXIT_CODE) from None
+            with suppress(OSError):
+                # A closed terminal takes no more words.
+                click.echo(interruption.message(), err=True)
+            raise SystemExit(interruption.exit_code()) from None
 
 
 def _asks_for_json(arguments: Sequence[str]) -> bool:

@@ -27,6 +27,7 @@ from dbmirror.filters.flavour import Flavour
 from dbmirror.hosts.known_hosts import Fingerprint
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.pipeline.line import Choices, Pipeline, Questions
+from dbmirror.temporary import clear_left_behind
 from dbmirror.verify.model import Report
 from dbmirror.verify.r import as_built
 from dbmirror.workspace.clusters import ClusterState
@@ -68,6 +69,7 @@ def opened(
 ) -> Iterator[Pipeline]:
     """The pipeline of `mirror`, with its progress shown, for a command's options (see `choices_of`)."""
     choices, loaded = choices_of(**options), load_config(config_file)
+    clear_left_behind()
     with (
         output.observing() as observer,
         Pipeline(mirror, loaded, choices=choices, observer=observer, questions=questions(output)) as pipeline,

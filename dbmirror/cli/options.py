@@ -41,8 +41,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         except (KeyboardInterrupt, RuntimeError) as error:
             if not interruption.caused(error):
                 raise
-            output.say(interruption.MESSAGE)
-            raise SystemExit(interruption.EXIT_CODE) from None
+            output.say(interruption.message())
+            raise SystemExit(interruption.exit_code()) from None
 
     return wrapped
 

@@ -10,7 +10,6 @@ names the culprit (a Dockerfile that cannot be read), each target is baked alone
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +29,7 @@ from dbmirror.engine.buildx import (
 from dbmirror.engine.docker import plugin_version, require_buildx
 from dbmirror.engine.failures import BuildFailed, diagnose
 from dbmirror.progress import SILENT, Observer
+from dbmirror.temporary import temporary_folder
 
 NO_QUESTIONS: Final = {"BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
 """From 0.20 on buildx wants a word for every file outside of the working folder that a bake file names; the secrets
@@ -87,8 +87,8 @@ def _solve(
     observer: Observer,
 ) -> dict[str, BuildResult | BuildFailed]:
     """One run of bake: every target if it ended well, else those that are known to have failed, which may be none."""
-    with tempfile.TemporaryDirectory(prefix="dbmirror-bake-") as scratch:
-        metadata_file = Path(scratch) / "metadata.json"
+    with temporary_folder("bake") as scratch:
+        metadata_file = scratch / "metadata.json"
         argv = [
             *("docker", "buildx", "bake", "--progress", "rawjson", "--builder", builder()),
             *("--file", file.name, "--metadata-file", str(metadata_file)),

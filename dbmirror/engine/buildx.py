@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from dbmirror.engine.images import inspect_image
 from dbmirror.engine.rawjson import STAGE, BuildProgress, Step
 from dbmirror.process import Finished, run
 from dbmirror.progress import SILENT, Observer
+from dbmirror.temporary import temporary_folder
 
 PROXY_VARIABLES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 """Build arguments that BuildKit predefines, in both cases: they reach the steps, and neither cache keys nor history."""
@@ -78,8 +78,8 @@ def build(
     Raises BuildFailed where a step fails, EngineError where Docker or buildx cannot be used.
     """
     require_buildx(plugin_version("buildx"))
-    with tempfile.TemporaryDirectory(prefix="dbmirror-build-") as scratch:
-        metadata_file = Path(scratch) / "metadata.json"
+    with temporary_folder("build") as scratch:
+        metadata_file = scratch / "metadata.json"
         argv = [
             "docker",
             *("buildx", "build", "--progress", "rawjson", "--provenance=false", "--sbom=false"),

@@ -6,13 +6,14 @@ import secrets
 import tarfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
+from dbmirror import runs
 from dbmirror.engine.docker import client as connect_engine
 from dbmirror.engine.docker import unavailable
 from dbmirror.engine.errors import EngineError
@@ -26,7 +27,11 @@ if TYPE_CHECKING:
 
 LIFETIME = 86_400
 """Seconds after which an inspection container ends and removes itself, should this process die without a word."""
-ROLE_LABEL = {"dbmirror.role": "inspection"}
+ROLE_LABEL = "dbmirror.role"
+RUN_LABEL = "dbmirror.run"
+"""The mark of the run that made the container, so that a later run can tell a forgotten one."""
+INSPECTION = "inspection"
+"""The role of the containers that are made here."""
 EXEC_MARK = "DBMIRROR_EXEC"
 """The environment variable that marks the processes of one exec, so that they can be found and stopped."""
 
@@ -125,13 +130,14 @@ class ContainerHost:
         name = f"dbmirror-inspection-{secrets.token_hex(6)}"
         try:
             with self._docker_terms():
+                clear_left_behind(self._engine())
                 container = self._engine().containers.create(
                     self._image,
                     name=name,
                     entrypoint=["sleep"],
                     command=[str(LIFETIME)],
                     network_mode=self._network or "none",
-                    labels=ROLE_LABEL,
+                    labels={ROLE_LABEL: INSPECTION, RUN_LABEL: runs.mark()},
                     auto_remove=True,
                     stop_signal="SIGKILL",
                     healthcheck={"test": ["NONE"]},
@@ -288,6 +294,19 @@ class ContainerHost:
         except (DockerException, requests.RequestException) as error:
             said = unavailable(error)
             raise NoEngine(said.message, remedy=said.remedy) from error
+
+
+def left_behind(client: DockerClient) -> tuple[str, ...]:
+    """The names of the inspection containers of runs of this home that ended without removing them, sorted."""
+    made = client.api.containers(all=True, filters={"label": [f"{ROLE_LABEL}={INSPECTION}", RUN_LABEL]})
+    return tuple(sorted(each["Names"][0].lstrip("/") for each in made if runs.is_over(each["Labels"][RUN_LABEL])))
+
+
+def clear_left_behind(client: DockerClient) -> None:
+    """Remove what `left_behind` finds; it may go by itself in the same moment."""
+    for name in left_behind(client):
+        with suppress(APIError):
+            client.api.remove_container(name, force=True, v=True)
 
 
 class _Chunks:

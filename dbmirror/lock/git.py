@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import tarfile
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -22,6 +21,7 @@ from dbmirror.inventory.model import DirectUrl
 from dbmirror.lock.model import GitSource
 from dbmirror.lock.python.project_page import Refused
 from dbmirror.lock.untrusted import ForeignClient, plain
+from dbmirror.temporary import temporary_folder
 
 PROTOCOLS = ("http", "https", "ssh")
 DEADLINE = 180.0
@@ -55,11 +55,11 @@ def archive_commit(
     if not re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", commit):
         raise Refused("the cluster does not record the full commit that it was installed from")
     inside = _safe_subdirectory(origin.subdirectory)
-    with tempfile.TemporaryDirectory(prefix="dbmirror-git-") as temporary:
+    with temporary_folder("git") as temporary:
         place = _ask_first(url, client, deadline)
         git = _Git(
-            repository=Path(temporary) / "repository.git",
-            home=None if client.trusts(place) else Path(temporary),
+            repository=temporary / "repository.git",
+            home=None if client.trusts(place) else temporary,
             addresses=() if client.trusts(place) else client.addresses(place),
             ca_bundle=client.ca_bundle,
             deadline=deadline,

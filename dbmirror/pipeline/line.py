@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -52,6 +51,7 @@ from dbmirror.runtimes.lookup import lookup, parse_spark_version
 from dbmirror.runtimes.model import Runtime, repl_names
 from dbmirror.snapshot import FILE_NAME as SNAPSHOT_FILE
 from dbmirror.snapshot import Snapshot, Taken, read_snapshot, write_snapshot
+from dbmirror.temporary import temporary_folder
 from dbmirror.verify.errors import ReportError
 from dbmirror.verify.model import Report
 from dbmirror.verify.report import FILE_NAME as REPORT_FILE
@@ -191,8 +191,8 @@ class Pipeline:
         Nothing else is written either: no cluster is started, and no host key is pinned.
         """
         real, self._rehearsing = self.folder, True
-        with tempfile.TemporaryDirectory(prefix="dbmirror-rehearsal-") as name:
-            self.folder = Path(name) / real.name
+        with temporary_folder("rehearsal") as folder:
+            self.folder = folder / real.name
             if real.is_dir():
                 shutil.copytree(real, self.folder)
             try:

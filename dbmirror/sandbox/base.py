@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,6 +11,7 @@ from dbmirror.engine.images import ImageUnavailable, ensure_image, inspect_image
 from dbmirror.process import ProcessFailed, run
 from dbmirror.progress import SILENT, Observer
 from dbmirror.sandbox.errors import SandboxNotBuilt
+from dbmirror.temporary import temporary_folder
 
 BASE_IMAGE: Final = "dbmirror-sandbox/base:bookworm"
 PULLED: Final = "pulled from Docker Hub"
@@ -83,8 +83,8 @@ def _make(observer: Observer) -> None:
             f"'docker load' and name it {BASE_IMAGE}.",
         )
     observer.advanced("base image", "making it with mmdebstrap")
-    with tempfile.TemporaryDirectory(prefix="dbmirror-base-") as folder:
-        archive = str(Path(folder) / "base.tar")
+    with temporary_folder("base") as folder:
+        archive = str(folder / "base.tar")
         # What documentation there is goes, as in Docker Hub's image; licences stay.
         excluded = [f"path-exclude=/usr/share/{part}/*" for part in ("man", "info", "doc", "locale", "lintian")]
         options = [f"--dpkgopt={option}" for option in (*excluded, "path-include=/usr/share/doc/*/copyright")]

@@ -6,9 +6,12 @@ import io
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import docker
 import pytest
@@ -22,6 +25,7 @@ from dbmirror.hosts.container import (
     ContainerStopped,
     NoEngine,
     NoSuchImage,
+    left_behind,
 )
 from dbmirror.hosts.interface import HostError
 from dbmirror.inventory.collect import collect
@@ -193,6 +197,28 @@ def test_an_inspection_container_goes_on_ctrl_c(engine: docker.DockerClient, ima
     while inspections(engine) - before and time.monotonic() < until:
         time.sleep(0.1)
     assert inspections(engine) <= before
+
+
+def test_the_container_of_a_killed_run_goes_with_the_next_run_of_its_home(
+    engine: docker.DockerClient, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBMIRROR_HOME", str(tmp_path))
+    before = inspections(engine)
+    program = (
+        "import sys; from dbmirror.hosts.container import ContainerHost\n"
+        f"with ContainerHost({image!r}) as host: host.run(['true']); print('made', flush=True); sys.stdin.read()\n"
+    )
+    run = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert run.stdout is not None
+    assert run.stdout.readline() == "made\n"
+    (made,) = inspections(engine) - before
+    assert left_behind(engine) == (), "the run that made it goes on"
+    run.kill()
+    run.communicate()
+    assert left_behind(engine) == (engine.containers.get(made).name,)
+    with ContainerHost(image) as host:
+        assert host.run(["true"]).code == 0
+        assert made not in inspections(engine)
 
 
 def test_an_attached_container_stays(engine: docker.DockerClient, container: Container) -> None:

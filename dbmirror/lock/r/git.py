@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -15,6 +14,7 @@ from dbmirror.lock.python.project_page import Refused
 from dbmirror.lock.r.model import RGitSource
 from dbmirror.lock.r.sources import FOLDER, RFound, RMissing
 from dbmirror.lock.untrusted import ForeignClient
+from dbmirror.temporary import temporary_folder
 
 _FORGES = {"github": "github.com", "gitlab": "gitlab.com", "bitbucket": "bitbucket.org"}
 """RemoteType to the host that is meant where RemoteHost does not stand beside it."""
@@ -44,11 +44,9 @@ def from_git(package: RPackage, *, folder: Path, client: ForeignClient) -> RFoun
             },
             DirectUrl,
         )
-        with tempfile.TemporaryDirectory(prefix="dbmirror-r-") as temporary:
-            made = archive_commit(
-                origin, name=package.name, version=package.version, folder=Path(temporary), client=client
-            )
-            content = (Path(temporary) / made.path).read_bytes()
+        with temporary_folder("git") as temporary:
+            made = archive_commit(origin, name=package.name, version=package.version, folder=temporary, client=client)
+            content = (temporary / made.path).read_bytes()
     except msgspec.ValidationError:
         return RMissing(reason="the cluster does not record the full commit that it was installed from")
     except Refused as refusal:

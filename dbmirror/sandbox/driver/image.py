@@ -6,7 +6,6 @@ import io
 import json
 import os
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from dbmirror.sandbox.driver.r import r_context, r_published
 from dbmirror.sandbox.driver.repository import metrics
 from dbmirror.sandbox.driver.wheels import calendar, forecast, numbers
 from dbmirror.sandbox.errors import SandboxNotBuilt
+from dbmirror.temporary import temporary_folder
 
 REPOSITORY: Final = "dbmirror-sandbox/driver"
 _REPORT: Final = "/usr/share/dbmirror-sandbox/report.json"
@@ -86,7 +86,7 @@ def ensure_driver_image(
     name = f"{REPOSITORY}:15.4-{digest.removeprefix('sha256:')[:12]}"
     if inspect_image(name) is None:
         with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dbmirror-driver-")))
+            folder = stack.enter_context(temporary_folder("driver"))
             for path, (mode, content) in context.items():
                 target = folder / "context" / path
                 target.parent.mkdir(parents=True, exist_ok=True)

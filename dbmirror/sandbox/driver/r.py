@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from dbmirror.sandbox.driver.repository import Repository
 from dbmirror.sandbox.driver.repository import make_repository as make_git_repository
 from dbmirror.sandbox.r_repository import SourcePackage, make_repository, source_archive, source_package
+from dbmirror.temporary import temporary_folder
 
 REPOSITORY_PATH: Final = "/cran"
 """Where the workspace serves the CRAN-like repository."""
@@ -22,6 +21,7 @@ RUNTIME: Final = (
     ("sandboxOld", None),
     ("sandboxPrivate", None),
 )
+
 """What the runtime's library has, in the order of installing: an older version than the cluster's, private ones, …"""
 CLUSTER: Final = (("sandboxGreeting", None), ("sandboxRemote", None))
 """What the cluster's R libraries have; the first hides the runtime's."""
@@ -52,8 +52,7 @@ def remote() -> Repository:
 
 def r_published() -> dict[str, bytes]:
     """What the workspace serves for R, path to content: a CRAN-like repository with its archive, a git repository."""
-    with tempfile.TemporaryDirectory(prefix="dbmirror-cran-") as name:
-        folder = Path(name)
+    with temporary_folder("cran") as folder:
         make_repository(folder)
         files = {
             f"{REPOSITORY_PATH}/{path.relative_to(folder).as_posix()}": path.read_bytes()

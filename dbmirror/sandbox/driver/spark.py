@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from dataclasses import replace
 from importlib import resources
@@ -20,6 +19,7 @@ from dbmirror.files import digest_of, sha256_hex
 from dbmirror.progress import SILENT, Observer
 from dbmirror.sandbox.driver.image import REPOSITORY, DriverImage, index_secrets
 from dbmirror.sandbox.errors import SandboxNotBuilt
+from dbmirror.temporary import temporary_folder
 
 CONNECT_PORT: Final = 15002
 """Where Spark's Connect server listens on the driver's loopback: `sc://127.0.0.1:15002`."""
@@ -38,17 +38,17 @@ def ensure_spark_image(driver: DriverImage, *, ca_bundle: Path | None, observer:
     digest = digest_of({"context": inputs, "driver": driver.name})
     name = f"{REPOSITORY}:15.4-spark-{digest.removeprefix('sha256:')[:12]}"
     if inspect_image(name) is None:
-        with tempfile.TemporaryDirectory(prefix="dbmirror-spark-") as folder:
+        with temporary_folder("spark") as folder:
             for path, content in context.items():
-                target = Path(folder) / "context" / path
+                target = folder / "context" / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(content)
             try:
                 build(
-                    Path(folder) / "context",
+                    folder / "context",
                     tags=[name],
                     labels={},
-                    secrets=index_secrets(Path(folder), ca_bundle),
+                    secrets=index_secrets(folder, ca_bundle),
                     build_arguments={"DRIVER": driver.name},
                     observer=observer,
                 )

@@ -9,7 +9,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ from dbmirror.sandbox.registry.faults import Faults
 from dbmirror.sandbox.registry.front import Front
 from dbmirror.sandbox.registry.signing import ISSUER, Signer
 from dbmirror.sandbox.registry.tokens import Kind, TokenService
+from dbmirror.temporary import temporary_folder
 
 _PATIENCE = 20.0
 """Seconds for docker-registry to start, and half of it to end."""
@@ -74,8 +74,7 @@ def start(
     """
     program = find_docker_registry()
     own = new_account()
-    with tempfile.TemporaryDirectory(prefix="dbmirror-registry-") as name, Front() as front:
-        folder = Path(name)
+    with temporary_folder("registry") as folder, Front() as front:
         signer = Signer()
         tokens = TokenService(kind=kind, service=front.host, signer=signer, accounts=[own, *accounts])
         front.tokens = tokens
