@@ -42,9 +42,12 @@ format: $(READY)  ## format the code
 	.venv/bin/ruff format $(CODE)
 	.venv/bin/ruff check --fix $(CODE)
 
-lock: $(READY)  ## resolve the development environment anew, into tools/development.txt
+lock: $(READY)  ## resolve anew what development and pipelines install
 	UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 .venv/bin/uv pip compile --quiet --upgrade pyproject.toml --extra azure --group dev \
 	    --generate-hashes --universal --no-emit-index-url --no-header --no-annotate --output-file tools/development.txt
+	UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 .venv/bin/uv pip compile --quiet pyproject.toml --extra azure \
+	    --constraint tools/development.txt --generate-hashes --universal --no-emit-index-url --no-header --no-annotate \
+	    --output-file dbmirror/render/workflow_templates/requirements.txt
 
 golden: $(READY)  ## write the golden files anew, for review with git diff
 	$(PYTHON) -m pytest tests/render tests/cli/test_commands.py --refresh-golden

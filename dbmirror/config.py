@@ -130,6 +130,13 @@ class RConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """File with that repository's public key, in ASCII armour."""
 
 
+class CiConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The `[ci]` section: what `dbmirror ci` writes into pipelines."""
+
+    dbmirror: str | None = None
+    """Where a pipeline installs dbmirror from: `index`, the path of a committed wheel, `git+https://…@COMMIT`."""
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -139,6 +146,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     r: RConfig = RConfig()
     registries: dict[RegistryName, RegistryConfig] = {}
     """Where images are pushed to, by the name that `--push` takes."""
+    ci: CiConfig = CiConfig()
     folder: Path = Path("mirrors")
     """Where the mirrors' folders lie, relative to the file."""
 

@@ -9,10 +9,16 @@ import click
 from dbmirror import __version__
 from dbmirror.cli.options import command, config_option, dry_run_option, mirror_argument
 from dbmirror.cli.output import Output
-from dbmirror.config import load_config
+from dbmirror.config import LoadedConfig, load_config
 from dbmirror.errors import UsageError
-from dbmirror.files import write_atomically
-from dbmirror.render.workflows import WORKFLOW_KINDS, is_ours, render_workflow
+from dbmirror.files import sha256_hex, write_atomically
+from dbmirror.folders import known_hosts_file
+from dbmirror.hosts.known_hosts import KnownHosts
+from dbmirror.lock.python.published import published_hashes
+from dbmirror.render.installation import FromGit, FromIndex, FromWheel, Installation, render_requirements
+from dbmirror.render.workflows import KNOWN_HOSTS, REQUIREMENTS, WORKFLOW_KINDS, is_ours, render_workflow
+from dbmirror.snapshot import FILE_NAME as SNAPSHOT_FILE
+from dbmirror.snapshot import read_snapshot
 
 
 @click.command("ci", short_help="Write a pipeline that keeps a mirror up to date.")
@@ -35,18 +41,22 @@ def ci_command(
     """Write a pipeline that asks on a schedule whether the cluster has drifted, and builds, verifies and pushes what
     is committed. It holds no secret: it names those that the CI system must have.
 
+    What it installs is pinned by hash in MIRROR's ci/requirements.txt, and the driver's host key in ci/known_hosts:
+    run this again after the cluster was restarted. Where it installs dbmirror from stands in [ci] of dbmirror.toml.
+
     \b
     Example:
       dbmirror ci github demo --push acr
     """
     loaded = load_config(config_file)
     loaded.mirror(mirror)
-    root = _repository(loaded.root)
+    root, folder = _repository(loaded.root), loaded.mirror_folder(mirror)
+    installation = _installation(loaded, root)
     workflow = render_workflow(
         kind,  # type: ignore[arg-type]  # click has checked it
         mirror=mirror,
-        folder=_within(loaded.mirror_folder(mirror), root),
-        version=__version__,
+        folder=_within(folder, root),
+        installation=installation,
         push=targets,
         configured=tuple(loaded.config.registries),
         config_file=_within(loaded.origin, root) if loaded.origin else None,
@@ -54,22 +64,64 @@ def ci_command(
     path = root / workflow.path
     if path.exists() and not is_ours(path.read_bytes()) and not force:
         raise UsageError(f"{path} was not written by dbmirror.", remedy="Move it away, or write over it with --force.")
+    host_keys = _host_keys(folder)
+    beside = {folder / REQUIREMENTS: render_requirements(installation), folder / KNOWN_HOSTS: host_keys}
     if not dry_run:
-        write_atomically(path, workflow.content)
+        for file, content in {**beside, path: workflow.content}.items():
+            write_atomically(file, content)
     output.document(
         {
             "mirror": mirror,
             "file": path,
+            "requirements": folder / REQUIREMENTS,
+            "known_hosts": folder / KNOWN_HOSTS,
             "variables": workflow.variables,
             "secrets": workflow.secrets,
             "written": not dry_run,
         }
     )
-    output.show(f"{path} would be written." if dry_run else f"{path} is written; commit it.")
+    for file in (path, *beside):
+        output.show(f"{file} would be written." if dry_run else f"{file} is written; commit it.")
     output.show(f"Variables that it needs: {', '.join(workflow.variables) or 'none'}.")
     output.show(f"Secrets that it needs, from the CI system's own store: {', '.join(workflow.secrets) or 'none'}.")
+    if not host_keys:
+        output.show(
+            f"No host key of the driver is pinned on this machine, so the pipeline trusts none yet: run "
+            f"'dbmirror ssh test {mirror}', then this command again."
+        )
     if kind == "gitlab":
         output.show(f"Include it in .gitlab-ci.yml (include: - local: /{workflow.path}), and add a pipeline schedule.")
+
+
+def _installation(loaded: LoadedConfig, root: Path) -> Installation:
+    """Where the pipeline installs dbmirror from, as `[ci]` says. Raises UsageError, or what the index raises."""
+    wanted = loaded.config.ci.dbmirror
+    if wanted is None:
+        raise UsageError(
+            "Nothing says where a pipeline can install dbmirror from.",
+            remedy='Add [ci] to dbmirror.toml with one of: dbmirror = "index", dbmirror = "tools/dbmirror-'
+            f'{__version__}-py3-none-any.whl" (a wheel that is committed), dbmirror = "git+https://HOST/PATH@COMMIT".',
+        )
+    if wanted == "index":
+        return FromIndex(__version__, published_hashes("dbmirror", __version__, loaded.config.index))
+    if wanted.startswith("git+"):
+        url, _, commit = wanted.removeprefix("git+").rpartition("@")
+        return FromGit(url, commit)
+    wheel = loaded.root / wanted
+    if not wheel.is_file():
+        raise UsageError(
+            f"[ci] of dbmirror.toml names {wanted}, and there is no such file in {loaded.root}.",
+            remedy="Build the wheel with 'python -m build --wheel' and commit it there.",
+        )
+    return FromWheel(_within(wheel, root), sha256_hex(wheel.read_bytes()))
+
+
+def _host_keys(folder: Path) -> bytes:
+    """The lines of known_hosts for the mirror's cluster that are pinned on this machine; empty where none is."""
+    if not (folder / SNAPSHOT_FILE).is_file():
+        return b""
+    cluster = read_snapshot(folder / SNAPSHOT_FILE).cluster.cluster_id
+    return "".join(f"{cluster} {key}\n" for key in KnownHosts(known_hosts_file()).keys(cluster)).encode()
 
 
 def _repository(folder: Path) -> Path:
@@ -83,4 +135,10 @@ def _repository(folder: Path) -> Path:
 
 
 def _within(path: Path, root: Path) -> PurePosixPath:
-    return PurePosixPath(path.absolute().relative_to(root.absolute()).as_posix())
+    try:
+        return PurePosixPath(path.absolute().relative_to(root.absolute()).as_posix())
+    except ValueError:
+        raise UsageError(
+            f"{path} lies outside the repository {root}, so a pipeline cannot read it.",
+            remedy="Move it into the repository.",
+        ) from None

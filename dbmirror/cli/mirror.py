@@ -41,6 +41,7 @@ def choices_of(
     *,
     start_cluster: bool = False,
     accept_host_key: bool = False,
+    known_hosts: Path | None = None,
     whitelist: bool = False,
     base: str | None = None,
     ca_bundle: Path | None = None,
@@ -53,6 +54,7 @@ def choices_of(
     return Choices(
         start_cluster=start_cluster,
         accept_host_key=accept_host_key,
+        known_hosts=known_hosts,
         whitelist=whitelist,
         base=base,
         ca_bundle=ca_bundle,

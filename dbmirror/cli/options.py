@@ -78,7 +78,12 @@ def fates_option(function: Command) -> Command:
 
 
 def driver_options(function: Command) -> Command:
-    """What commands take that read the driver: `--start`, `--accept-host-key`."""
+    """What commands take that read the driver: `--start`, `--accept-host-key`, `--known-hosts`."""
+    function = click.option(
+        "--known-hosts",
+        type=click.Path(path_type=Path, dir_okay=False, exists=True),
+        help="Also trust the host keys in this file, under the cluster's id; it is not written.",
+    )(function)
     function = click.option("--start", "start_cluster", is_flag=True, help="Start the cluster if it is terminated.")(
         function
     )

@@ -48,6 +48,10 @@ class HostKey:
         kind = next((k for k in ("ED25519", "ECDSA", "RSA") if k in self.kind.upper()), self.kind)
         return Fingerprint(name=name, address=address or name, kind=kind, sha256=f"SHA256:{digest}")
 
+    def __str__(self) -> str:
+        """As a line of known_hosts has it behind the names."""
+        return f"{self.kind} {base64.b64encode(self.blob).decode()}"
+
 
 @dataclass(frozen=True, slots=True)
 class _Line:
@@ -79,12 +83,14 @@ def trusted_keys(files: Iterable[Path], name: str) -> tuple[HostKey, ...]:
 class KnownHosts:
     """dbmirror's own known_hosts file: one pinned key a name. Written atomically, readable by the user alone."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, also: Iterable[Path] = ()) -> None:
         self.path = path
+        self._also = tuple(also)
+        """Files whose keys count, too, and that are never written."""
 
     def keys(self, name: str) -> tuple[HostKey, ...]:
-        """The keys pinned under `name`."""
-        return trusted_keys([self.path], name)
+        """The keys trusted under `name`."""
+        return trusted_keys([self.path, *self._also], name)
 
     def pin(self, name: str, key: HostKey) -> None:
         """Keep `key` under `name`, which has none yet."""
@@ -108,7 +114,7 @@ class KnownHosts:
             raise SshError(f"{name!r} cannot stand in a known_hosts file.", remedy="Set another host or HostKeyAlias.")
         text = self.path.read_text(errors="replace") if self.path.is_file() else ""
         kept = [line for line in text.splitlines() if not ((parsed := _parse(line)) and parsed.is_for(name))]
-        added = [f"{name} {key.kind} {base64.b64encode(key.blob).decode()}" for key in dict.fromkeys(keys)]
+        added = [f"{name} {key}" for key in dict.fromkeys(keys)]
         write_atomically(self.path, "".join(f"{line}\n" for line in (*kept, *added)).encode(), mode=0o600)
 
 

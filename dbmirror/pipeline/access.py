@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from databricks.sdk import WorkspaceClient
 
@@ -55,6 +56,7 @@ class ClusterAccess:
         *,
         start_cluster: bool,
         accept_host_key: bool,
+        known_hosts: Path | None = None,
         dry_run: bool = False,
         questions: Questions,
         observer: Observer,
@@ -66,6 +68,7 @@ class ClusterAccess:
         """The Databricks profile that the cluster is read with."""
         self._start_cluster = start_cluster
         self._accept_host_key = accept_host_key
+        self._known_hosts = KnownHosts(known_hosts_file(), also=[known_hosts] if known_hosts else [])
         self.dry_run = dry_run
         self._questions = questions
         self._observer = observer
@@ -134,7 +137,7 @@ class ClusterAccess:
         try:
             host = connect(
                 self.target,
-                known_hosts=KnownHosts(known_hosts_file()),
+                known_hosts=self._known_hosts,
                 confirm=self._questions.host_key,
                 accept_new=self._accept_host_key,
                 pin=not self.dry_run,

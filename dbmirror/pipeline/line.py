@@ -70,6 +70,8 @@ class Choices:
     """Start the cluster if it is terminated, instead of stopping with the remedy."""
     accept_host_key: bool = False
     """Pin an unknown host key without asking."""
+    known_hosts: Path | None = None
+    """A file whose host keys count beside the pinned ones."""
     whitelist: bool = False
     base: str | None = None
     ca_bundle: Path | None = None
@@ -136,6 +138,7 @@ class Pipeline:
             self.section,
             start_cluster=self.choices.start_cluster,
             accept_host_key=self.choices.accept_host_key,
+            known_hosts=self.choices.known_hosts,
             dry_run=self._rehearsing,
             questions=self.questions,
             observer=self.observer,

@@ -12,12 +12,17 @@ from dbmirror.config import MirrorName, RegistryName
 from dbmirror.inventory.grammar import fits
 from dbmirror.render.errors import RenderError
 from dbmirror.render.file_templates import fill
+from dbmirror.render.installation import Installation, git_requirement
 
 WorkflowKind = Literal["github", "azure-pipelines", "gitlab"]
 WORKFLOW_KINDS: Final[tuple[WorkflowKind, ...]] = get_args(WorkflowKind)
 
 MARKER: Final = b"# Written by 'dbmirror ci "
 """How the first line of a rendered pipeline begins; a file without it is somebody else's."""
+REQUIREMENTS: Final = PurePosixPath("ci/requirements.txt")
+"""What the pipeline installs, in the mirror's folder."""
+KNOWN_HOSTS: Final = PurePosixPath("ci/known_hosts")
+"""The driver's host keys that the pipeline trusts, in the mirror's folder."""
 ARTEFACTS: Final = ("verification.json", "fates.json", "sbom.cdx.json", "deploy")
 """What a build leaves in the mirror's folder for people to keep."""
 
@@ -29,7 +34,6 @@ _PATHS: Final[dict[WorkflowKind, str]] = {
 _EVERYTHING_BELOW: Final[dict[WorkflowKind, str]] = {"github": "/**", "azure-pipelines": "", "gitlab": "/**/*"}
 """How each of them says that any file below a folder is meant."""
 _PART: Final = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._][A-Za-z0-9._-]*", re.ASCII)
-_VERSION: Final = re.compile(r"[0-9][A-Za-z0-9.]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +54,7 @@ def render_workflow(
     *,
     mirror: str,
     folder: PurePosixPath,
-    version: str,
+    installation: Installation,
     push: Sequence[str] = (),
     configured: Collection[str] = (),
     config_file: PurePosixPath | None = None,
@@ -60,25 +64,32 @@ def render_workflow(
     On a schedule it asks whether the cluster has drifted, and after a drift it rebuilds from the cluster and keeps the
     result for review; after a change of the committed files it builds from them alone, verifies, and on the default
     branch pushes to the registries `push`. `configured` are the registries with a section in `config_file`
-    (dbmirror.toml, a path from the repository's root); the others take what they need from variables. `version` is the
-    dbmirror that the pipeline installs.
+    (dbmirror.toml, a path from the repository's root); the others take what they need from variables. Two files beside
+    the pipeline are read by it: `folder`/ci/requirements.txt (see `render_requirements`) and `folder`/ci/known_hosts.
 
-    Raises RenderError where a name, a path or the version has not its form.
+    Jobs that read secrets run for the default branch alone; a proposed change is built without any.
+
+    Raises RenderError where a name or a path has not its form.
     """
-    _check(mirror=mirror, push=push, version=version, paths=[folder, *([config_file] if config_file else [])])
+    _check(mirror=mirror, push=push, paths=[folder, *([config_file] if config_file else [])])
     options = ("--config", config_file.as_posix()) if config_file and config_file.parent != PurePosixPath() else ()
     frozen = ("dbmirror", "build", mirror, *options, "--frozen", "--sbom")
     targets = [word for name in push for word in ("--push", name)]
+    known_hosts = ("--known-hosts", (folder / KNOWN_HOSTS).as_posix())
+    pip = ("python", "-m", "pip", "install", "--disable-pip-version-check", "--no-deps")
+    install: list[tuple[str, ...]] = [(*pip, "--require-hashes", "--requirement", (folder / REQUIREMENTS).as_posix())]
+    if (requirement := git_requirement(installation)) is not None:
+        install.append((*pip, requirement))
     registries = [(_stem(name), _location(name, configured)) for name in push]
     content = fill(
         f"workflow_templates/{kind}.yml.j2",
         kind=kind,
         mirror=mirror,
         folder=folder.as_posix(),
-        version=version,
+        install=install,
         written_by=("dbmirror", "ci", kind, mirror, *targets),
-        check=("dbmirror", "check", mirror, *options, "--accept-host-key"),
-        rebuild=("dbmirror", "build", mirror, *options, "--accept-host-key"),
+        check=("dbmirror", "check", mirror, *options, *known_hosts),
+        rebuild=("dbmirror", "build", mirror, *options, *known_hosts),
         build=frozen,
         push=(*frozen, *targets),
         registries=registries,
@@ -117,17 +128,12 @@ def _location(registry: str, configured: Collection[str]) -> tuple[str, ...]:
     return () if registry in configured else known.get(registry, ())
 
 
-def _check(*, mirror: str, push: Sequence[str], version: str, paths: Sequence[PurePosixPath]) -> None:
+def _check(*, mirror: str, push: Sequence[str], paths: Sequence[PurePosixPath]) -> None:
     if not fits(mirror, MirrorName):
         raise RenderError(f"{mirror[:80]!r} cannot be a mirror's name.")
     for name in push:
         if not fits(name, RegistryName):
             raise RenderError(f"{name[:80]!r} cannot be a registry's name.")
-    if not _VERSION.fullmatch(version):
-        raise RenderError(
-            f"A pipeline cannot install dbmirror {version[:80]!r}: that is no released version.",
-            remedy="Render it with a released dbmirror.",
-        )
     for path in paths:
         if path.is_absolute() or not path.parts or not all(_PART.fullmatch(part) for part in path.parts):
             raise RenderError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,6 +11,22 @@ import yaml
 from click.testing import CliRunner, Result
 
 from dbmirror.cli import main
+from dbmirror.folders import known_hosts_file
+from dbmirror.hosts.known_hosts import HostKey, KnownHosts
+from dbmirror.inventory.model import Interpreter, Inventory
+from dbmirror.snapshot import Cluster, Snapshot, Taken, write_snapshot
+
+SNAPSHOT = Snapshot(
+    cluster=Cluster(cluster_id="1120-081500-team", cluster_name="team", spark_version="15.4.x-scala2.12"),
+    inventory=Inventory(
+        os_id="ubuntu",
+        os_version="22.04",
+        architecture="x86_64",
+        glibc="2.35",
+        python=Interpreter(path="/databricks/python3/bin/python3", version="3.11.11"),
+    ),
+    taken=Taken(at="2026-11-27T20:00:00Z", host="driver", dbmirror="0.1.0"),
+)
 
 
 @pytest.fixture
@@ -17,7 +34,9 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / ".git").mkdir()
     (tmp_path / "dbmirror.toml").write_text(
         '[mirrors.team]\n[registries.acr]\nkind = "acr"\nhost = "team.azurecr.io"\n'
+        '[ci]\ndbmirror = "dbmirror-0.1.0-py3-none-any.whl"\n'
     )
+    (tmp_path / "dbmirror-0.1.0-py3-none-any.whl").write_bytes(b"a wheel")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -65,3 +84,42 @@ def test_outside_a_git_repository_there_is_no_pipeline(tmp_path: Path, monkeypat
     result = run("github", "team")
     assert result.exit_code == 2
     assert "is in no git repository" in result.output
+
+
+def test_what_is_installed_and_whom_it_trusts_stand_beside_the_pipeline(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBMIRROR_HOME", str(repository / "home"))
+    folder = repository / "mirrors" / "team"
+    write_snapshot(SNAPSHOT, folder / "snapshot.json")
+    key = HostKey(kind="ssh-ed25519", blob=b"a key")
+    KnownHosts(known_hosts_file()).pin(SNAPSHOT.cluster.cluster_id, key)
+    assert run("github", "team").exit_code == 0
+    digest = hashlib.sha256(b"a wheel").hexdigest()
+    requirements = (folder / "ci" / "requirements.txt").read_text()
+    assert f"./dbmirror-0.1.0-py3-none-any.whl \\\n    --hash=sha256:{digest}" in requirements
+    assert (folder / "ci" / "known_hosts").read_text() == f"{SNAPSHOT.cluster.cluster_id} {key}\n"
+
+
+def test_a_pipeline_that_trusts_no_host_key_yet_is_said(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DBMIRROR_HOME", str(repository / "home"))
+    result = run("github", "team")
+    assert result.exit_code == 0
+    assert "run 'dbmirror ssh test team', then this command again" in result.output.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("", "Nothing says where a pipeline can install dbmirror from"),
+        ('[ci]\ndbmirror = "missing.whl"\n', "there is no such file"),
+        ('[ci]\ndbmirror = "../outside.whl"\n', "there is no such file"),
+        ('[ci]\ndbmirror = "git+https://git.example/dbmirror.git@main"\n', "is no commit"),
+    ],
+)
+def test_without_a_pinned_source_there_is_no_pipeline(repository: Path, section: str, said: str) -> None:
+    (repository / "dbmirror.toml").write_text(f"[mirrors.team]\n{section}")
+    result = run("github", "team")
+    assert result.exit_code == 2
+    assert said in result.output.replace("\n", " ")
+    assert not (repository / ".github").exists()

@@ -97,3 +97,14 @@ def test_lines_that_are_damaged_do_no_harm(tmp_path: Path, known_hosts: KnownHos
     )
     assert known_hosts.keys("host") == (ONE,)
     assert trusted_keys([tmp_path / "missing", tmp_path], "host") == ()
+
+
+def test_keys_of_another_file_count_too_and_it_is_never_written(tmp_path: Path) -> None:
+    own, committed = HostKey(kind="ssh-ed25519", blob=b"own"), HostKey(kind="ssh-ed25519", blob=b"committed")
+    other = tmp_path / "ci"
+    other.write_text(f"cluster {committed}\n")
+    hosts = KnownHosts(tmp_path / "known_hosts", also=[other])
+    assert hosts.keys("cluster") == (committed,)
+    hosts.pin("cluster-2", own)
+    assert hosts.keys("cluster-2") == (own,)
+    assert other.read_text() == f"cluster {committed}\n"
