@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from dbmirror.errors import UsageError
 from dbmirror.filters.model import Verdict
 from dbmirror.folders import sandbox_folder
+from dbmirror.mirror_folder.files import is_folder_below
 from dbmirror.publish.registries.config import RegistryConfig
 
 FILE_NAME = "dbmirror.toml"
@@ -161,9 +162,16 @@ class LoadedConfig(Struct, frozen=True):
     """The folder that relative paths start from."""
 
     def mirror_folder(self, name: str) -> Path:
-        """The folder of the mirror `name`. Raises ConfigError where the name has not a mirror's form."""
+        """The folder of the mirror `name`, whether or not it is there yet.
+
+        Raises ConfigError where the name has not a mirror's form or the folder would lie outside the project, and
+        NotPlain where the folder or one between it and the project is a link.
+        """
         self.mirror(name)
-        return self.root / self.config.folder / name
+        inside = _folder_inside(self.config.folder, self.root, self.origin) / name
+        # The project's own folder may be reached by a link: that is the user's.
+        is_folder_below(self.root.resolve(), inside.as_posix())
+        return self.root / inside
 
     def r(self, name: str) -> RConfig:
         """Where the R of the mirror `name` comes from."""
@@ -197,6 +205,20 @@ def load_config(path: Path | None = None, *, start: Path | None = None) -> Loade
         if path is None:
             return LoadedConfig(config=Config(), origin=None, root=start)
     return LoadedConfig(config=_decode(path), origin=path, root=path.absolute().parent)
+
+
+def _folder_inside(folder: Path, root: Path, origin: Path | None) -> Path:
+    """The `folder` of the configuration as a path that starts from `root`. Raises ConfigError where it leads out.
+
+    dbmirror.toml is cloned with the repository, and what lies in a mirror's folder is written, replaced and removed.
+    """
+    inside = folder.relative_to(root) if folder.is_relative_to(root) else folder
+    if inside.is_absolute() or ".." in inside.parts:
+        raise ConfigError(
+            f"{origin or FILE_NAME}: 'folder' leads out of the project, to {folder}.",
+            remedy=f"Name a folder below {root}, or move {FILE_NAME} to where the mirrors shall lie.",
+        )
+    return inside
 
 
 def _decode(path: Path) -> Config:

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from dbmirror.errors import UsageError
-from dbmirror.files import canonical_json, digest_of, write_atomically
+from dbmirror.files import canonical_json, digest_of
 from dbmirror.inventory.model import SCHEMA_VERSION, Inventory, Text
+from dbmirror.mirror_folder.files import read_below, write_below
 
 FILE_NAME = "snapshot.json"
 
@@ -113,7 +114,7 @@ def read_snapshot(path: Path) -> Snapshot:
     Raises SnapshotError where there is none, it is damaged or hostile, or its digest is not that of its content.
     """
     try:
-        content = path.read_bytes()
+        content = read_below(path.parent, path.name)
     except FileNotFoundError:
         raise SnapshotError(
             f"There is no snapshot at {path}.", remedy="Take one with 'dbmirror snapshot MIRROR'."
@@ -148,4 +149,4 @@ def write_snapshot(snapshot: Snapshot, path: Path) -> bool:
             return False
     except SnapshotError:
         pass
-    return write_atomically(path, snapshot.encode())
+    return bool(write_below(path.parent, {path.name: snapshot.encode()}))

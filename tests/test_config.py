@@ -7,7 +7,8 @@ import pytest
 from dbmirror.config import ConfigError, MirrorConfig, load_config
 
 
-def test_no_file_gives_the_defaults(tmp_path: Path) -> None:
+def test_no_file_gives_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DBMIRROR_HOME", str(tmp_path / "home"))
     loaded = load_config(start=tmp_path)
     assert loaded.origin is None
     assert loaded.mirror("demo") == MirrorConfig()

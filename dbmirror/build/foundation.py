@@ -13,8 +13,9 @@ import tomli_w
 
 from dbmirror.engine.buildx import BuildResult, build
 from dbmirror.errors import UsageError
-from dbmirror.files import canonical_json, write_atomically
+from dbmirror.files import canonical_json
 from dbmirror.lock.python.index_settings import IndexSettings
+from dbmirror.mirror_folder.files import read_below, write_below
 from dbmirror.progress import SILENT, Observer
 from dbmirror.temporary import temporary_folder
 
@@ -72,13 +73,13 @@ def build_image(
 
 def write_built(built: Built, record: Path) -> None:
     """Write the record of what was built to the file `record`."""
-    write_atomically(record, canonical_json(built))
+    write_below(record.parent, {record.name: canonical_json(built)})
 
 
 def read_built(record: Path) -> Built:
     """What was built last. Raises UsageError where nothing was, or the record is damaged."""
     try:
-        return msgspec.json.decode(record.read_bytes(), type=Built)
+        return msgspec.json.decode(read_below(record.parent, record.name), type=Built)
     except FileNotFoundError:
         raise UsageError(
             f"No image was built yet: there is no {record}.", remedy="Build it with 'dbmirror build MIRROR'."

@@ -11,10 +11,11 @@ from dbmirror.cli.options import command, config_option, dry_run_option, mirror_
 from dbmirror.cli.output import Output
 from dbmirror.config import LoadedConfig, load_config
 from dbmirror.errors import UsageError
-from dbmirror.files import sha256_hex, write_atomically
+from dbmirror.files import sha256_hex
 from dbmirror.folders import known_hosts_file
 from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.lock.python.published import published_hashes
+from dbmirror.mirror_folder.files import is_file_below, read_below, write_below
 from dbmirror.render.installation import FromGit, FromIndex, FromWheel, Installation, render_requirements
 from dbmirror.render.workflows import KNOWN_HOSTS, REQUIREMENTS, WORKFLOW_KINDS, is_ours, render_workflow
 from dbmirror.snapshot import FILE_NAME as SNAPSHOT_FILE
@@ -61,14 +62,17 @@ def ci_command(
         configured=tuple(loaded.config.registries),
         config_file=_within(loaded.origin, root) if loaded.origin else None,
     )
-    path = root / workflow.path
-    if path.exists() and not is_ours(path.read_bytes()) and not force:
+    path, place = root / workflow.path, str(workflow.path)
+    # The root may be reached by a link of the user's; what lies below it was cloned.
+    real = root.resolve()
+    if is_file_below(real, place) and not is_ours(read_below(real, place)) and not force:
         raise UsageError(f"{path} was not written by dbmirror.", remedy="Move it away, or write over it with --force.")
     host_keys = _host_keys(folder)
     beside = {folder / REQUIREMENTS: render_requirements(installation), folder / KNOWN_HOSTS: host_keys}
     if not dry_run:
-        for file, content in {**beside, path: workflow.content}.items():
-            write_atomically(file, content)
+        write_below(
+            real, {**{str(_within(file, root)): content for file, content in beside.items()}, place: workflow.content}
+        )
     output.document(
         {
             "mirror": mirror,
@@ -118,7 +122,7 @@ def _installation(loaded: LoadedConfig, root: Path) -> Installation:
 
 def _host_keys(folder: Path) -> bytes:
     """The lines of known_hosts for the mirror's cluster that are pinned on this machine; empty where none is."""
-    if not (folder / SNAPSHOT_FILE).is_file():
+    if not is_file_below(folder, SNAPSHOT_FILE):
         return b""
     cluster = read_snapshot(folder / SNAPSHOT_FILE).cluster.cluster_id
     return "".join(f"{cluster} {key}\n" for key in KnownHosts(known_hosts_file()).keys(cluster)).encode()

@@ -18,6 +18,8 @@ from dbmirror.files import write_atomically
 from dbmirror.folders import known_hosts_file, state_folder
 from dbmirror.hosts.known_hosts import HostKey, KnownHosts
 from dbmirror.lab_containers.tunnel.settings import MOST_JUMPS
+from dbmirror.mirror_folder.files import make_folder_below, read_below, write_below
+from dbmirror.mirror_folder.trees import give_below
 
 LAB_USER: Final = 1000
 """The uid that the containers run as where the notebooks are root's, or this system has no uids."""
@@ -148,14 +150,12 @@ def lab_user(where: LabPlaces) -> int:
 
     Where root is asking, what is root's in that folder is given to LAB_USER: the lab does not run as root.
     """
-    where.notebooks.mkdir(parents=True, exist_ok=True)
-    owner = where.notebooks.stat().st_uid
+    make_folder_below(where.folder, where.notebooks.name)
+    owner = where.notebooks.lstat().st_uid
     if owner != 0:
         return owner
     if os.name == "posix" and os.geteuid() == 0:
-        for path in (where.notebooks, *where.notebooks.rglob("*")):
-            if path.lstat().st_uid == 0:
-                os.chown(path, LAB_USER, LAB_USER, follow_symlinks=False)
+        give_below(where.folder, where.notebooks.name, LAB_USER)
     return LAB_USER
 
 
@@ -163,7 +163,7 @@ def read_environment(where: LabPlaces) -> dict[str, str]:
     """The variables of `.env`; none where there is no such file."""
     found = {}
     with suppress(OSError):
-        for line in where.environment_file.read_text().splitlines():
+        for line in _environment_lines(where):
             if (match := re.fullmatch(r"([A-Z0-9_]+)='?(.*?)'?", line.strip())) is not None:
                 found[match[1]] = match[2]
     return found
@@ -175,12 +175,12 @@ def write_environment(where: LabPlaces, variables: Mapping[str, str]) -> None:
     with suppress(OSError):
         lines = [
             line
-            for line in where.environment_file.read_text().splitlines()
+            for line in _environment_lines(where)
             if not line.startswith("# dbmirror lab up") and line.partition("=")[0].strip() not in variables
         ]
     own = [f"{name}='{_checked(name, value)}'" for name, value in sorted(variables.items())]
     text = "\n".join(["# dbmirror lab up wrote this: where the lab's secrets lie on this machine.", *own, *lines])
-    write_atomically(where.environment_file, f"{text}\n".encode())
+    write_below(where.folder, {where.environment_file.name: f"{text}\n".encode()})
 
 
 def choose_ports(known: Mapping[str, str], forwards: tuple[int, ...], *, running: bool) -> dict[str, str]:
@@ -197,6 +197,10 @@ def choose_ports(known: Mapping[str, str], forwards: tuple[int, ...], *, running
                 port = port + 1 if port < 65535 else 1024
         chosen[name] = str(port)
     return chosen
+
+
+def _environment_lines(where: LabPlaces) -> list[str]:
+    return read_below(where.folder, where.environment_file.name).decode("utf-8", "replace").splitlines()
 
 
 def _checked(name: str, value: str) -> str:

@@ -17,12 +17,12 @@ from dbmirror.engine.buildx import build
 from dbmirror.engine.compose import Service, StackFailed
 from dbmirror.engine.images import inspect_image
 from dbmirror.errors import UsageError
-from dbmirror.files import write_atomically
 from dbmirror.lab.files import places, read_environment
 from dbmirror.lab.left_out import left_out
 from dbmirror.lab.model import Lab, Supplies
 from dbmirror.lab.preparation import prepare, settle_ports
 from dbmirror.lock.mirror_lock import MirrorLock
+from dbmirror.mirror_folder.files import is_file_below, is_folder_below, write_below
 from dbmirror.process import ProcessFailed
 from dbmirror.render.lab import COMPOSE_FILE, LabFiles, LabSettings, render_lab
 
@@ -92,10 +92,10 @@ def render_files(lab: Lab, lock: MirrorLock, *, image: str, cluster: str) -> Lab
     folder = lab.folder
     files.lab.write(folder / "lab")
     files.tunnel.write(folder / "tunnel")
-    write_atomically(folder / COMPOSE_FILE, files.compose)
-    if not (folder / ".gitignore").exists():
-        write_atomically(folder / ".gitignore", b"# Where the lab's secrets lie on this machine.\n.env\n")
-    if not (folder / "notebooks").exists():
+    write_below(folder, {COMPOSE_FILE: files.compose})
+    if not is_file_below(folder, ".gitignore"):
+        write_below(folder, {".gitignore": b"# Where the lab's secrets lie on this machine.\n.env\n"})
+    if not is_folder_below(folder, "notebooks"):
         files.examples.write(folder / "notebooks")
     return files
 
@@ -243,7 +243,7 @@ def _address(folder: Path) -> str:
 
 
 def _require_rendered(lab: Lab) -> None:
-    if not (lab.folder / COMPOSE_FILE).is_file():
+    if not is_file_below(lab.folder, COMPOSE_FILE):
         raise LabNotRendered(
             f"{lab.folder} has no {COMPOSE_FILE} yet.", remedy=f"'dbmirror lab up {lab.mirror}' makes it."
         )

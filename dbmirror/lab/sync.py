@@ -13,6 +13,7 @@ import msgspec
 from dbmirror.engine import compose
 from dbmirror.errors import RemoteError, UsageError
 from dbmirror.lab.model import Lab
+from dbmirror.mirror_folder.files import is_file_below
 from dbmirror.process import ProcessFailed, run
 from dbmirror.progress import Observer
 from dbmirror.render.lab import COMPOSE_FILE
@@ -112,7 +113,7 @@ def sync(lab: Lab, source: str, target: str, *, dry_run: bool = False) -> Synced
     Raises SyncRefused; SyncFailed where the tunnel is down, a side cannot be read or written, or not all was copied.
     """
     folder, observer = lab.folder, lab.observer
-    if not (folder / COMPOSE_FILE).is_file():
+    if not is_file_below(folder, COMPOSE_FILE):
         raise SyncRefused(f"{folder} has no lab yet.", remedy=f"'dbmirror lab up {lab.mirror}' makes it.")
     outward = target.startswith("driver:")
     if outward == source.startswith("driver:"):

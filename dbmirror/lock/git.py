@@ -16,11 +16,12 @@ from urllib.parse import urlsplit
 
 import requests
 
-from dbmirror.files import sha256_hex, write_atomically
+from dbmirror.files import sha256_hex
 from dbmirror.inventory.model import DirectUrl
 from dbmirror.lock.model import GitSource
 from dbmirror.lock.python.project_page import Refused
 from dbmirror.lock.untrusted import ForeignClient, plain
+from dbmirror.mirror_folder.files import write_below
 from dbmirror.temporary import temporary_folder
 
 PROTOCOLS = ("http", "https", "ssh")
@@ -69,7 +70,7 @@ def archive_commit(
         tree = git.run("archive", "--format=tar", commit)
     content = _pack(tree, root=f"{name}-{commit}", inside=inside, name=name, version=version)
     path = f"sources/{name}-{commit}.tar.gz"
-    write_atomically(folder / path, content)
+    write_below(folder, {path: content})
     return GitSource(url=url, commit=commit, path=path, sha256=sha256_hex(content), subdirectory=origin.subdirectory)
 
 

@@ -21,6 +21,7 @@ from dbmirror.engine.buildx import BuildResult
 from dbmirror.engine.failures import BuildFailed
 from dbmirror.errors import DbmirrorError
 from dbmirror.lock.mirror_lock import MirrorLock
+from dbmirror.mirror_folder.files import is_file_below
 from dbmirror.parallel import as_ended
 from dbmirror.pipeline.line import Choices, Pipeline, Questions
 from dbmirror.progress import SILENT, Observer
@@ -190,7 +191,7 @@ class AllMirrors:
         for name in names:
             with suppress(DbmirrorError):
                 found.append(self._rendered(name, self.pipelines[name].lock()))
-        return [mirror for mirror in found if (mirror.context / "Dockerfile").is_file()]
+        return [mirror for mirror in found if is_file_below(mirror.context, "Dockerfile")]
 
     def _each(self, stage: Callable[[str], T], names: Iterable[str]) -> dict[str, T | FailedMirror]:
         """What `stage` gives for each of `names`, several at a time; a documented error is that mirror's outcome."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -37,10 +36,12 @@ from dbmirror.lab.stack import render_files as render_lab_files
 from dbmirror.lab.stack import up as start_stack
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.fates import require_complete
-from dbmirror.lock.mirror_lock import MirrorLock, read_mirror_lock, write_mirror_lock
+from dbmirror.lock.mirror_lock import LOCK_FILES, MirrorLock, read_mirror_lock, write_mirror_lock
 from dbmirror.lock.python.files import remove_unnamed
 from dbmirror.lock.python.index_settings import IndexSettings, find_indexes
 from dbmirror.lock.stage import Sources, lock_mirror
+from dbmirror.mirror_folder.files import LARGEST_ARCHIVE, is_file_below, read_below
+from dbmirror.mirror_folder.trees import copy_below
 from dbmirror.pipeline.access import ClusterAccess, Questions
 from dbmirror.progress import SILENT, Observer
 from dbmirror.render.context import BuildContext
@@ -60,6 +61,10 @@ from dbmirror.verify.verifier import still_holds, verifier
 from dbmirror.verify.verify import verify
 
 __all__ = ["Choices", "Pipeline", "Questions"]
+
+
+REHEARSED = (SNAPSHOT_FILE, *LOCK_FILES, BUILD_FILE, REPORT_FILE)
+"""What a rehearsal takes from the mirror's folder: what a stage reads. Notebooks and deployments may hold anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,8 +201,7 @@ class Pipeline:
         real, self._rehearsing = self.folder, True
         with temporary_folder("rehearsal") as folder:
             self.folder = folder / real.name
-            if real.is_dir():
-                shutil.copytree(real, self.folder)
+            copy_below(real, self.folder, REHEARSED)
             try:
                 yield
             finally:
@@ -359,7 +363,7 @@ class Pipeline:
             flavour=lock.flavour,
         )
         linked = linked_files(lock.python, lock.r_in_image)
-        archives = {place: (self.folder / origin).read_bytes() for place, origin in linked.items()}
+        archives = {place: read_below(self.folder, origin, largest=LARGEST_ARCHIVE) for place, origin in linked.items()}
         BuildContext({**context.files, **archives}).write(self.context_folder)
         return context
 
@@ -409,7 +413,7 @@ class Pipeline:
         `again`.
         """
         path = self.folder / REPORT_FILE
-        if not again and path.is_file():
+        if not again and is_file_below(self.folder, REPORT_FILE):
             with contextlib.suppress(ReportError):
                 known = read_report(path)
                 if still_holds(known, image_id=built.image_id, lock=built.lock, snapshot=built.snapshot):
@@ -431,8 +435,7 @@ class Pipeline:
 
     def report(self) -> Report | None:
         """The last verification's report; None where there is none. Raises ReportError where it is damaged."""
-        path = self.folder / REPORT_FILE
-        return read_report(path) if path.is_file() else None
+        return read_report(self.folder / REPORT_FILE) if is_file_below(self.folder, REPORT_FILE) else None
 
     def _previous_lock(self) -> MirrorLock | None:
         try:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dbmirror.build.foundation import Built
-from dbmirror.files import write_atomically
 from dbmirror.lock.mirror_lock import MirrorLock
+from dbmirror.mirror_folder.files import write_below
 from dbmirror.pipeline.line import Pipeline
 from dbmirror.publish.gate import FILE_NAME as PUSH_FILE
 from dbmirror.publish.gate import Destination, Pushed, find_destinations, publish, require_verified
@@ -66,8 +66,7 @@ def deploy(pipeline: Pipeline, snapshot: Snapshot, pushed: Sequence[Pushed]) -> 
         driver_nfs=has_virtualenv,
     )
     # Only these files: the folder may hold Terraform's state, too.
-    for name, content in files.items():
-        write_atomically(pipeline.folder / DEPLOYMENT_FOLDER / name, content)
+    write_below(pipeline.folder, {f"{DEPLOYMENT_FOLDER}/{name}": content for name, content in files.items()})
     return tuple(pipeline.folder / DEPLOYMENT_FOLDER / name for name in files)
 
 

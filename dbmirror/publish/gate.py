@@ -13,7 +13,8 @@ import msgspec
 from dbmirror.build.foundation import Built
 from dbmirror.engine.docker import client
 from dbmirror.errors import DifferenceFound, UsageError
-from dbmirror.files import canonical_json, write_atomically
+from dbmirror.files import canonical_json
+from dbmirror.mirror_folder.files import read_below, write_below
 from dbmirror.progress import SILENT, Observer
 from dbmirror.publish.registries.config import RegistryConfig
 from dbmirror.publish.registries.credentials import FoundCredential, find_credential
@@ -144,14 +145,15 @@ def publish(
                     needs_login=bool(destination.found.credential.secret),
                 )
             )
-            write_atomically(record, canonical_json({"schema": 1, "snapshot": built.snapshot, "pushed": pushed}))
+            content = canonical_json({"schema": 1, "snapshot": built.snapshot, "pushed": pushed})
+            write_below(record.parent, {record.name: content})
     return tuple(pushed)
 
 
 def read_published(record: Path) -> tuple[Pushed, ...]:
     """What was pushed last; nothing where there is no record. Raises UsageError where it is damaged."""
     try:
-        document = msgspec.json.decode(record.read_bytes(), type=dict[str, msgspec.Raw])
+        document = msgspec.json.decode(read_below(record.parent, record.name), type=dict[str, msgspec.Raw])
         return msgspec.json.decode(document["pushed"], type=tuple[Pushed, ...])
     except FileNotFoundError:
         return ()

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from dbmirror.files import write_atomically
+from dbmirror.mirror_folder.files import write_below
+from dbmirror.mirror_folder.trees import files_below, remove_others_below
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +25,11 @@ class BuildContext:
         """Write every file below `folder`, each atomically; the names of those that changed.
 
         What else lies in the folder is removed: it is of an earlier context.
-        Raises UsageError where the folder cannot be written.
+        `folder` lies in a mirror's folder: raises NotPlain at a link in it, UsageError where it cannot be written.
         """
-        changed = [name for name, content in self.files.items() if write_atomically(folder / name, content)]
-        for path in sorted(folder.rglob("*")):
-            name = path.relative_to(folder).as_posix()
-            if path.is_file() and name not in self.files:
-                path.unlink()
-                changed.append(name)
-        return tuple(changed)
+        mirror, place = folder.parent, folder.name
+        # What else lies there is looked at first, so that a link anywhere in it leaves all as it is.
+        files_below(mirror, place)
+        written = write_below(mirror, {f"{place}/{name}": content for name, content in self.files.items()})
+        removed = remove_others_below(mirror, place, self.files)
+        return (*(name.removeprefix(f"{place}/") for name in written), *removed)

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from dbmirror.files import canonical_json, write_atomically
+from dbmirror.files import canonical_json
+from dbmirror.mirror_folder.files import read_below, write_below
 from dbmirror.verify.errors import ReportError
 from dbmirror.verify.model import Comparison, Finding, ImportAttempt, Report, RFailure, RPackageCheck
 
@@ -37,13 +38,13 @@ def encode_report(report: Report) -> bytes:
 
 def write_report(report: Report, path: Path) -> bool:
     """Write `report` to `path`; False if the file already held just that. Raises UsageError."""
-    return write_atomically(path, encode_report(report))
+    return bool(write_below(path.parent, {path.name: encode_report(report)}))
 
 
 def read_report(path: Path) -> Report:
     """The report in the file `path`. Raises ReportError where there is none, or it is damaged or changed by hand."""
     try:
-        content = path.read_bytes()
+        content = read_below(path.parent, path.name)
     except FileNotFoundError:
         raise ReportError(
             f"There is no verification report at {path}.", remedy="Make one with 'dbmirror verify MIRROR'."

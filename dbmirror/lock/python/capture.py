@@ -9,12 +9,13 @@ import msgspec
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from dbmirror.errors import DbmirrorError
-from dbmirror.files import sha256_hex, write_atomically
+from dbmirror.files import sha256_hex
 from dbmirror.inventory.model import Distribution
 from dbmirror.inventory.repack import CapturedFile
 from dbmirror.lock.fates import same_version
 from dbmirror.lock.model import CapturedWheel
 from dbmirror.lock.python.sources import Found, Missing
+from dbmirror.mirror_folder.files import write_below
 
 Capture = Callable[[Distribution], CapturedFile]
 """Reads a distribution's files off the cluster and packs them. Raises a DbmirrorError where that cannot be done."""
@@ -39,5 +40,5 @@ def captured(distribution: Distribution, capture: Capture | None, folder: Path) 
         return Missing(reason="its files on the cluster do not make a wheel with a valid name")
     if name != distribution.name or not same_version(str(version), distribution.version):
         return Missing(reason="its files on the cluster make a wheel of another name or version")
-    write_atomically(folder / path, wheel.content)
+    write_below(folder, {path: wheel.content})
     return Found(source=source, reason="Packed from the files on the cluster, each checked against its RECORD.")

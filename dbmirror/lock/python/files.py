@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dbmirror.files import sha256_hex, write_together
+from dbmirror.files import sha256_hex
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.model import CapturedWheel, GitSource, Lock
 from dbmirror.lock.python.document import FATES, PYLOCK, REMEDY, decode, encode_fates, encode_pylock
+from dbmirror.mirror_folder.files import read_below, write_below
+from dbmirror.mirror_folder.trees import remove_others_below
 
 ARCHIVE_FOLDERS = ("wheels", "sources")
 
@@ -17,8 +19,7 @@ def write_lock(lock: Lock, folder: Path) -> tuple[str, ...]:
 
     Raises UsageError where the folder cannot be written: what stood there stays.
     """
-    contents = {folder / PYLOCK: encode_pylock(lock), folder / FATES: encode_fates(lock)}
-    changed = [path.name for path in write_together(contents)]
+    changed = write_below(folder, {PYLOCK: encode_pylock(lock), FATES: encode_fates(lock)})
     return (*changed, *remove_unnamed(lock, folder))
 
 
@@ -26,19 +27,16 @@ def remove_unnamed(lock: Lock | None, folder: Path) -> tuple[str, ...]:
     """Remove the archives in `folder` that `lock` does not name; their names. Without a lock no archive is named."""
     packages = lock.packages if lock is not None else ()
     named = {package.source.path for package in packages if isinstance(package.source, CapturedWheel | GitSource)}
-    removed = []
+    removed: list[str] = []
     for place in ARCHIVE_FOLDERS:
-        for path in sorted((folder / place).glob("*")):
-            name = f"{place}/{path.name}"
-            if path.is_file() and name not in named:
-                path.unlink()
-                removed.append(name)
+        keep = {name.removeprefix(f"{place}/") for name in named}
+        removed.extend(f"{place}/{name}" for name in remove_others_below(folder, place, keep))
     return tuple(removed)
 
 
 def read_lock(folder: Path) -> Lock:
     """The lock in `folder`, every field checked. Raises LockError where there is none, or it is damaged or hostile."""
-    return decode(_read(folder / PYLOCK), _read(folder / FATES))
+    return decode(read_lock_file(folder, PYLOCK), read_lock_file(folder, FATES))
 
 
 def lock_digest(lock: Lock) -> str:
@@ -46,10 +44,11 @@ def lock_digest(lock: Lock) -> str:
     return "sha256:" + sha256_hex(encode_pylock(lock))
 
 
-def _read(path: Path) -> bytes:
+def read_lock_file(folder: Path, name: str) -> bytes:
+    """The content of one file of a lock. Raises LockError where there is none, NotPlain where a link is there."""
     try:
-        return path.read_bytes()
+        return read_below(folder, name)
     except FileNotFoundError:
-        raise LockError(f"There is no {path}.", remedy="Make the lock with 'dbmirror lock MIRROR'.") from None
+        raise LockError(f"There is no {folder / name}.", remedy="Make the lock with 'dbmirror lock MIRROR'.") from None
     except OSError as error:
-        raise LockError(f"{path} cannot be read: {error.strerror or error}.", remedy=REMEDY) from error
+        raise LockError(f"{folder / name} cannot be read: {error.strerror or error}.", remedy=REMEDY) from error

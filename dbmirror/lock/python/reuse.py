@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dbmirror.files import sha256_hex
 from dbmirror.inventory.model import DirectUrl, Distribution
 from dbmirror.lock.model import (
     AptPackage,
@@ -21,6 +20,7 @@ from dbmirror.lock.model import (
     UrlFile,
 )
 from dbmirror.lock.python.direct import clean_url
+from dbmirror.mirror_folder.files import sha256_below
 
 Reused = tuple[LockedPackage | None, Fate]
 """A package as it was locked, if it was, and its fate."""
@@ -78,6 +78,5 @@ def _still_there(source: Source, *, previous: Lock, base: BaseImage, indexes: tu
     if isinstance(source, AptPackage):
         return previous.base == base
     if isinstance(source, GitSource | CapturedWheel):
-        path = folder / source.path
-        return path.is_file() and sha256_hex(path.read_bytes()) == source.sha256
+        return sha256_below(folder, source.path) == source.sha256
     return True

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from dbmirror.errors import DbmirrorError
-from dbmirror.files import sha256_hex, write_atomically
+from dbmirror.files import sha256_hex
 from dbmirror.inventory.model import Inventory, RPackage
 from dbmirror.inventory.repack import CapturedFile
 from dbmirror.lock.python.project_page import Refused
@@ -17,6 +17,7 @@ from dbmirror.lock.r.model import CapturedRPackage
 from dbmirror.lock.r.package_file import read_package_file
 from dbmirror.lock.r.sources import FOLDER, RFound, RMissing, RTarget
 from dbmirror.lock.r.versions import minor
+from dbmirror.mirror_folder.files import write_below
 
 RCapture = Callable[[RPackage], CapturedFile]
 """Reads an installed package off the cluster and packs it. Raises a DbmirrorError where that cannot be done."""
@@ -46,7 +47,7 @@ def captured(
         return RMissing(reason=f"packing it from the cluster's files failed: {error.message.rstrip('.')}")
     except (Refused, msgspec.ValidationError):
         return RMissing(reason="its files on the cluster do not make a package of that name and version")
-    write_atomically(folder / path, packed.content)
+    write_below(folder, {path: packed.content})
     return RFound(source=source, reason=CAPTURED)
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import msgspec
 
-from dbmirror.files import write_atomically
 from dbmirror.inventory.model import DirectUrl, RPackage
 from dbmirror.lock.git import archive_commit
 from dbmirror.lock.python.project_page import Refused
 from dbmirror.lock.r.model import RGitSource
 from dbmirror.lock.r.sources import FOLDER, RFound, RMissing
 from dbmirror.lock.untrusted import ForeignClient
+from dbmirror.mirror_folder.files import write_below
 from dbmirror.temporary import temporary_folder
 
 _FORGES = {"github": "github.com", "gitlab": "gitlab.com", "bitbucket": "bitbucket.org"}
@@ -52,7 +52,7 @@ def from_git(package: RPackage, *, folder: Path, client: ForeignClient) -> RFoun
     except Refused as refusal:
         return RMissing(reason=str(refusal))
     path = f"{FOLDER}/{package.name}-{made.commit}.tar.gz"
-    write_atomically(folder / path, content)
+    write_below(folder, {path: content})
     source = RGitSource(url=made.url, commit=made.commit, path=path, sha256=made.sha256, subdirectory=made.subdirectory)
     return RFound(source=source, reason=f"The commit that the cluster installed, from {made.url}")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from dbmirror.files import sha256_hex
 from dbmirror.inventory.model import RPackage
 from dbmirror.lock.model import FateKind
 from dbmirror.lock.r.git import remote_type
@@ -13,6 +12,7 @@ from dbmirror.lock.r.model import CapturedRPackage, CranFile, LockedRPackage, RA
 from dbmirror.lock.r.settings import RepositorySettings
 from dbmirror.lock.r.sources import RFound, RMissing, RTarget
 from dbmirror.lock.r.versions import same_version
+from dbmirror.mirror_folder.files import sha256_below
 
 
 def reusable(
@@ -65,7 +65,7 @@ def captures(previous: RLock | None, wanted: Mapping[str, RPackage], *, folder: 
         if isinstance(locked.source, CapturedRPackage)
         and locked.name in wanted
         and same_version(locked.version, wanted[locked.name].version)
-        and _unchanged(folder / locked.source.path, locked.source.sha256)
+        and sha256_below(folder, locked.source.path) == locked.source.sha256
     }
 
 
@@ -76,12 +76,8 @@ def still_there(locked: LockedRPackage, *, settings: RepositorySettings, same_ba
         return same_base
     if isinstance(source, CranFile):
         asked = any((each.url, each.binary) == (source.repository, source.binary) for each in settings.repositories)
-        return asked and (source.path is None or _unchanged(folder / source.path, source.sha256))
-    return _unchanged(folder / source.path, source.sha256)
-
-
-def _unchanged(path: Path, sha256: str | None) -> bool:
-    return path.is_file() and sha256_hex(path.read_bytes()) == sha256
+        return asked and (source.path is None or sha256_below(folder, source.path) == source.sha256)
+    return sha256_below(folder, source.path) == source.sha256
 
 
 def _fits(locked: LockedRPackage, package: RPackage) -> bool:

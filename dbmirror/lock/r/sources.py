@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from msgspec.structs import replace
 
-from dbmirror.files import write_atomically
 from dbmirror.inventory.model import RPackage
 from dbmirror.lock.apt import upstream
 from dbmirror.lock.python.index import Download
@@ -21,6 +20,7 @@ from dbmirror.lock.r.packages_file import Listed
 from dbmirror.lock.r.repository import Repositories
 from dbmirror.lock.r.settings import REMEDY, RepositoryLocation
 from dbmirror.lock.r.versions import same_version
+from dbmirror.mirror_folder.files import write_below
 
 FOLDER = "r-sources"
 """The folder of a mirror that R's archives lie in."""
@@ -140,5 +140,5 @@ def _knows(name: str, location: RepositoryLocation, repositories: Repositories) 
 
 def _keep(found: Download, filename: str, folder: Path) -> str:
     path = f"{FOLDER}/{filename}"
-    write_atomically(folder / path, found.content)
+    write_below(folder, {path: found.content})
     return path

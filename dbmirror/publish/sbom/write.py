@@ -6,10 +6,10 @@ from collections.abc import Collection
 from pathlib import Path
 
 from dbmirror.build.foundation import Built
-from dbmirror.files import write_atomically
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.inventory.collect import collect
 from dbmirror.lock.mirror_lock import MirrorLock
+from dbmirror.mirror_folder.files import write_below
 from dbmirror.publish.sbom.document import FILE_NAME, BuiltImage, render_sbom
 from dbmirror.snapshot import Snapshot
 from dbmirror.verify.model import RFailure
@@ -37,5 +37,5 @@ def write_sbom(
     r = with_failures(lock.r, r_failed) if lock.r is not None and r_failed else None
     image = BuiltImage(tag=built.tags[0], image_id=built.image_id, digest=digest, inventory=inventory, r=r)
     path = folder / FILE_NAME
-    write_atomically(path, render_sbom(lock, snapshot, mirror=mirror, image=image))
+    write_below(folder, {FILE_NAME: render_sbom(lock, snapshot, mirror=mirror, image=image)})
     return path
