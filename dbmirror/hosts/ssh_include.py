@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import shlex
@@ -46,12 +47,9 @@ def _block(settings: Mapping[str, object]) -> Iterator[str]:
 
 def _lines(file: Path, alias: str, *, before: list[str], depth: int) -> list[str]:
     """The lines of `file`, with those of the files that it includes where `alias` is meant."""
-    try:
-        text = file.read_text(errors="replace")
-    except (FileNotFoundError, NotADirectoryError):
+    text = _read(file)
+    if text is None:
         return []
-    except OSError as error:
-        raise SshConfigInvalid(f"The ssh config {file} cannot be read: {error.strerror or error}.") from error
     found: list[str] = []
     block = before[-1] if depth else "Host *"
     for line in text.splitlines():
@@ -65,6 +63,28 @@ def _lines(file: Path, alias: str, *, before: list[str], depth: int) -> list[str
                 found += _lines(included, alias, before=[*before, *found, block], depth=depth + 1)
                 found.append(block)
     return found
+
+
+def _read(file: Path) -> str | None:
+    """The text of `file`; None where it is missing. Raises SshConfigInvalid where OpenSSH would not take it either.
+
+    OpenSSH (readconf.c, SSHCONF_CHECKPERM) takes the user's files, included ones too, only where they are the user's
+    or root's and nobody else can write them: they name programs (ProxyCommand, Match exec) that run as the user.
+    """
+    try:
+        with file.open(errors="replace") as opened:
+            status = os.fstat(opened.fileno())
+            if status.st_uid not in {0, os.getuid()} or status.st_mode & 0o022:
+                raise SshConfigInvalid(
+                    f"OpenSSH refuses the ssh config {file}, and so does dbmirror: somebody else owns it or can write "
+                    "it, and what it says runs as you.",
+                    remedy=f"chown {getpass.getuser()} {shlex.quote(str(file))} && chmod 600 {shlex.quote(str(file))}",
+                )
+            return opened.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise SshConfigInvalid(f"The ssh config {file} cannot be read: {error.strerror or error}.") from error
 
 
 def _holds(lines: list[str], block: str, alias: str) -> bool:

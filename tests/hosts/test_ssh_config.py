@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ def configure(home: Path) -> Callable[..., None]:
         path = home / ".ssh" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+        path.chmod(0o600)
 
     return write
 
@@ -157,3 +159,35 @@ def test_an_address_that_could_reach_a_shell_is_refused(configure: Callable[...,
 def test_a_user_that_could_reach_a_shell_is_refused(user: str) -> None:
     with pytest.raises(SshConfigInvalid, match="cannot be the name of a user"):
         last_hop(user=user)
+
+
+def give_away(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.getuid() == 0:
+        os.chown(path, 4242, -1)
+    else:
+        monkeypatch.setattr("os.getuid", lambda: 4242)
+
+
+@pytest.mark.parametrize("name", ["config", "included"])
+@pytest.mark.parametrize("mode", [0o622, 0o660, 0o666, None], ids=["others", "group", "all", "another owner"])
+def test_a_config_that_others_can_write_is_refused_and_runs_nothing(
+    configure: Callable[..., None], home: Path, monkeypatch: pytest.MonkeyPatch, name: str, mode: int | None
+) -> None:
+    ran = home / "ran"
+    configure("Include ~/.ssh/included\n")
+    configure(f"Match exec 'touch {ran}'\n Port 1\nHost driver\n ProxyCommand touch {ran}\n", name)
+    path = home / ".ssh" / name
+    if mode is None:
+        give_away(path, monkeypatch)
+    else:
+        path.chmod(mode)
+    with pytest.raises(SshConfigInvalid, match="OpenSSH refuses the ssh config") as caught:
+        find_route(SshTarget(host="driver"))
+    assert str(path) in caught.value.remedy
+    assert not ran.exists()
+
+
+def test_match_exec_of_a_config_that_openssh_takes_runs(configure: Callable[..., None], home: Path) -> None:
+    configure(f"Match exec 'touch {home}/ran'\n Port 1111\n")
+    assert last_hop().port == 1111
+    assert (home / "ran").exists()
