@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dbmirror.inventory.model import Distribution, Interpreter, Inventory, Layer
+from dbmirror.inventory.layers import Layer
+from dbmirror.inventory.model import Distribution, Interpreter, Inventory
 from dbmirror.snapshot import Cluster, Snapshot, SnapshotError, Taken, read_snapshot, write_snapshot
 
 

@@ -13,13 +13,12 @@ from dbmirror.cli.output import Output
 from dbmirror.config import load_config
 from dbmirror.filters.errors import FilterError
 from dbmirror.filters.explain import Explanation
+from dbmirror.filters.languages import python
+from dbmirror.filters.languages import r as r_names
 from dbmirror.filters.lists import NAMES, load
-from dbmirror.filters.r_explain import RExplanation
-from dbmirror.filters.r_lists import load_r
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import Fate
-from dbmirror.lock.r.model import RFate
 from dbmirror.pipeline.line import Pipeline
 from dbmirror.verify.errors import ReportError
 from dbmirror.verify.r import as_built
@@ -44,8 +43,8 @@ def filter_show_command(output: Output, name: str, config_file: Path | None) -> 
     loaded = load_config(config_file)
     origin = str(loaded.origin or "")
     lists = {
-        "Python": load(name, loaded.config.filters, origin=origin),
-        "R": load_r(name, loaded.config.filters, origin=origin),
+        "Python": load(name, python.SPELLING, loaded.config.filters, origin=origin),
+        "R": load(name, r_names.SPELLING, loaded.config.filters, origin=origin),
     }
     output.document({"list": name, "entries": lists["Python"].entries, "r_entries": lists["R"].entries})
     for language, shown in lists.items():
@@ -67,16 +66,16 @@ def explain_command(output: Output, mirror: str, package: str, config_file: Path
       dbmirror explain demo numpy
     """
     with opened(output, mirror, config_file, whitelist=whitelist) as pipeline:
-        explanation = _explain(pipeline, package)
+        language, explanation = _explain(pipeline, package)
         try:
             lock = _turned_out(pipeline, pipeline.lock())
         except LockError:
-            every: tuple[Fate | RFate, ...] = ()
+            every: tuple[Fate, ...] = ()
         else:
-            every = lock.python.fates if isinstance(explanation, Explanation) else lock.r.fates if lock.r else ()
+            every = lock.python.fates if language == "Python" else lock.r.fates if lock.r else ()
         fates = tuple(fate for fate in every if fate.name == explanation.name)
     output.document({"mirror": mirror, "explanation": explanation, "fates": fates})
-    output.show(tables.explanation(explanation, fates))
+    output.show(tables.explanation(explanation, fates, language=language))
 
 
 def _turned_out(pipeline: Pipeline, lock: MirrorLock) -> MirrorLock:
@@ -88,13 +87,13 @@ def _turned_out(pipeline: Pipeline, lock: MirrorLock) -> MirrorLock:
     return as_built(lock, report) if report is not None and report.lock == lock.digest else lock
 
 
-def _explain(pipeline: Pipeline, package: str) -> Explanation | RExplanation:
-    """The Python package of that name, else the R package."""
+def _explain(pipeline: Pipeline, package: str) -> tuple[str, Explanation]:
+    """The Python package of that name, else the R package, with the name of its language."""
     snapshot = pipeline.snapshot()
     try:
-        return pipeline.explain(snapshot, package)
+        return "Python", pipeline.explain(snapshot, package)
     except FilterError as error:
         try:
-            return pipeline.explain_r(snapshot, package)
+            return "R", pipeline.explain_r(snapshot, package)
         except FilterError:
             raise error from None

@@ -26,6 +26,7 @@ from dbmirror.errors import DifferenceFound
 from dbmirror.filters.flavour import Flavour
 from dbmirror.hosts.known_hosts import Fingerprint
 from dbmirror.lock.mirror_lock import MirrorLock
+from dbmirror.lock.r.renv import fate_rows
 from dbmirror.pipeline.line import Choices, Pipeline, Questions
 from dbmirror.temporary import clear_left_behind
 from dbmirror.verify.model import Report
@@ -196,7 +197,7 @@ def lock_document(lock: MirrorLock, report: Report | None = None) -> dict[str, A
         "flavour": lock.flavour,
         "counts": {kind.value: count for kind, count in turned.counts().items()},
         "fates": turned.python.fates,
-        "r_fates": turned.r.fates if turned.r is not None else (),
+        "r_fates": fate_rows(turned.r) if turned.r is not None else (),
     }
 
 

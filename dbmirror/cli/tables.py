@@ -13,13 +13,10 @@ from rich.text import Text
 
 from dbmirror.filters.explain import Explanation
 from dbmirror.filters.model import Decision
-from dbmirror.filters.r_explain import RExplanation
-from dbmirror.filters.r_model import RDecision
 from dbmirror.inventory.compare import Differences, Section
-from dbmirror.inventory.model import Layer
+from dbmirror.inventory.layers import Layer
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import Fate, FateKind
-from dbmirror.lock.r.model import RFate
 from dbmirror.publish.gate import Pushed
 from dbmirror.sandbox.state import SandboxState
 from dbmirror.snapshot import Snapshot
@@ -48,12 +45,17 @@ def fates(lock: MirrorLock, shown: str) -> RenderableType:
     """The fate table: the counts of all packages, and the rows that `shown` asks for (all, exceptions, none)."""
     counts = lock.counts()
     exceptions = {FateKind.SUBSTITUTED, FateKind.EXCLUDED, FateKind.UNAVAILABLE}
-    every: tuple[Fate | RFate, ...] = (*lock.python.fates, *(lock.r.fates if lock.r is not None else ()))
-    rows = [fate for fate in every if shown == "all" or (shown == "exceptions" and fate.kind in exceptions)]
+    every = [(fate, "Python") for fate in lock.python.fates]
+    every += [(fate, "R") for fate in (lock.r.fates if lock.r is not None else ())]
+    rows = [
+        _fate_row(fate, language)
+        for fate, language in every
+        if shown == "all" or (shown == "exceptions" and fate.kind in exceptions)
+    ]
     total = f"{lock.found} packages found = " + " + ".join(f"{counts[kind]} {kind}" for kind in FateKind)
     parts: list[RenderableType] = []
     if rows:
-        parts.append(table("PACKAGE", "VERSION", "LAYER", "FATE", "WHY", rows=(_fate_row(fate) for fate in rows)))
+        parts.append(table("PACKAGE", "VERSION", "LAYER", "FATE", "WHY", rows=rows))
     if lock.r is not None:
         added = [package for package in lock.r.packages if package.addition]
         if added:
@@ -65,9 +67,9 @@ def fates(lock: MirrorLock, shown: str) -> RenderableType:
     return Group(*parts)
 
 
-def _fate_row(fate: Fate | RFate) -> tuple[str | Text, ...]:
+def _fate_row(fate: Fate, language: str) -> tuple[str | Text, ...]:
     why = f"{fate.reason} Instead: {fate.substitute}." if fate.substitute else fate.reason
-    layer = fate.layer.value if isinstance(fate, Fate) else "R"
+    layer = "R" if language == "R" else fate.layer.value
     return fate.name, fate.version, layer, Text(fate.kind.value, style=_COLOUR[fate.kind]), why
 
 
@@ -161,11 +163,11 @@ def snapshot(taken: Snapshot) -> RenderableType:
     )
 
 
-def explanation(found: Explanation | RExplanation, fates_of: Sequence[Fate | RFate]) -> RenderableType:
+def explanation(found: Explanation, fates_of: Sequence[Fate], *, language: str) -> RenderableType:
     """All about one package: its copies, the rules that match (the first one won), who requires it, its fates."""
     parts: list[RenderableType] = []
     if found.decision:
-        place = f"R, {found.decision.library}" if isinstance(found, RExplanation) else f"{found.decision.layer} layer"
+        place = f"R, {found.decision.location}" if language == "R" else f"{found.decision.layer} layer"
         parts.append(Text(f"{found.name} {found.decision.version} ({place})", style="bold"))
     else:
         parts.append(Text(found.name, style="bold"))
@@ -174,22 +176,22 @@ def explanation(found: Explanation | RExplanation, fates_of: Sequence[Fate | RFa
         title = "Rules that match it; the first one counts"
         parts.append(table("VERDICT", "RULE", "PATTERN", "REASON", "FROM", rows=rules, title=title))
     if found.hidden:
-        copies = ((d.version, _place(d), d.rule.reason) for d in found.hidden)
+        copies = ((d.version, _place(d, language), d.rule.reason) for d in found.hidden)
         parts.append(table("VERSION", "PLACE", "WHY", rows=copies, title="Copies that imports do not get"))
     if found.required_by:
-        needs = ((n, "") if isinstance(n, str) else (n.requirer, str(n.requirement)) for n in found.required_by)
+        needs = ((need.requirer, need.requirement or "") for need in found.required_by)
         parts.append(table("PACKAGE", "REQUIREMENT", rows=needs, title="Who requires it on the cluster"))
-    if isinstance(found, Explanation) and found.problems:
+    if found.problems:
         unreadable = ((problem.path, problem.reason) for problem in found.problems)
         parts.append(table("PLACE", "PROBLEM", rows=unreadable, title="Could not be read"))
     if fates_of:
-        rows = (_fate_row(fate) for fate in fates_of)
+        rows = (_fate_row(fate, language) for fate in fates_of)
         parts.append(table("PACKAGE", "VERSION", "LAYER", "FATE", "WHY", rows=rows, title="Fate in the present lock"))
     return Group(*parts)
 
 
-def _place(decision: Decision | RDecision) -> str:
-    return decision.library if isinstance(decision, RDecision) else f"{decision.location} ({decision.layer})"
+def _place(decision: Decision, language: str) -> str:
+    return decision.location if language == "R" else f"{decision.location} ({decision.layer})"
 
 
 def sandbox(state: SandboxState) -> RenderableType:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from packaging.utils import canonicalize_name
-
 from dbmirror.filters.errors import FilterError
-from dbmirror.filters.lists import FilterList
+from dbmirror.filters.language import Language
 from dbmirror.filters.model import Decision, Rule, Selection, Verdict
-from dbmirror.filters.requirements import Need, marker_environment, requirers
-from dbmirror.filters.selection import rulebook
-from dbmirror.inventory.model import Name, Problem
-from dbmirror.snapshot import Snapshot
+from dbmirror.filters.needs import Need, requirers
+from dbmirror.filters.rulebook import Lists, rulebook
+from dbmirror.inventory.layers import P
+from dbmirror.inventory.model import Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +25,10 @@ class Opinion:
 class Explanation:
     """Why a package is mirrored or is not."""
 
-    name: Name
+    name: str
+    """As its language compares names."""
     decision: Decision | None
-    """Of the copy that imports on the driver get; None where there is none (all unreadable, or other notebooks')."""
+    """Of the copy that the image would get; None where there is none (all unreadable, or other notebooks')."""
     opinions: tuple[Opinion, ...]
     """Every rule that matches that copy, in the order in which they are asked: the first one won."""
     hidden: tuple[Decision, ...]
@@ -40,46 +39,31 @@ class Explanation:
     """Entries of that name which could not be read."""
 
 
-def explain(
-    selection: Selection,
-    name: str,
-    *,
-    snapshot: Snapshot,
-    whitelist: FilterList,
-    blacklist: FilterList,
-    runtime_repl: frozenset[str],
-) -> Explanation:
+def explain(selection: Selection[P], name: str, *, language: Language[P], lists: Lists) -> Explanation:
     """Everything about the package `name` (in any spelling) in a `selection` made from these same values.
 
     Raises FilterError where the cluster has no such package.
     """
-    wanted = canonicalize_name(name)
+    wanted = language.spelled(name)
     decisions = [decision for decision in selection.decisions if decision.name == wanted]
     problems = tuple(problem for problem in selection.problems if problem.name == wanted)
     if not decisions and not problems:
         raise FilterError(
-            f"The cluster has no package {wanted}.", remedy="The fate table of the mirror lists all that it has."
+            f"The cluster has no {language.a_package} {wanted}.",
+            remedy="The fate table of the mirror lists all that it has.",
         )
-    inventory = snapshot.inventory
-    effective = inventory.effective(_notebook_environment(selection))
-    rules = rulebook(
-        inventory, effective, mode=selection.mode, whitelist=whitelist, blacklist=blacklist, repl=runtime_repl
-    )
-    visible = effective.get(wanted)
-    opinions = tuple(Opinion(verdict=v, rule=r) for v, r in rules.rulings(visible)) if visible else ()
-    hidden = tuple(d for d in decisions if d.rule.name in {"shadowed", "other-notebook"})
+    copy = language.effective.get(wanted)
+    decision = next((each for each in decisions if copy is not None and _speaks_of(each, copy)), None)
+    rulings = rulebook(language, lists).rulings(copy) if copy is not None else ()
     return Explanation(
         name=wanted,
-        decision=next((decision for decision in decisions if decision not in hidden), None),
-        opinions=opinions,
-        hidden=hidden,
-        required_by=requirers(wanted, effective, marker_environment(inventory)),
+        decision=decision,
+        opinions=tuple(Opinion(verdict=verdict, rule=rule) for verdict, rule in rulings),
+        hidden=tuple(each for each in decisions if each is not decision),
+        required_by=requirers(wanted, language.effective, language.requires),
         problems=problems,
     )
 
 
-def _notebook_environment(selection: Selection) -> str | None:
-    """The notebook environment that the selection was made for: the one whose copies were not left out."""
-    return next(
-        (d.location for d in selection.decisions if d.layer == "notebook" and d.rule.name != "other-notebook"), None
-    )
+def _speaks_of(decision: Decision, package: P) -> bool:
+    return (decision.version, decision.layer, decision.location) == (package.version, package.layer, package.location)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
-from dbmirror.filters.model import Decision, Rule, Selection, Verdict
-from dbmirror.inventory.model import Layer, RPackage
+from dbmirror.filters.model import Rule, Selection, keep_nothing
+from dbmirror.inventory.layers import Layer
+from dbmirror.inventory.model import Distribution, RPackage
 from dbmirror.runtimes.model import Runtime
-from dbmirror.runtimes.r_notebooks import PLATFORM_R_LIBRARY
 from dbmirror.snapshot import Snapshot
 
 _SEEDS = frozenset({"distlib", "filelock", "pip", "pkg-resources", "platformdirs", "setuptools", "virtualenv", "wheel"})
@@ -75,21 +75,17 @@ def official_base(runtime: Runtime, flavour: Flavour) -> str:
     return runtime.official_image
 
 
-def without_python(selection: Selection) -> Selection:
+def without_python(selection: Selection[Distribution]) -> Selection[Distribution]:
     """`selection` with every Python package dropped that it kept: what an image of flavour `r` has of it."""
-    return replace(selection, decisions=tuple(map(_dropped, selection.decisions)), kept=())
+    reason = "The image is for R notebooks alone; the flavour python-r has the Python packages, too."
+    return keep_nothing(selection, Rule(name="flavour", pattern=str(Flavour.R), reason=reason))
 
 
-def _dropped(decision: Decision) -> Decision:
-    if decision.verdict is Verdict.DROP:
-        return decision
-    rule = Rule(
-        name="flavour",
-        pattern=str(Flavour.R),
-        reason="The image is for R notebooks alone; the flavour python-r has the Python packages, too.",
-    )
-    return replace(decision, verdict=Verdict.DROP, rule=rule)
+def without_r(selection: Selection[RPackage]) -> Selection[RPackage]:
+    """`selection` with every R package dropped that it kept: what an image of flavour `python` has of it."""
+    reason = "The image is for Python notebooks alone; the flavour python-r has the R packages, too."
+    return keep_nothing(selection, Rule(name="flavour", pattern=str(Flavour.PYTHON), reason=reason))
 
 
 def _beyond_r_itself(packages: Iterable[RPackage]) -> list[RPackage]:
-    return [p for p in packages if p.priority not in {"base", "recommended"} and p.library != PLATFORM_R_LIBRARY]
+    return [p for p in packages if p.priority not in {"base", "recommended"} and p.layer is not Layer.PLATFORM]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib.resources import files
@@ -20,11 +19,23 @@ _VERDICTS = {"whitelist": Verdict.KEEP, "blacklist": Verdict.DROP}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spelling:
+    """How a language's entries are written."""
+
+    prefix: str
+    """What its lists' names begin with, in dbmirror.toml and among the files of this folder: `r_`, or nothing."""
+    normalise: Callable[[str], str]
+    """Gives a pattern as names are compared. Raises ValueError where no package can have such a name."""
+    characters: str
+    """What a pattern may hold, for messages."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One line of a list."""
 
     pattern: str
-    """A PEP 503 name, in which `*` and `?` stand for any characters and any one character."""
+    """A name, in which `*` and `?` stand for any characters and any one character."""
     verdict: Verdict
     reason: str
     origin: str = BUILT_IN
@@ -38,7 +49,7 @@ class Entry:
         return self.origin == BUILT_IN
 
     def matches(self, name: str) -> bool:
-        """Whether it speaks of the package `name` (PEP 503 form)."""
+        """Whether it speaks of the package `name` (as its language compares names)."""
         return fnmatchcase(name, self.pattern)
 
 
@@ -59,35 +70,29 @@ class FilterList:
         return Rule(name=self.name, pattern=entry.pattern, reason=entry.reason, origin=entry.origin)
 
 
-def load(name: str, additions: FilterConfig | None = None, *, origin: str = FILE_NAME) -> FilterList:
-    """The list `name` with the user's `additions` (read from the file `origin`) in front.
+def load(
+    name: str, spelling: Spelling, additions: FilterConfig | None = None, *, origin: str = FILE_NAME
+) -> FilterList:
+    """The list `name` of one language, with the user's `additions` (read from the file `origin`) in front.
 
     Raises FilterError where there is no such list, or a pattern cannot be that of a package's name.
     """
     if name not in NAMES:
         raise FilterError(f"There is no filter list {name!r}.", remedy=f"The lists are {' and '.join(NAMES)}.")
-    own: tuple[FilterEntry, ...] = getattr(additions, name) if additions else ()
-    return FilterList(name=name, entries=(*_user_entries(name, own, origin), *_built_in_entries(name)))
+    own: tuple[FilterEntry, ...] = getattr(additions, spelling.prefix + name) if additions else ()
+    return FilterList(
+        name=name, entries=(*_user_entries(name, own, spelling, origin), *_built_in_entries(name, spelling))
+    )
 
 
-def normalise_pattern(pattern: str) -> str:
-    """`pattern` in PEP 503 form: lower case, with one `-` for each run of `-`, `_` and `.`.
-
-    Raises ValueError where it holds anything but letters, digits, `-`, `_`, `.`, `*` and `?`.
-    """
-    if not re.fullmatch(r"[A-Za-z0-9*?]([A-Za-z0-9._*?-]*[A-Za-z0-9*?])?", pattern):
-        raise ValueError(f"{pattern!r} cannot match the name of any package")
-    return re.sub(r"[-_.]+", "-", pattern).lower()
-
-
-def _user_entries(name: str, entries: Iterable[FilterEntry], origin: str) -> Iterator[Entry]:
+def _user_entries(name: str, entries: Iterable[FilterEntry], spelling: Spelling, origin: str) -> Iterator[Entry]:
     for entry in entries:
         try:
-            pattern = normalise_pattern(entry.name)
+            pattern = spelling.normalise(entry.name)
         except ValueError as error:
             raise FilterError(
-                f"{origin}: an entry of filters.{name} is not usable: {error}.",
-                remedy="Use letters, digits, '-', '_' and '.', with '*' and '?' as wildcards.",
+                f"{origin}: an entry of filters.{spelling.prefix}{name} is not usable: {error}.",
+                remedy=f"Use {spelling.characters}, with '*' and '?' as wildcards.",
             ) from error
         yield Entry(
             pattern=pattern,
@@ -97,11 +102,12 @@ def _user_entries(name: str, entries: Iterable[FilterEntry], origin: str) -> Ite
         )
 
 
-def _built_in_entries(name: str) -> Iterator[Entry]:
-    document: dict[str, Any] = tomllib.loads(files(__package__).joinpath(f"{name}.toml").read_text(encoding="utf-8"))
+def _built_in_entries(name: str, spelling: Spelling) -> Iterator[Entry]:
+    text = files(__package__).joinpath(f"{spelling.prefix}{name}.toml").read_text(encoding="utf-8")
+    document: dict[str, Any] = tomllib.loads(text)
     for group in document["group"]:
         for names, reason in group["entries"]:
             for pattern in names.split():
                 yield Entry(
-                    pattern=normalise_pattern(pattern), verdict=_VERDICTS[name], reason=reason, group=group["title"]
+                    pattern=spelling.normalise(pattern), verdict=_VERDICTS[name], reason=reason, group=group["title"]
                 )

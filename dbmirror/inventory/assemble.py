@@ -10,8 +10,8 @@ import msgspec
 
 from dbmirror.inventory.errors import PayloadDamaged
 from dbmirror.inventory.grammar import fits, printable
+from dbmirror.inventory.layers import nearness
 from dbmirror.inventory.model import (
-    NEAREST_FIRST,
     DebianPackage,
     Distribution,
     EnvironmentVariable,
@@ -98,7 +98,7 @@ def _interpreter(python: Python) -> Interpreter:
 
 
 def _distribution_order(distribution: Distribution) -> tuple[str, int, str]:
-    return distribution.name, NEAREST_FIRST.index(distribution.layer), distribution.location
+    return distribution.name, nearness(distribution), distribution.location
 
 
 def _r_packages(libraries: tuple[RLibrary, ...], problems: list[Problem]) -> Iterator[RPackage]:

@@ -10,14 +10,6 @@ from packaging.version import InvalidVersion, Version
 
 from dbmirror.inventory.model import Distribution, Inventory
 
-R_LIBRARIES_NEAREST_FIRST = (
-    "/databricks/spark/R/lib",
-    "/local_disk0/.ephemeral_nfs/cluster_libraries/r",
-    "/usr/local/lib/R/site-library",
-    "/usr/lib/R/site-library",
-    "/usr/lib/R/library",
-)
-"""The order of .libPaths() on a driver (R_LIBS, then the site libraries, then R's own)."""
 UNREADABLE = "unreadable"
 """What stands for the version of a package that is there and could not be read."""
 
@@ -54,6 +46,7 @@ class Differences:
     python: Section
     """Effective distributions: of each name the nearest layer's."""
     r: Section
+    """Effective packages: of each name the nearest library's."""
     debian: Section
     jars: Section
     facts: Section
@@ -73,7 +66,7 @@ def compare(
     effective_b = b.effective(notebook_environment_b)
     return Differences(
         python=_section(_python(a, effective_a, effective_b), _python(b, effective_b, effective_a)),
-        r=_section(_r(a), _r(b)),
+        r=_section(_r(a, notebook_environment_a), _r(b, notebook_environment_b)),
         debian=_section(_debian(a), _debian(b)),
         jars=_section(_jars(a), _jars(b)),
         facts=_section(_facts(a), _facts(b)),
@@ -117,12 +110,8 @@ def _commit(distribution: Distribution) -> str | None:
     return distribution.direct_url.commit if distribution.direct_url is not None else None
 
 
-def _r(inventory: Inventory) -> dict[str, str]:
-    found: dict[str, str] = {}
-    order = {library: position for position, library in enumerate(R_LIBRARIES_NEAREST_FIRST)}
-    for package in sorted(inventory.r_packages, key=lambda each: (order.get(each.library, len(order)), each.library)):
-        found.setdefault(package.name, package.version)
-    return found
+def _r(inventory: Inventory, notebook_environment: str | None) -> dict[str, str]:
+    return {name: package.version for name, package in inventory.effective_r(notebook_environment).items()}
 
 
 def _debian(inventory: Inventory) -> dict[str, str]:

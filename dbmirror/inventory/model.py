@@ -7,10 +7,11 @@ reach the rest of the program. `msgspec.convert` and `msgspec.json.decode` enfor
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta
+
+from dbmirror.inventory.layers import Layer, effective, layer_of_r_library, notebook_environments
 
 SCHEMA_VERSION = 1
 """Raised when the meaning of a field changes; an older snapshot is then refused with the remedy."""
@@ -27,26 +28,6 @@ DebianName = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9+.-]*\Z", max_length
 DebianVersion = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9.+:~-]*\Z", max_length=200)]
 RName = Annotated[str, Meta(pattern=r"\A[A-Za-z][A-Za-z0-9.]*\Z", max_length=200)]
 EnvironmentVariable = Annotated[str, Meta(pattern=r"\A[A-Za-z_][A-Za-z0-9_]*\Z", max_length=400)]
-
-
-class Layer(StrEnum):
-    """Where on the driver's sys.path a distribution lives, nearest first (read off a driver of runtime 11)."""
-
-    NOTEBOOK = "notebook"
-    """`/local_disk0/.ephemeral_nfs/envs/pythonEnv-*`: what `%pip` installed in one notebook."""
-    CLUSTER = "cluster"
-    """`/local_disk0/.ephemeral_nfs/cluster_libraries/python`: the cluster's libraries."""
-    RUNTIME = "runtime"
-    """`/databricks/python3`: the runtime's own, and what init scripts added."""
-    LOCAL = "local"
-    """`/usr/local/lib/python3.X/dist-packages` (or site-packages): pip outside the environment."""
-    APT = "apt"
-    """`/usr/lib/python3/dist-packages`: owned by Debian packages."""
-    EDGE = "edge"
-    """`/databricks/.python_edge_libs`: put there by the platform when the cluster starts."""
-
-
-NEAREST_FIRST: tuple[Layer, ...] = tuple(Layer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +100,16 @@ class RPackage:
     """The R version of the field Built."""
     apt_package: DebianName | None = None
 
+    @property
+    def layer(self) -> Layer:
+        """The layer of its library. It follows from the path, so that snapshots need not state it."""
+        return layer_of_r_library(self.library)
+
+    @property
+    def location(self) -> str:
+        """Its library, as Python's distributions call the folder that they live in."""
+        return self.library
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DebianPackage:
@@ -184,23 +175,13 @@ class Inventory:
     problems: tuple[Problem, ...] = ()
 
     def notebook_environments(self) -> tuple[str, ...]:
-        """The folders of the notebook-scoped environments, sorted."""
-        return tuple(sorted({d.location for d in self.distributions if d.layer is Layer.NOTEBOOK}))
+        """The folders of the notebook-scoped environments of both languages, sorted."""
+        return tuple(sorted((*notebook_environments(self.distributions), *notebook_environments(self.r_packages))))
 
     def effective(self, notebook_environment: str | None = None) -> dict[str, Distribution]:
-        """The distribution that an import on the driver gets, by name: of each name the nearest layer's.
+        """The distribution that an import on the driver gets, by name; see `dbmirror.inventory.layers.effective`."""
+        return effective(self.distributions, notebook_environment)
 
-        Every notebook has an environment of its own. A single one is taken; of several only `notebook_environment`
-        (a folder as `notebook_environments()` gives it), or none.
-        """
-        environments = self.notebook_environments()
-        if notebook_environment is None and len(environments) == 1:
-            notebook_environment = environments[0]
-        nearest: dict[str, Distribution] = {}
-        for distribution in self.distributions:
-            if distribution.layer is Layer.NOTEBOOK and distribution.location != notebook_environment:
-                continue
-            known = nearest.get(distribution.name)
-            if known is None or NEAREST_FIRST.index(distribution.layer) < NEAREST_FIRST.index(known.layer):
-                nearest[distribution.name] = distribution
-        return nearest
+    def effective_r(self, notebook_environment: str | None = None) -> dict[str, RPackage]:
+        """The package that `library()` on the driver loads, by name; see `dbmirror.inventory.layers.effective`."""
+        return effective(self.r_packages, notebook_environment)

@@ -10,7 +10,8 @@ from urllib.parse import quote
 import msgspec
 
 from dbmirror.inventory.grammar import normalised, printable
-from dbmirror.inventory.model import DirectUrl, Distribution, Layer, Problem
+from dbmirror.inventory.layers import Layer
+from dbmirror.inventory.model import DirectUrl, Distribution, Problem
 from dbmirror.inventory.parsers.direct_url import parse_direct_url
 from dbmirror.inventory.parsers.installer import parse_installer
 from dbmirror.inventory.parsers.malformed import Malformed

@@ -7,7 +7,7 @@ import zlib
 import msgspec
 
 from dbmirror.inventory.errors import PayloadDamaged
-from dbmirror.inventory.model import Layer
+from dbmirror.inventory.layers import Layer
 
 WIRE = 1
 LARGEST = 256 << 20

@@ -11,7 +11,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from dbmirror.filters.model import Decision, Selection
-from dbmirror.inventory.model import Inventory, Layer, Problem
+from dbmirror.inventory.layers import Installed, Layer, P, nearness
+from dbmirror.inventory.model import Inventory, Problem
 from dbmirror.lock.errors import LockError, Unaccounted
 from dbmirror.lock.model import Fate, FateKind
 
@@ -20,7 +21,7 @@ UNKNOWN = "unknown"
 
 
 def fate_of(decision: Decision, kind: FateKind, reason: str, *, substitute: str | None = None) -> Fate:
-    """The fate of the distribution that `decision` speaks of."""
+    """The fate of the package that `decision` speaks of."""
     return Fate(
         name=decision.name,
         version=decision.version,
@@ -38,6 +39,20 @@ def excluded(decision: Decision) -> Fate:
     return fate_of(decision, FateKind.EXCLUDED, f"{rule.name} ({rule.pattern}): {rule.reason}")
 
 
+def provided(decision: Decision) -> Fate:
+    """The fate of what the base image has at the cluster's version."""
+    return fate_of(decision, FateKind.PROVIDED, "The base image has it at that version.")
+
+
+def without_source(decision: Decision, reason: str, in_base: Installed | None) -> Fate:
+    """The fate of what no source has, for `reason` (no capital, no full stop); the base may have another version."""
+    sentence = reason[:1].upper() + reason[1:] + "."
+    if in_base is None:
+        return fate_of(decision, FateKind.UNAVAILABLE, sentence)
+    text = f"{sentence} The base image has another version."
+    return fate_of(decision, FateKind.SUBSTITUTED, text, substitute=f"{in_base.name} {in_base.version}")
+
+
 def unreadable(problem: Problem) -> Fate:
     """The fate of an entry of the inventory that could not be read."""
     return Fate(
@@ -50,17 +65,14 @@ def unreadable(problem: Problem) -> Fate:
     )
 
 
-def account(selection: Selection, fates: Iterable[Fate]) -> tuple[Fate, ...]:
+def account(selection: Selection[P], fates: Iterable[Fate]) -> tuple[Fate, ...]:
     """`fates` sorted by name and layer, one for each decision and each problem of `selection`.
 
     Raises Unaccounted, naming the package, where one has no fate, or two, or a fate speaks of nothing that was found.
     """
-    found = tuple(
-        sorted(fates, key=lambda fate: (fate.name, list(Layer).index(fate.layer), fate.location, fate.version))
-    )
-    expected = Counter((d.name, d.version, d.layer, d.location) for d in selection.decisions)
-    expected.update(_identity(unreadable(problem)) for problem in selection.problems)
-    difference = Counter(expected)
+    found = tuple(sorted(fates, key=lambda fate: (fate.name, nearness(fate), fate.location, fate.version)))
+    difference = Counter(_identity(decision) for decision in selection.decisions)
+    difference.update(_identity(unreadable(problem)) for problem in selection.problems)
     difference.subtract(Counter(_identity(fate) for fate in found))
     for (name, version, layer, location), count in sorted(difference.items()):
         if count:
@@ -72,7 +84,7 @@ def account(selection: Selection, fates: Iterable[Fate]) -> tuple[Fate, ...]:
 
 def require_complete(fates: Iterable[Fate], inventory: Inventory) -> None:
     """Raise LockError where `fates`, read from a file, do not speak of just what `inventory` found."""
-    expected = Counter((d.name, d.version, d.layer, d.location) for d in inventory.distributions)
+    expected = Counter(_identity(distribution) for distribution in inventory.distributions)
     expected.update(_identity(unreadable(problem)) for problem in inventory.problems)
     found = Counter(_identity(fate) for fate in fates)
     if difference := sorted(set((expected - found) + (found - expected))):
@@ -96,8 +108,8 @@ def one_line(text: str) -> str:
     return re.sub(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]+", " ", text)[:2000]
 
 
-def _identity(fate: Fate) -> tuple[str, str, Layer, str]:
-    return fate.name, fate.version, fate.layer, fate.location
+def _identity(package: Installed) -> tuple[str, str, Layer, str]:
+    return package.name, package.version, package.layer, package.location
 
 
 def _name_from(path: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from dbmirror.inventory.model import DebianName, DebianVersion, Layer, Name, Text, Version
+from dbmirror.inventory.layers import Layer
+from dbmirror.inventory.model import DebianName, DebianVersion, Name, Text, Version
 
 Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Url = Annotated[str, Meta(pattern=r"\A(https?|file)://[!-~]+\Z", max_length=4096)]
@@ -32,13 +34,12 @@ class ImageLayer(StrEnum):
 
 
 IMAGE_LAYER_OF: dict[Layer, ImageLayer] = {
+    **dict.fromkeys(Layer, ImageLayer.RUNTIME),
     Layer.APT: ImageLayer.SYSTEM,
-    Layer.LOCAL: ImageLayer.RUNTIME,
-    Layer.RUNTIME: ImageLayer.RUNTIME,
-    Layer.EDGE: ImageLayer.RUNTIME,
     Layer.CLUSTER: ImageLayer.CLUSTER,
     Layer.NOTEBOOK: ImageLayer.NOTEBOOK,
 }
+"""The layer of the image that a Python package goes to, by its layer on the cluster."""
 
 
 class IndexFile(Struct, frozen=True, kw_only=True, tag="index", tag_field="source"):
@@ -126,23 +127,30 @@ class FateKind(StrEnum):
     EXCLUDED = "excluded"
     """A rule keeps it out; the fate says which."""
     UNAVAILABLE = "unavailable"
-    """It cannot be had; the fate says why."""
+    """No source has it; the fate says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fate:
-    """What becomes of one distribution (or unreadable entry) of the inventory, and why."""
+    """What becomes of one package (or unreadable entry) of the inventory, of either language, and why."""
 
-    name: Name
-    version: Version
+    name: Text
+    version: Text
     """`unknown` for an entry whose metadata could not be read."""
     layer: Layer
     location: Text
+    """The folder that holds it on the cluster: of R its library."""
     kind: FateKind
     reason: Text
     """One sentence: the source, the rule, or what is missing and what would help."""
     substitute: Text | None = None
     """What the image has instead, for `substituted`."""
+
+
+def count_fates(fates: Iterable[Fate]) -> dict[FateKind, int]:
+    """How many of `fates` are of each kind; a kind that none has counts 0."""
+    counted = Counter(fate.kind for fate in fates)
+    return {kind: counted[kind] for kind in FateKind}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,5 +214,4 @@ class Lock:
 
     def counts(self) -> dict[FateKind, int]:
         """How many packages have each fate; the sum is the number of distributions and problems found."""
-        counted = Counter(fate.kind for fate in self.fates)
-        return {kind: counted[kind] for kind in FateKind}
+        return count_fates(self.fates)

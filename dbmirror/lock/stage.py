@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from dbmirror.config import RConfig
-from dbmirror.filters.flavour import Flavour, without_python
-from dbmirror.filters.model import Rule, Selection, Verdict
-from dbmirror.filters.r_model import RSelection
+from dbmirror.filters.flavour import Flavour, without_python, without_r
+from dbmirror.filters.model import Selection
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.hosts.interface import Host
 from dbmirror.inventory.capture import capture
@@ -30,12 +29,6 @@ from dbmirror.lock.r.settings import RepositorySettings, find_repositories
 from dbmirror.progress import SILENT, Observer
 from dbmirror.runtimes.model import Runtime
 from dbmirror.snapshot import Snapshot
-
-_R_IS_LEFT_OUT = Rule(
-    name="flavour",
-    pattern=str(Flavour.PYTHON),
-    reason="The image is for Python notebooks alone; the flavour python-r has the R packages, too.",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +53,8 @@ class Sources:
 def lock_mirror(
     snapshot: Snapshot,
     *,
-    selection: Selection,
-    r_selection: RSelection,
+    selection: Selection[Distribution],
+    r_selection: Selection[RPackage],
     flavour: Flavour,
     runtime: Runtime,
     base_reference: str,
@@ -106,12 +99,12 @@ def lock_mirror(
             observer=observer,
         )
     elif r_selection.decisions:
-        r = only_excluded(_without_r(r_selection), snapshot)
+        r = only_excluded(without_r(r_selection), snapshot)
     return MirrorLock(python=python, r=r)
 
 
 def _lock_python(
-    selection: Selection,
+    selection: Selection[Distribution],
     snapshot: Snapshot,
     *,
     runtime: Runtime,
@@ -143,7 +136,7 @@ def _lock_python(
 
 
 def _lock_r(
-    selection: RSelection,
+    selection: Selection[RPackage],
     snapshot: Snapshot,
     *,
     base: tuple[BaseImage, Inventory | None],
@@ -177,11 +170,3 @@ def _lock_r(
             observer=observer,
             previous=previous,
         )
-
-
-def _without_r(selection: RSelection) -> RSelection:
-    decisions = tuple(
-        replace(decision, verdict=Verdict.DROP, rule=_R_IS_LEFT_OUT) if decision.verdict is Verdict.KEEP else decision
-        for decision in selection.decisions
-    )
-    return replace(selection, decisions=decisions, kept=())

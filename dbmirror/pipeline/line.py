@@ -22,14 +22,15 @@ from dbmirror.engine.images import inspect_image
 from dbmirror.errors import UsageError
 from dbmirror.filters.explain import Explanation, explain
 from dbmirror.filters.flavour import Flavour, choose_flavour, official_base
-from dbmirror.filters.lists import FilterList, load
+from dbmirror.filters.language import Language
+from dbmirror.filters.languages import python
+from dbmirror.filters.languages import r as r_names
+from dbmirror.filters.lists import Spelling, load
 from dbmirror.filters.model import Selection
-from dbmirror.filters.r_explain import RExplanation, explain_r
-from dbmirror.filters.r_lists import load_r
-from dbmirror.filters.r_model import RSelection
-from dbmirror.filters.r_selection import select_r
+from dbmirror.filters.rulebook import Lists
 from dbmirror.filters.selection import select
 from dbmirror.inventory.collect import collect
+from dbmirror.inventory.model import Distribution, RPackage
 from dbmirror.lab.model import Lab, Supplies
 from dbmirror.lab.stack import LabStatus
 from dbmirror.lab.stack import render_files as render_lab_files
@@ -173,16 +174,6 @@ class Pipeline:
         )
 
     @cached_property
-    def whitelist(self) -> FilterList:
-        """The whitelist with the user's own entries in front."""
-        return self._list("whitelist")
-
-    @cached_property
-    def blacklist(self) -> FilterList:
-        """The blacklist with the user's own entries in front."""
-        return self._list("blacklist")
-
-    @cached_property
     def indexes(self) -> IndexSettings:
         """The package indexes that this machine and the configuration name."""
         return find_indexes(self.loaded.config.index)
@@ -238,45 +229,23 @@ class Pipeline:
         """The Databricks Runtime of the snapshot's cluster."""
         return lookup(parse_spark_version(snapshot.cluster.spark_version).release)
 
-    def select(self, snapshot: Snapshot) -> Selection:
-        """What of the snapshot is mirrored, and by which rule."""
-        return select(
-            snapshot,
-            mode="whitelist" if self.choices.whitelist else self.section.filter,
-            whitelist=self.whitelist,
-            blacklist=self.blacklist,
-            runtime_repl=repl_names(self.runtime(snapshot)),
-            notebook_environment=self.section.notebook_environment,
-        )
+    def select(self, snapshot: Snapshot) -> Selection[Distribution]:
+        """What of the snapshot's Python packages is mirrored, and by which rule."""
+        return select(self._python(snapshot), self._lists(python.SPELLING), snapshot=snapshot.digest)
 
-    def select_r(self, snapshot: Snapshot) -> RSelection:
+    def select_r(self, snapshot: Snapshot) -> Selection[RPackage]:
         """What of the snapshot's R packages is mirrored, and by which rule."""
-        return select_r(
-            snapshot,
-            mode="whitelist" if self.choices.whitelist else self.section.filter,
-            whitelist=self._r_list("whitelist"),
-            blacklist=self._r_list("blacklist"),
-        )
+        return select(self._r(snapshot), self._lists(r_names.SPELLING), snapshot=snapshot.digest)
 
     def explain(self, snapshot: Snapshot, package: str) -> Explanation:
         """All about one Python package of the snapshot. Raises FilterError where the cluster has none of that name."""
-        return explain(
-            self.select(snapshot),
-            package,
-            snapshot=snapshot,
-            whitelist=self.whitelist,
-            blacklist=self.blacklist,
-            runtime_repl=repl_names(self.runtime(snapshot)),
-        )
+        lists = self._lists(python.SPELLING)
+        return explain(self.select(snapshot), package, language=self._python(snapshot), lists=lists)
 
-    def explain_r(self, snapshot: Snapshot, package: str) -> RExplanation:
+    def explain_r(self, snapshot: Snapshot, package: str) -> Explanation:
         """All about one R package of the snapshot. Raises FilterError where the cluster has none of that name."""
-        return explain_r(
-            self.select_r(snapshot),
-            package,
-            snapshot=snapshot,
-            whitelist=self._r_list("whitelist"),
-            blacklist=self._r_list("blacklist"),
+        return explain(
+            self.select_r(snapshot), package, language=self._r(snapshot), lists=self._lists(r_names.SPELLING)
         )
 
     def flavour(self, snapshot: Snapshot) -> Flavour:
@@ -443,8 +412,21 @@ class Pipeline:
         except LockError:
             return None
 
-    def _list(self, name: str) -> FilterList:
-        return load(name, self.loaded.config.filters, origin=str(self.loaded.origin or ""))
+    def _python(self, snapshot: Snapshot) -> Language[Distribution]:
+        return python.python_language(
+            snapshot.inventory,
+            runtime_repl=repl_names(self.runtime(snapshot)),
+            notebook=self.section.notebook_environment,
+        )
 
-    def _r_list(self, name: str) -> FilterList:
-        return load_r(name, self.loaded.config.filters, origin=str(self.loaded.origin or ""))
+    def _r(self, snapshot: Snapshot) -> Language[RPackage]:
+        return r_names.r_language(snapshot.inventory, notebook=self.section.notebook_environment)
+
+    def _lists(self, spelling: Spelling) -> Lists:
+        """The lists of one language, with the user's own entries in front."""
+        additions, origin = self.loaded.config.filters, str(self.loaded.origin or "")
+        return Lists(
+            mode="whitelist" if self.choices.whitelist else self.section.filter,
+            whitelist=load("whitelist", spelling, additions, origin=origin),
+            blacklist=load("blacklist", spelling, additions, origin=origin),
+        )

@@ -40,9 +40,6 @@ R_ITSELF = frozenset(
 )
 """The packages of priority `base`, and the catalogues of messages: they are R itself, at its version, in every R."""
 
-PLATFORM_R_LIBRARY = "/databricks/spark/R/lib"
-"""The R library that the platform puts into a container with its Spark when the cluster starts: SparkR and Rserve."""
-
 _SNAPSHOTS = MappingProxyType(
     {
         "10.4": date(2022, 2, 24),

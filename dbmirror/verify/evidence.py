@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from dbmirror.engine.images import ImageFacts
 from dbmirror.filters.flavour import Flavour
-from dbmirror.inventory.model import Distribution, Inventory, Layer
+from dbmirror.inventory.layers import Layer
+from dbmirror.inventory.model import Distribution, Inventory
 from dbmirror.lock.model import Fate, Lock
 from dbmirror.lock.r.model import RLock
 from dbmirror.runtimes.model import Runtime

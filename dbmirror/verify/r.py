@@ -12,8 +12,8 @@ from dbmirror.hosts.interface import Host
 from dbmirror.inventory.grammar import fits, printable
 from dbmirror.inventory.model import RName
 from dbmirror.lock.mirror_lock import MirrorLock
-from dbmirror.lock.model import FateKind
-from dbmirror.lock.r.model import RFate, RLacking, RLock
+from dbmirror.lock.model import Fate, FateKind
+from dbmirror.lock.r.model import RLacking, RLock
 from dbmirror.runtimes.r_notebooks import R_NOTEBOOK_PACKAGES
 from dbmirror.verify.errors import VerificationFailed
 from dbmirror.verify.model import Report, RFailure, RPackageCheck
@@ -154,7 +154,7 @@ def with_failures(lock: RLock, failures: Iterable[RFailure]) -> RLock:
     )
 
 
-def _turned(fate: RFate, reasons: Mapping[str, str]) -> RFate:
+def _turned(fate: Fate, reasons: Mapping[str, str]) -> Fate:
     if fate.kind is not FateKind.MIRRORED or fate.name not in reasons:
         return fate
     return replace(fate, kind=FateKind.UNAVAILABLE, reason=f"{_LEFT_OUT}: {reasons[fate.name]}")

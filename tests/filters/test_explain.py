@@ -6,10 +6,11 @@ import pytest
 
 from dbmirror.filters.errors import FilterError
 from dbmirror.filters.explain import Explanation, explain
-from dbmirror.filters.lists import load
-from dbmirror.filters.selection import select
-from dbmirror.inventory.model import Distribution, Layer, Problem
+from dbmirror.filters.languages.python import SPELLING, python_language
+from dbmirror.inventory.layers import Layer
+from dbmirror.inventory.model import Distribution, Problem
 from dbmirror.snapshot import Snapshot
+from tests.builders import lists, python_selection
 
 Installed = Callable[..., Distribution]
 Snapshots = Callable[..., Snapshot]
@@ -18,9 +19,8 @@ Snapshots = Callable[..., Snapshot]
 def explained(
     snapshot: Snapshot, name: str, *, mode: str = "blacklist", repl: frozenset[str] = frozenset()
 ) -> Explanation:
-    whitelist, blacklist = load("whitelist"), load("blacklist")
-    selection = select(snapshot, mode=mode, whitelist=whitelist, blacklist=blacklist, runtime_repl=repl)
-    return explain(selection, name, snapshot=snapshot, whitelist=whitelist, blacklist=blacklist, runtime_repl=repl)
+    language = python_language(snapshot.inventory, runtime_repl=repl)
+    return explain(python_selection(snapshot, mode, repl=repl), name, language=language, lists=lists(SPELLING, mode))
 
 
 def test_every_rule_that_matches_is_told_in_order_and_the_first_one_decides(

@@ -7,13 +7,12 @@ from dataclasses import replace
 import pytest
 
 from dbmirror.filters.flavour import Flavour, choose_flavour, official_base, without_python
-from dbmirror.filters.lists import load
 from dbmirror.filters.model import Verdict
-from dbmirror.filters.selection import select
-from dbmirror.inventory.model import Distribution, Interpreter, Inventory, Layer, RPackage
+from dbmirror.inventory.layers import Layer
+from dbmirror.inventory.model import Distribution, Interpreter, Inventory, RPackage
 from dbmirror.runtimes.lookup import lookup
-from dbmirror.runtimes.r_notebooks import PLATFORM_R_LIBRARY
 from dbmirror.snapshot import Cluster, ClusterLibrary, Snapshot, Taken
+from tests.builders import python_selection
 
 NUMPY = Distribution(
     name="numpy", spelling="numpy", version="1.23.5", layer=Layer.RUNTIME, location="/databricks/python3/lib"
@@ -23,7 +22,7 @@ APT = replace(NUMPY, name="dbus-python", layer=Layer.APT, location="/usr/lib/pyt
 BASE = RPackage(name="base", version="4.2.2", library="/usr/lib/R/library", priority="base")
 MASS = RPackage(name="MASS", version="7.3-58", library="/usr/lib/R/library", priority="recommended")
 DPLYR = RPackage(name="dplyr", version="1.1.4", library="/usr/lib/R/site-library")
-SPARKR = RPackage(name="SparkR", version="3.5.0", library=PLATFORM_R_LIBRARY)
+SPARKR = RPackage(name="SparkR", version="3.5.0", library="/databricks/spark/R/lib")
 
 
 def snapshot(*distributions: Distribution, r: tuple[RPackage, ...] = (), libraries: tuple[str, ...] = ()) -> Snapshot:
@@ -66,14 +65,7 @@ def test_both_notebooks_stand_on_the_python_image() -> None:
 
 
 def test_an_image_for_r_alone_leaves_every_python_package_out_and_says_so() -> None:
-    selection = select(
-        snapshot(NUMPY, PIP, r=(BASE,)),
-        mode="blacklist",
-        whitelist=load("whitelist"),
-        blacklist=load("blacklist"),
-        runtime_repl=frozenset({"numpy"}),
-    )
-    left = without_python(selection)
+    left = without_python(python_selection(snapshot(NUMPY, PIP, r=(BASE,)), repl=frozenset({"numpy"})))
     assert left.kept == ()
     assert [decision.verdict for decision in left.decisions] == [Verdict.DROP] * 2
     assert {decision.rule.name for decision in left.decisions} == {"flavour"}

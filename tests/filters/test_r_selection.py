@@ -8,23 +8,21 @@ import pytest
 
 from dbmirror.config import FilterConfig, FilterEntry
 from dbmirror.filters.errors import FilterError
-from dbmirror.filters.model import Verdict
-from dbmirror.filters.r_explain import RExplanation, explain_r
-from dbmirror.filters.r_lists import load_r
-from dbmirror.filters.r_model import RDecision, RSelection
-from dbmirror.filters.r_selection import select_r
+from dbmirror.filters.explain import Explanation, explain
+from dbmirror.filters.languages.r import SPELLING, r_language
+from dbmirror.filters.lists import load
+from dbmirror.filters.model import Decision, Selection, Verdict
 from dbmirror.inventory.model import RPackage
 from dbmirror.snapshot import Snapshot
+from tests.builders import an_r_package as package
+from tests.builders import lists
+from tests.builders import r_selection as choose
 
 PLATFORM = "/databricks/spark/R/lib"
 CLUSTER = "/local_disk0/.ephemeral_nfs/cluster_libraries/r"
 LOCAL = "/usr/local/lib/R/site-library"
 SITE = "/usr/lib/R/site-library"
 RUNTIME_LISTS = Path(__file__).parents[1] / "runtime_lists"
-
-
-def package(name: str, version: str = "1.0", library: str = SITE, **more: object) -> RPackage:
-    return RPackage(name=name, version=version, library=library, **more)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -41,24 +39,18 @@ def cluster(snapshot: Callable[..., Snapshot]) -> Callable[..., Snapshot]:
 Clusters = Callable[..., Snapshot]
 
 
-def choose(taken: Snapshot, mode: str = "blacklist", *, additions: FilterConfig | None = None) -> RSelection:
-    return select_r(
-        taken, mode=mode, whitelist=load_r("whitelist", additions), blacklist=load_r("blacklist", additions)
-    )
+def decided(selection: Selection[RPackage], name: str, library: str = SITE) -> Decision:
+    return next(each for each in selection.decisions if (each.name, each.location) == (name, library))
 
 
-def decided(selection: RSelection, name: str, library: str = SITE) -> RDecision:
-    return next(each for each in selection.decisions if (each.name, each.library) == (name, library))
-
-
-def names(selection: RSelection) -> list[str]:
+def names(selection: Selection[RPackage]) -> list[str]:
     return [kept.name for kept in selection.kept]
 
 
 def test_every_package_gets_one_decision_in_the_inventorys_order(cluster: Clusters) -> None:
     found = (package("zoo"), package("DBI"), package("DBI", library=LOCAL), package("SparkR", library=PLATFORM))
     selection = choose(cluster(*found))
-    assert [(each.name, each.library) for each in selection.decisions] == [(each.name, each.library) for each in found]
+    assert [(each.name, each.location) for each in selection.decisions] == [(each.name, each.library) for each in found]
     assert names(selection) == ["DBI", "zoo"]
 
 
@@ -74,6 +66,17 @@ def test_of_several_copies_the_nearest_librarys_is_kept(cluster: Clusters) -> No
 def test_a_notebooks_own_library_is_nearer_than_the_clusters(cluster: Clusters) -> None:
     ours = package("DBI", "2.0", "/local_disk0/.ephemeral_nfs/envs/rEnv-1234")
     assert choose(cluster(package("DBI", "1.0", CLUSTER), ours)).kept == (ours,)
+
+
+def test_of_several_notebooks_the_chosen_one_is_mirrored_and_none_without_a_choice(cluster: Clusters) -> None:
+    notebooks = [f"/local_disk0/.ephemeral_nfs/envs/rEnv-{number}" for number in "12"]
+    ours, theirs = (package("DBI", "2.0", notebook) for notebook in notebooks)
+    taken = cluster(ours, theirs)
+    assert choose(taken).kept == ()
+    assert "chooses one" in decided(choose(taken), "DBI", notebooks[0]).rule.reason
+    selection = choose(taken, notebook=notebooks[0])
+    assert selection.kept == (ours,)
+    assert decided(selection, "DBI", notebooks[1]).rule.name == "other-notebook"
 
 
 def test_the_platforms_library_is_left_out_and_hides_nothing(cluster: Clusters) -> None:
@@ -144,19 +147,19 @@ def test_pythons_entries_do_not_speak_of_r(cluster: Clusters) -> None:
 def test_what_cannot_match_an_r_package_is_refused_with_the_file(written: str) -> None:
     entry = FilterEntry(name=written, reason="why not")
     with pytest.raises(FilterError, match=r"team\.toml"):
-        load_r("blacklist", FilterConfig(r_blacklist=(entry,)), origin="team.toml")
+        load("blacklist", SPELLING, FilterConfig(r_blacklist=(entry,)), origin="team.toml")
 
 
 def test_an_unknown_mode_or_list_is_refused(cluster: Clusters) -> None:
     with pytest.raises(FilterError, match="greylist"):
         choose(cluster(), "greylist")
     with pytest.raises(FilterError, match="greylist"):
-        load_r("greylist")
+        load("greylist", SPELLING)
 
 
 @pytest.mark.parametrize("name", ["whitelist", "blacklist"])
 def test_every_built_in_entry_has_a_reason_that_is_a_sentence_and_stands_there_once(name: str) -> None:
-    entries = load_r(name).entries
+    entries = load(name, SPELLING).entries
     assert len({entry.pattern for entry in entries}) == len(entries)
     assert all(entry.group and entry.reason.endswith(".") for entry in entries)
 
@@ -169,10 +172,8 @@ def test_of_a_real_runtime_only_the_platforms_own_is_dropped(cluster: Clusters) 
     assert 90 < len(choose(taken, "whitelist").kept) < len(found)
 
 
-def explained(taken: Snapshot, name: str, mode: str = "blacklist") -> RExplanation:
-    whitelist, blacklist = load_r("whitelist"), load_r("blacklist")
-    selection = select_r(taken, mode=mode, whitelist=whitelist, blacklist=blacklist)
-    return explain_r(selection, name, snapshot=taken, whitelist=whitelist, blacklist=blacklist)
+def explained(taken: Snapshot, name: str, mode: str = "blacklist") -> Explanation:
+    return explain(choose(taken, mode), name, language=r_language(taken.inventory), lists=lists(SPELLING, mode))
 
 
 def test_an_explanation_tells_every_rule_the_hidden_copies_and_who_requires_it(cluster: Clusters) -> None:
@@ -181,9 +182,10 @@ def test_an_explanation_tells_every_rule_the_hidden_copies_and_who_requires_it(c
     )
     found = explained(taken, "Rlang", "whitelist")
     assert found.name == "rlang"
+    assert found.decision is not None
     assert found.decision.version == "2.0"
     assert [each.version for each in found.hidden] == ["1.0"]
-    assert found.required_by == ("dplyr",)
+    assert [need.requirer for need in found.required_by] == ["dplyr"]
     assert [opinion.rule.name for opinion in found.opinions] == ["required-by", "default"]
     assert [opinion.rule.name for opinion in explained(taken, "SparkR").opinions] == ["blacklist", "default"]
 

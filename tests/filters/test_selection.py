@@ -6,42 +6,25 @@ import pytest
 
 from dbmirror.config import FilterConfig, FilterEntry
 from dbmirror.filters.errors import FilterError
-from dbmirror.filters.lists import load
 from dbmirror.filters.model import Decision, Selection, Verdict
-from dbmirror.filters.selection import select
-from dbmirror.inventory.model import Distribution, Layer, Problem
+from dbmirror.inventory.layers import Layer
+from dbmirror.inventory.model import Distribution, Problem
 from dbmirror.snapshot import Snapshot
+from tests.builders import FOLDERS
+from tests.builders import python_selection as choose
 
 Installed = Callable[..., Distribution]
 Snapshots = Callable[..., Snapshot]
 
 
-def choose(
-    snapshot: Snapshot,
-    mode: str = "blacklist",
-    *,
-    additions: FilterConfig | None = None,
-    repl: frozenset[str] = frozenset(),
-    notebook: str | None = None,
-) -> Selection:
-    return select(
-        snapshot,
-        mode=mode,
-        whitelist=load("whitelist", additions),
-        blacklist=load("blacklist", additions),
-        runtime_repl=repl,
-        notebook_environment=notebook,
-    )
-
-
-def decided(selection: Selection, name: str, layer: Layer = Layer.RUNTIME) -> Decision:
+def decided(selection: Selection[Distribution], name: str, layer: Layer = Layer.RUNTIME) -> Decision:
     return next(d for d in selection.decisions if d.name == name and d.layer is layer)
 
 
 def test_every_distribution_gets_one_decision_in_the_inventorys_order(
     installed: Installed, snapshot: Snapshots
 ) -> None:
-    found = [installed("six", layer=layer) for layer in Layer] + [installed("pyspark"), installed("zipp")]
+    found = [installed("six", layer=layer) for layer in FOLDERS] + [installed("pyspark"), installed("zipp")]
     problem = Problem(path="/x/broken-1.0.dist-info", reason="no METADATA")
     selection = choose(snapshot(*found, problems=(problem,)))
     assert [(d.name, d.layer) for d in selection.decisions] == [(d.name, d.layer) for d in found]

@@ -15,7 +15,8 @@ import pytest
 from dbmirror.files import canonical_json
 from dbmirror.hosts.local import LocalHost
 from dbmirror.inventory.collect import collect
-from dbmirror.inventory.model import Distribution, Inventory, Layer, Problem
+from dbmirror.inventory.layers import Layer
+from dbmirror.inventory.model import Distribution, Inventory, Problem
 
 
 def inventory_of(tree: Any) -> Inventory:

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
+
+import pytest
 
 from dbmirror.inventory.compare import UNREADABLE, Changed, Section, compare
+from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import (
     DebianPackage,
     DirectUrl,
     Distribution,
-    Interpreter,
     Inventory,
     Jar,
-    Layer,
     Problem,
-    RPackage,
 )
+from tests.builders import a_snapshot, an_inventory, an_r_package, r_selection
 
-EMPTY = Inventory(
-    os_id="ubuntu",
-    os_version="22.04",
-    architecture="x86_64",
-    glibc="2.35",
-    python=Interpreter(path="/databricks/python3/bin/python3", version="3.11.11"),
-)
+EMPTY = an_inventory()
 
 
 def distribution(
@@ -34,10 +30,6 @@ def distribution(
 
 def with_python(*distributions: Distribution) -> Inventory:
     return replace(EMPTY, distributions=distributions)
-
-
-def r_package(version: str, library: str) -> RPackage:
-    return RPackage(name="dplyr", version=version, library=library)
 
 
 def test_equal_inventories_are_equal() -> None:
@@ -92,16 +84,46 @@ def test_what_cannot_be_read_is_there_all_the_same() -> None:
     )
 
 
-def test_of_an_r_package_in_two_libraries_the_nearest_counts() -> None:
-    a = replace(
-        EMPTY,
-        r_packages=(
-            r_package("1.0", "/usr/lib/R/library"),
-            r_package("2.0", "/local_disk0/.ephemeral_nfs/cluster_libraries/r"),
-        ),
-    )
+R_LIBRARIES = (
+    "/local_disk0/.ephemeral_nfs/envs/rEnv-1234",
+    "/databricks/spark/R/lib",
+    "/local_disk0/.ephemeral_nfs/cluster_libraries/r",
+    "/usr/local/lib/R/site-library",
+    "/usr/lib/R/site-library",
+    "/usr/lib/R/library",
+    "/usr/local/lib/R/library",
+)
+"""The order of .libPaths() on a driver with one R notebook."""
 
-    assert compare(a, replace(EMPTY, r_packages=(r_package("2.0", "/opt/R/library"),))).is_equal
+
+@pytest.mark.parametrize(("nearer", "farther"), list(pairwise(R_LIBRARIES)))
+def test_of_an_r_package_in_two_libraries_the_nearest_counts(nearer: str, farther: str) -> None:
+    a = an_inventory(r_packages=(an_r_package("dplyr", "1.0", farther), an_r_package("dplyr", "2.0", nearer)))
+
+    assert a.effective_r()["dplyr"].library == nearer
+    assert compare(a, an_inventory(r_packages=(an_r_package("dplyr", "2.0", "/opt/R/library"),))).is_equal
+
+
+def test_a_comparison_names_the_version_of_an_r_package_that_is_mirrored() -> None:
+    copies = (
+        an_r_package("jsonlite", "1.9.0", "/local_disk0/.ephemeral_nfs/envs/rEnv-1234"),
+        an_r_package("jsonlite", "1.8.0", "/usr/local/lib/R/site-library"),
+    )
+    cluster = an_inventory(r_packages=copies)
+    image = an_inventory(r_packages=(an_r_package("jsonlite", "1.8.0", "/usr/local/lib/R/site-library"),))
+
+    assert [kept.version for kept in r_selection(a_snapshot(inventory=cluster)).kept] == ["1.9.0"]
+    assert compare(cluster, image).r.changed == (Changed(name="jsonlite", a="1.9.0", b="1.8.0"),)
+
+
+def test_of_several_notebooks_no_package_counts_but_that_of_the_chosen_one() -> None:
+    notebooks = [f"/local_disk0/.ephemeral_nfs/envs/rEnv-{number}" for number in "12"]
+    copies = tuple(an_r_package("dplyr", str(number), library) for number, library in enumerate(notebooks, start=1))
+    found = an_inventory(r_packages=(*copies, an_r_package("dplyr", "0.1")))
+
+    assert found.notebook_environments() == tuple(notebooks)
+    assert found.effective_r()["dplyr"].version == "0.1"
+    assert found.effective_r(notebooks[1])["dplyr"].version == "2"
 
 
 def test_debian_packages_jars_and_facts_are_compared() -> None:

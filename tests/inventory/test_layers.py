@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from dbmirror.inventory.assemble import assemble
-from dbmirror.inventory.model import Inventory, Layer
+from dbmirror.inventory.layers import Layer
+from dbmirror.inventory.model import Inventory
 from dbmirror.inventory.sent import collector, environment, system
 from dbmirror.inventory.wire import decode
 

@@ -18,11 +18,19 @@ from pathlib import Path
 import pytest
 
 from dbmirror.filters.model import Decision, Rule, Selection, Verdict
-from dbmirror.inventory.model import DebianPackage, DirectUrl, Distribution, Interpreter, Inventory, Layer, Problem
+from dbmirror.inventory.layers import Layer
+from dbmirror.inventory.model import (
+    DebianPackage,
+    DirectUrl,
+    Distribution,
+    Inventory,
+    Problem,
+)
 from dbmirror.lock.model import BaseImage, BaseKind
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.index_settings import IndexLocation, IndexSettings
-from dbmirror.snapshot import Cluster, Snapshot, Taken
+from dbmirror.snapshot import Snapshot
+from tests.builders import a_snapshot, an_inventory
 
 SITE_PACKAGES = "/databricks/python3/lib/python3.11/site-packages"
 
@@ -236,16 +244,7 @@ def inventory() -> Callable[..., Inventory]:
         glibc: str | None = "2.35",
         debian: tuple[DebianPackage, ...] = (),
     ) -> Inventory:
-        return Inventory(
-            os_id="ubuntu",
-            os_version="22.04",
-            architecture="x86_64",
-            glibc=glibc,
-            python=Interpreter(path="/databricks/python3/bin/python3", version=python),
-            distributions=distributions,
-            problems=problems,
-            debian_packages=debian,
-        )
+        return an_inventory(*distributions, problems=problems, python=python, glibc=glibc, debian_packages=debian)
 
     return make
 
@@ -253,22 +252,14 @@ def inventory() -> Callable[..., Inventory]:
 @pytest.fixture
 def cluster() -> Callable[[Inventory], Snapshot]:
     """Makes the snapshot of an inventory."""
-
-    def make(inventory: Inventory) -> Snapshot:
-        return Snapshot(
-            cluster=Cluster(cluster_id="1120-1", cluster_name="demo", spark_version="15.4.x-scala2.12"),
-            inventory=inventory,
-            taken=Taken(at="2026-11-20T12:00:00Z", host="10.0.0.4", dbmirror="0.1.0"),
-        )
-
-    return make
+    return lambda inventory: a_snapshot(inventory=inventory)
 
 
 @pytest.fixture
-def keep_all() -> Callable[..., Selection]:
+def keep_all() -> Callable[..., Selection[Distribution]]:
     """Makes a selection that keeps what is effective, but for the names that are dropped."""
 
-    def make(snapshot: Snapshot, *, drop: frozenset[str] = frozenset()) -> Selection:
+    def make(snapshot: Snapshot, *, drop: frozenset[str] = frozenset()) -> Selection[Distribution]:
         effective = snapshot.inventory.effective()
         decisions, kept = [], []
         for found in snapshot.inventory.distributions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dbmirror.inventory.model import Layer
+from dbmirror.inventory.layers import Layer
 from dbmirror.lock.model import FateKind
 from dbmirror.verify.model import Comparison, ImportAttempt, Report
 from dbmirror.verify.system import parse_answers, parse_secrets

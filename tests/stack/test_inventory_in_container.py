@@ -30,7 +30,7 @@ from dbmirror.hosts.container import (
 from dbmirror.hosts.interface import HostError
 from dbmirror.inventory.collect import collect
 from dbmirror.inventory.errors import NoPythonFound
-from dbmirror.inventory.model import Layer
+from dbmirror.inventory.layers import Layer
 from dbmirror.sandbox.base import ensure_base
 
 pytestmark = pytest.mark.stack

@@ -17,13 +17,14 @@ from dbmirror.engine.failures import BuildFailed
 from dbmirror.filters.flavour import Flavour, choose_flavour
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import FateKind
-from dbmirror.lock.r.model import CapturedRPackage, CranFile, LockedRPackage, RAptPackage, RFate, RGitSource, RLock
+from dbmirror.lock.r.model import CapturedRPackage, CranFile, LockedRPackage, RAptPackage, RGitSource, RLock
 from dbmirror.pipeline.line import Choices, Pipeline
 from dbmirror.sandbox import down, up
 from dbmirror.sandbox.r_repository import source_package
 from dbmirror.snapshot import Snapshot
 from dbmirror.verify.model import Finding, Outcome, Report
 from dbmirror.verify.r import with_failures
+from tests.builders import an_r_fate
 
 pytestmark = pytest.mark.stack
 
@@ -192,13 +193,7 @@ def with_broken(mirror: Mirror) -> RLock:
     needs_it = next(package for package in mirror.r_lock.packages if package.name == "sandboxOld")
     packages = {package.name: package for package in mirror.r_lock.packages}
     packages |= {broken.name: added, "sandboxOld": replace(needs_it, depends=(broken.name,))}
-    fate = RFate(
-        name=broken.name,
-        version=broken.version,
-        library="/usr/local/lib/R/site-library",
-        kind=FateKind.MIRRORED,
-        reason="From the repository.",
-    )
+    fate = an_r_fate(broken.name, broken.version, library="/usr/local/lib/R/site-library")
     return replace(
         mirror.r_lock, packages=tuple(packages[name] for name in sorted(packages)), fates=(*mirror.r_lock.fates, fate)
     )

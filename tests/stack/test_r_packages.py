@@ -10,13 +10,10 @@ from pathlib import Path
 import docker
 import pytest
 
-from dbmirror.filters.r_lists import load_r
-from dbmirror.filters.r_selection import select_r
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.inventory.capture_r import capture_r
 from dbmirror.inventory.collect import collect
 from dbmirror.inventory.model import RPackage
-from dbmirror.inventory.r_libraries import effective_r
 from dbmirror.inventory.repack import CapturedFile
 from dbmirror.lock.apt import apt_candidates
 from dbmirror.lock.model import BaseImage, BaseKind, FateKind
@@ -36,6 +33,7 @@ from dbmirror.sandbox.r_repository import (
     source_package,
 )
 from dbmirror.snapshot import Cluster, Snapshot, Taken
+from tests.builders import r_selection
 
 pytestmark = pytest.mark.stack
 
@@ -112,7 +110,7 @@ def test_every_r_package_of_a_host_is_locked_or_has_its_reason(host: ContainerHo
         inventory=inventory,
         taken=Taken(at="2026-11-20T12:00:00Z", host="container", dbmirror="0.1.0"),
     )
-    selection = select_r(snapshot, mode="blacklist", whitelist=load_r("whitelist"), blacklist=load_r("blacklist"))
+    selection = r_selection(snapshot)
 
     def capture(package: RPackage) -> CapturedFile:
         return capture_r(host, package)
@@ -150,7 +148,7 @@ def test_every_r_package_of_a_host_is_locked_or_has_its_reason(host: ContainerHo
 def test_a_captured_package_installs_again_and_is_the_same(host: ContainerHost) -> None:
     install(host, "sandboxGreeting")
     install(host, "sandboxSums")
-    found = effective_r(collect(host).r_packages)["sandboxSums"]
+    found = collect(host).effective_r()["sandboxSums"]
     assert found.needs_compilation
     packed = capture_r(host, found)
     place = f"/tmp/{packed.filename}"

@@ -18,7 +18,8 @@ from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.hosts.ssh import SshHost, connect
 from dbmirror.hosts.ssh_config import SshTarget
 from dbmirror.inventory.collect import collect
-from dbmirror.inventory.model import Inventory, Layer
+from dbmirror.inventory.layers import Layer
+from dbmirror.inventory.model import Inventory
 from dbmirror.sandbox import SandboxState, down, status, up
 from dbmirror.sandbox.errors import SandboxRefused
 from dbmirror.sandbox.network import LABEL, remove_network

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from dbmirror.engine.images import ImageFacts
-from dbmirror.inventory.model import Distribution, Interpreter, Inventory, Layer
+from dbmirror.inventory.layers import Layer
+from dbmirror.inventory.model import Distribution, Interpreter, Inventory
 from dbmirror.lock.model import (
     BaseImage,
     BaseKind,

@@ -9,22 +9,23 @@ import pytest
 
 from dbmirror.filters.flavour import Flavour
 from dbmirror.inventory.model import DebianPackage
-from dbmirror.lock.model import FateKind
-from dbmirror.lock.r.model import CapturedRPackage, LockedRPackage, RFate, RLock
+from dbmirror.lock.model import Fate, FateKind
+from dbmirror.lock.r.model import CapturedRPackage, LockedRPackage, RLock
 from dbmirror.runtimes.lookup import lookup
 from dbmirror.runtimes.r_notebooks import R_NOTEBOOK_PACKAGES
 from dbmirror.verify.evidence import Evidence
 from dbmirror.verify.model import Finding, Outcome, Report, RFailure, RPackageCheck, Severity
 from dbmirror.verify.r import Loaded, RFacts, checks, expected_r, parse_failed, parse_load, with_failures
 from dbmirror.verify.system import Answer
+from tests.builders import an_r_fate
 from tests.verify.conftest import answering
 
 SOURCE = CapturedRPackage(path="r-sources/a.tar.gz", sha256="0" * 64)
 Judge = Callable[[str, Evidence], Finding]
 
 
-def fate(name: str, version: str, kind: FateKind = FateKind.MIRRORED) -> RFate:
-    return RFate(name=name, version=version, library="/usr/lib/R/library", kind=kind, reason="From the repository.")
+def fate(name: str, version: str, kind: FateKind = FateKind.MIRRORED) -> Fate:
+    return an_r_fate(name, version, kind, "/usr/lib/R/library")
 
 
 def r_lock(**versions: str) -> RLock:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from dbmirror.config import Waiver
-from dbmirror.inventory.model import Layer
+from dbmirror.inventory.layers import Layer
 from dbmirror.lock.model import AptPackage, BaseKind, FateKind
 from dbmirror.runtimes.lookup import lookup
 from dbmirror.verify.evidence import Evidence

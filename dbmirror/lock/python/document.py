@@ -9,19 +9,21 @@ from typing import Any
 
 import msgspec
 import tomli_w
-from msgspec import Struct
+from msgspec import Struct, structs
 from packaging.markers import Marker
 from packaging.pylock import Pylock, PylockValidationError
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version as PythonVersion
 
 from dbmirror.files import canonical_json
+from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Name, Text, Version
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.model import (
     AptPackage,
     BaseImage,
     Fate,
+    FateKind,
     ImageLayer,
     Lock,
     LockedPackage,
@@ -60,11 +62,23 @@ class _LockTool(Struct, forbid_unknown_fields=True):
     apt: tuple[_AptEntry, ...] = ()
 
 
+class _PythonFate(Struct, forbid_unknown_fields=True):
+    """A row of the table of fates."""
+
+    name: Name
+    version: Version
+    layer: Layer
+    location: Text
+    kind: FateKind
+    reason: Text
+    substitute: Text | None = None
+
+
 class _Fates(Struct, forbid_unknown_fields=True):
     schema: int
     snapshot: Text
     counts: dict[str, int]
-    fates: tuple[Fate, ...]
+    fates: tuple[_PythonFate, ...]
 
 
 def encode_pylock(lock: Lock) -> bytes:
@@ -169,7 +183,7 @@ def _decode_fates(content: bytes, *, snapshot: str) -> tuple[Fate, ...]:
         raise LockError(f"{FATES} is not a valid table of fates: {error}.", remedy=REMEDY) from error
     if document.schema != SCHEMA or document.snapshot != snapshot:
         raise LockError(f"{FATES}: schema or snapshot is not that of {PYLOCK}.", remedy=REMEDY)
-    return document.fates
+    return tuple(Fate(**structs.asdict(fate)) for fate in document.fates)
 
 
 def _check_together(lock: Lock) -> None:

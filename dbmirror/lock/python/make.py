@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dbmirror.filters.model import Decision, Selection, Verdict
-from dbmirror.inventory.model import Distribution, Inventory, Layer
-from dbmirror.lock.fates import account, excluded, fate_of, same_version, unreadable
+from dbmirror.inventory.layers import Layer
+from dbmirror.inventory.model import Distribution, Inventory
+from dbmirror.lock.fates import account, excluded, fate_of, provided, same_version, unreadable, without_source
 from dbmirror.lock.model import (
     IMAGE_LAYER_OF,
     AptPackage,
@@ -50,7 +51,7 @@ class _Search:
 
 
 def make_lock(
-    selection: Selection,
+    selection: Selection[Distribution],
     snapshot: Snapshot,
     *,
     runtime: str,
@@ -76,7 +77,7 @@ def make_lock(
     visible = _visible(base_inventory, target)
     kept = {distribution.name: distribution for distribution in selection.kept}
     layers = {name: _image_layer(distribution, selection) for name, distribution in kept.items()}
-    provided = {
+    from_base = {
         name for name, there in visible.items() if name in kept and same_version(there.version, kept[name].version)
     }
     for ignored in index.settings.ignored:
@@ -90,9 +91,9 @@ def make_lock(
         folder=folder,
     )
     reused = {
-        name: again for name, found in kept.items() if name not in provided and (again := _again(old, found, capture))
+        name: again for name, found in kept.items() if name not in from_base and (again := _again(old, found, capture))
     }
-    wanted = [kept[name] for name in sorted(kept) if name not in provided and name not in reused]
+    wanted = [kept[name] for name in sorted(kept) if name not in from_base and name not in reused]
     search = _Search(
         index=index,
         target=target,
@@ -114,9 +115,8 @@ def make_lock(
             continue
         distribution = kept[decision.name]
         in_base = visible.get(decision.name)
-        if decision.name in provided:
-            fate = fate_of(decision, FateKind.PROVIDED, "The base image has it at that version.")
-            package = None
+        if decision.name in from_base:
+            package, fate = None, provided(decision)
         elif decision.name in reused:
             package, fate = _taken_over(decision, distribution, *reused[decision.name], layers[decision.name])
         else:
@@ -195,12 +195,7 @@ def _resolved(
         kind = FateKind.SUBSTITUTED if outcome.substitute else FateKind.MIRRORED
         fate = fate_of(decision, kind, outcome.reason, substitute=outcome.substitute)
         return _locked(distribution, outcome.source, outcome.version or distribution.version, layer), fate
-    reason = outcome.reason[:1].upper() + outcome.reason[1:] + "."
-    if in_base is not None:
-        substitute = f"{in_base.name} {in_base.version}"
-        text = f"{reason} The base image has another version."
-        return None, fate_of(decision, FateKind.SUBSTITUTED, text, substitute=substitute)
-    return None, fate_of(decision, FateKind.UNAVAILABLE, reason)
+    return None, without_source(decision, outcome.reason, in_base)
 
 
 def _taken_over(
@@ -210,7 +205,7 @@ def _taken_over(
     return (None if package is None else _locked(distribution, package.source, package.version, layer)), again
 
 
-def _image_layer(distribution: Distribution, selection: Selection) -> ImageLayer:
+def _image_layer(distribution: Distribution, selection: Selection[Distribution]) -> ImageLayer:
     """The layer of the image that changes least of those where the cluster has this very version.
 
     virtualenv seeds every environment with a pip of its own: the runtime's layer is the place of them all.

@@ -6,19 +6,18 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dbmirror.filters.model import Verdict
-from dbmirror.filters.r_model import RDecision, RSelection
+from dbmirror.filters.model import Decision, Selection, Verdict
+from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Inventory, RPackage
-from dbmirror.inventory.r_libraries import CLUSTER_R_LIBRARY, effective_r
 from dbmirror.lock.apt import upstream
-from dbmirror.lock.model import BaseImage, FateKind
+from dbmirror.lock.fates import account, excluded, fate_of, provided, without_source
+from dbmirror.lock.model import BaseImage, Fate, FateKind
 from dbmirror.lock.python.make import AptCandidates
 from dbmirror.lock.r.additions import additions
 from dbmirror.lock.r.capture import RCapture
 from dbmirror.lock.r.errors import NoR
-from dbmirror.lock.r.fates import account, excluded, fate_of
 from dbmirror.lock.r.installable import installable
-from dbmirror.lock.r.model import LockedRPackage, RFate, RLacking, RLock
+from dbmirror.lock.r.model import LockedRPackage, RLacking, RLock
 from dbmirror.lock.r.order import install_order
 from dbmirror.lock.r.repository import Repositories
 from dbmirror.lock.r.reuse import captures, reusable
@@ -34,7 +33,7 @@ _R = "r-base-core"
 
 
 def make_r_lock(
-    selection: RSelection,
+    selection: Selection[RPackage],
     snapshot: Snapshot,
     *,
     repositories: Repositories,
@@ -62,12 +61,12 @@ def make_r_lock(
     kept = {package.name: package for package in selection.kept}
     in_base = _in_base(base_inventory, target)
     itself = {name for name, package in kept.items() if package.priority == "base" or name in R_ITSELF}
-    provided = {
+    from_base = {
         name for name, there in in_base.items() if name in kept and same_version(there.version, kept[name].version)
     }
     for note in repositories.settings.notes:
         observer.note(note)
-    rest = {name: package for name, package in sorted(kept.items()) if name not in itself | provided}
+    rest = {name: package for name, package in sorted(kept.items()) if name not in itself | from_base}
     outcomes = reusable(
         previous,
         rest,
@@ -114,7 +113,7 @@ def make_r_lock(
         if name in extra and isinstance(outcome, RMissing)
     ]
     fates = [
-        _fate(decision, itself=itself, provided=provided, outcomes=outcomes, in_base=in_base, target=target)
+        _fate(decision, itself=itself, from_base=from_base, outcomes=outcomes, in_base=in_base, target=target)
         for decision in selection.decisions
     ]
     lock = RLock(
@@ -133,7 +132,7 @@ def make_r_lock(
     return lock
 
 
-def only_excluded(selection: RSelection, snapshot: Snapshot) -> RLock:
+def only_excluded(selection: Selection[RPackage], snapshot: Snapshot) -> RLock:
     """The lock of a selection that keeps nothing: the fates of what is left out, and no package."""
     return RLock(
         snapshot=snapshot.digest,
@@ -176,39 +175,30 @@ def _in_base(base: Inventory | None, target: RTarget) -> dict[str, RPackage]:
     if base is None or base.r_version is None:
         return {}
     try:
-        return effective_r(base.r_packages) if minor(base.r_version) == minor(target.r_version) else {}
+        return base.effective_r() if minor(base.r_version) == minor(target.r_version) else {}
     except ValueError:
         return {}
 
 
 def _fate(
-    decision: RDecision,
+    decision: Decision,
     *,
     itself: Collection[str],
-    provided: Collection[str],
+    from_base: Collection[str],
     outcomes: Mapping[str, RFound | RMissing],
     in_base: Mapping[str, RPackage],
     target: RTarget,
-) -> RFate:
+) -> Fate:
     if decision.verdict is Verdict.DROP:
         return excluded(decision)
     if decision.name in itself:
         return fate_of(decision, FateKind.PROVIDED, f"It is a part of R {target.r_version} itself.")
-    if decision.name in provided:
-        return fate_of(decision, FateKind.PROVIDED, "The base image has it at that version.")
+    if decision.name in from_base:
+        return provided(decision)
     outcome = outcomes[decision.name]
     if isinstance(outcome, RFound):
         return fate_of(decision, FateKind.MIRRORED, outcome.reason)
-    reason = outcome.reason[:1].upper() + outcome.reason[1:] + "."
-    if decision.name in in_base:
-        substitute = f"{decision.name} {in_base[decision.name].version}"
-        return fate_of(
-            decision,
-            FateKind.SUBSTITUTED,
-            f"{reason} The base image has another version.",
-            substitute=substitute,
-        )
-    return fate_of(decision, FateKind.UNAVAILABLE, reason)
+    return without_source(decision, outcome.reason, in_base.get(decision.name))
 
 
 def _locked(package: RPackage, found: RFound) -> LockedRPackage:
@@ -219,7 +209,7 @@ def _locked(package: RPackage, found: RFound) -> LockedRPackage:
         depends=package.depends,
         system_requirements=package.system_requirements,
         needs_compilation=package.needs_compilation,
-        from_cluster_library=package.library == CLUSTER_R_LIBRARY,
+        from_cluster_library=package.layer is Layer.CLUSTER,
     )
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from dbmirror.inventory.model import DebianName, DebianVersion, Path, RName, Text
-from dbmirror.lock.model import FateKind, GitUrl, Sha256, Url
+from dbmirror.inventory.model import DebianName, DebianVersion, RName, Text
+from dbmirror.lock.model import Fate, FateKind, GitUrl, Sha256, Url, count_fates
 
 RVersion = Annotated[str, Meta(pattern=r"\A[0-9]+([.-][0-9]+)*\Z", max_length=100)]
 RFileName = Annotated[str, Meta(pattern=r"\A[A-Za-z][A-Za-z0-9.]*_[0-9][0-9.-]*\.tar\.gz\Z", max_length=300)]
@@ -76,18 +75,6 @@ RSource = CranFile | RGitSource | CapturedRPackage | RAptPackage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RFate:
-    """What becomes of one installed R package, and why."""
-
-    name: RName
-    version: Text
-    library: Path
-    kind: FateKind
-    reason: Text
-    substitute: Text | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LockedRPackage:
     """One R package that goes into the image."""
 
@@ -120,12 +107,11 @@ class RLock:
     r_version: RVersion
     repositories: tuple[Url, ...]
     packages: tuple[LockedRPackage, ...]
-    fates: tuple[RFate, ...]
+    fates: tuple[Fate, ...]
     base: Text = ""
     """The image (its id, else its reference) whose own packages were counted as provided."""
     lacking: tuple[RLacking, ...] = ()
 
     def counts(self) -> dict[FateKind, int]:
         """How many R packages have each fate; the sum is the number of R packages found."""
-        counted = Counter(fate.kind for fate in self.fates)
-        return {kind: counted[kind] for kind in FateKind}
+        return count_fates(self.fates)

@@ -9,15 +9,15 @@ import msgspec
 from msgspec import Struct
 
 from dbmirror.files import canonical_json
-from dbmirror.inventory.model import RName, Text
+from dbmirror.inventory.layers import layer_of_r_library
+from dbmirror.inventory.model import Path, RName, Text
 from dbmirror.lock.errors import LockError
-from dbmirror.lock.model import FateKind, Url
+from dbmirror.lock.model import Fate, FateKind, Url
 from dbmirror.lock.python.document import REMEDY
 from dbmirror.lock.r.model import (
     CapturedRPackage,
     CranFile,
     LockedRPackage,
-    RFate,
     RGitSource,
     RLacking,
     RLock,
@@ -52,11 +52,22 @@ class _ToolPackage(Struct, forbid_unknown_fields=True, omit_defaults=True):
     addition: Text | None = None
 
 
+class RFateRow(Struct, forbid_unknown_fields=True):
+    """A row of R's table of fates: a fate in R's word for its place, the library, which says its layer."""
+
+    name: RName
+    version: Text
+    library: Path
+    kind: FateKind
+    reason: Text
+    substitute: Text | None = None
+
+
 class _Fates(Struct, forbid_unknown_fields=True):
     schema: int
     snapshot: Text
     counts: dict[str, int]
-    fates: tuple[RFate, ...]
+    fates: tuple[RFateRow, ...]
 
 
 def encode_renv(lock: RLock) -> bytes:
@@ -86,7 +97,34 @@ def encode_renv(lock: RLock) -> bytes:
 def encode_r_fates(lock: RLock) -> bytes:
     """The fates of `lock` and their counts, as canonical JSON."""
     counts = {kind.value: count for kind, count in lock.counts().items()}
-    return canonical_json({"schema": SCHEMA, "snapshot": lock.snapshot, "counts": counts, "fates": lock.fates})
+    return canonical_json({"schema": SCHEMA, "snapshot": lock.snapshot, "counts": counts, "fates": fate_rows(lock)})
+
+
+def fate_rows(lock: RLock) -> tuple[RFateRow, ...]:
+    """The fates of `lock` as its table and the commands' documents hold them."""
+    return tuple(
+        RFateRow(
+            name=fate.name,
+            version=fate.version,
+            library=fate.location,
+            kind=fate.kind,
+            reason=fate.reason,
+            substitute=fate.substitute,
+        )
+        for fate in lock.fates
+    )
+
+
+def _fate(row: RFateRow) -> Fate:
+    return Fate(
+        name=row.name,
+        version=row.version,
+        layer=layer_of_r_library(row.library),
+        location=row.library,
+        kind=row.kind,
+        reason=row.reason,
+        substitute=row.substitute,
+    )
 
 
 def decode(renv: bytes, fates: bytes) -> RLock:
@@ -115,7 +153,7 @@ def decode(renv: bytes, fates: bytes) -> RLock:
         r_version=tool.r_version,
         repositories=tool.repositories,
         packages=tuple(_package(name, found) for name, found in sorted(tool.packages.items())),
-        fates=accounted.fates,
+        fates=tuple(map(_fate, accounted.fates)),
         base=tool.base,
         lacking=tool.lacking,
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from dbmirror.inventory.model import RPackage
 from dbmirror.lock.model import FateKind
 from dbmirror.lock.r.git import remote_type
-from dbmirror.lock.r.model import CapturedRPackage, CranFile, LockedRPackage, RAptPackage, RFate, RGitSource, RLock
+from dbmirror.lock.r.model import CapturedRPackage, CranFile, LockedRPackage, RAptPackage, RGitSource, RLock
 from dbmirror.lock.r.settings import RepositorySettings
 from dbmirror.lock.r.sources import RFound, RMissing, RTarget
 from dbmirror.lock.r.versions import same_version
@@ -35,7 +35,7 @@ def reusable(
     if previous is None or previous.r_version != target.r_version:
         return {}
     packages = {package.name: package for package in previous.packages if package.addition is None}
-    fates: dict[str, RFate] = {
+    fates = {
         fate.name: fate
         for fate in previous.fates
         if fate.kind in {FateKind.MIRRORED, FateKind.SUBSTITUTED, FateKind.UNAVAILABLE}

@@ -154,7 +154,7 @@ def _r_dependencies(r: Iterable[RComponent], snapshot: Snapshot) -> Iterator[Dep
     for each in inside:
         depends = each.depends
         if each.fate is not None:
-            package = installed.get((each.fate.name, each.fate.version, each.fate.library))
+            package = installed.get((each.fate.name, each.fate.version, each.fate.location))
             depends = package.depends if package is not None else ()
         needed = present.keys() & set(depends) - {each.component.name}
         yield Dependency(each.component.bom_ref, [Dependency(present[name].bom_ref) for name in sorted(needed)])

@@ -9,13 +9,12 @@ from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgori
 from cyclonedx.model.component import Component, ComponentScope
 from packageurl import PackageURL
 
-from dbmirror.lock.model import BaseImage, FateKind, ImageLayer
+from dbmirror.lock.model import BaseImage, Fate, FateKind, ImageLayer
 from dbmirror.lock.r.model import (
     CapturedRPackage,
     CranFile,
     LockedRPackage,
     RAptPackage,
-    RFate,
     RGitSource,
     RLacking,
     RLock,
@@ -29,7 +28,7 @@ class RComponent:
     """An R package of the bill, with what the lock says of it."""
 
     component: Component
-    fate: RFate | None = None
+    fate: Fate | None = None
     """None for what the cluster has not."""
     depends: tuple[str, ...] = ()
     """Of an addition: what the lock says that it needs."""
@@ -66,18 +65,18 @@ def r_components(lock: RLock, base: BaseImage) -> Iterator[RComponent]:
         yield RComponent(component=_of_lacking(lacking))
 
 
-def _said(fate: RFate) -> list[Property]:
+def _said(fate: Fate) -> list[Property]:
     return properties(
         {
             "fate": fate.kind,
             "reason": fate.reason,
             "substitute": fate.substitute,
-            "cluster:library": fate.library,
+            "cluster:library": fate.location,
         }
     )
 
 
-def _of_fate(fate: RFate, reference: str) -> Component:
+def _of_fate(fate: Fate, reference: str) -> Component:
     """The package of a fate that the image has not from the lock: of the base, of R itself, or of nowhere."""
     present = fate.kind in IN_THE_IMAGE
     return Component(

@@ -7,7 +7,7 @@ from typing import Final
 
 from packaging.version import InvalidVersion, Version
 
-from dbmirror.inventory.model import Layer
+from dbmirror.inventory.layers import Layer
 from dbmirror.lock.fates import same_version
 from dbmirror.lock.model import AptPackage, FateKind
 from dbmirror.runtimes.model import REPL_BASE, Runtime

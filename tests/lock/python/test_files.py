@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.pylock import Pylock
 
-from dbmirror.inventory.model import Layer
+from dbmirror.inventory.layers import Layer
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.model import (
     AptPackage,

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from dbmirror.errors import RemoteError
 from dbmirror.filters.model import Decision, Rule, Selection, Verdict
-from dbmirror.inventory.model import DebianPackage, DirectUrl, Distribution, Inventory, Layer, Problem
+from dbmirror.inventory.layers import Layer
+from dbmirror.inventory.model import DebianPackage, DirectUrl, Distribution, Inventory, Problem
 from dbmirror.inventory.repack import CapturedFile
 from dbmirror.lock.errors import IndexUnreachable, LockError, Unaccounted
 from dbmirror.lock.fates import account, excluded, fate_of, require_complete, unreadable

@@ -10,17 +10,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from dbmirror.filters.r_lists import load_r
-from dbmirror.filters.r_model import RSelection
-from dbmirror.filters.r_selection import select_r
-from dbmirror.inventory.model import Interpreter, Inventory, RPackage
-from dbmirror.lock.model import BaseImage, BaseKind
+from dbmirror.inventory.model import RPackage
+from dbmirror.lock.model import BaseImage, BaseKind, Fate
 from dbmirror.lock.r.make import make_r_lock
-from dbmirror.lock.r.model import RFate, RLock
+from dbmirror.lock.r.model import RLock
 from dbmirror.lock.r.repository import Repositories
 from dbmirror.lock.r.settings import RepositoryLocation, RepositorySettings
 from dbmirror.sandbox.r_repository import make_repository, serve
-from dbmirror.snapshot import Cluster, Snapshot, Taken
+from dbmirror.snapshot import Snapshot
+from tests.builders import a_cluster, a_snapshot, an_inventory
+from tests.builders import r_selection as choose
 
 SITE = "/usr/lib/R/site-library"
 BASE = BaseImage(reference="ubuntu:24.04", kind=BaseKind.BARE, os_id="ubuntu", os_version="24.04")
@@ -44,24 +43,10 @@ NOTEBOOK = (
 
 def cluster(*packages: RPackage, r_version: str | None = "4.4.2", **more: object) -> Snapshot:
     """The snapshot of a cluster with R 4.4.2 on Ubuntu 24.04 that has these packages."""
-    fields: dict[str, object] = {"os_id": "ubuntu", "os_version": "24.04", **more}
-    inventory = Inventory(
-        architecture="x86_64",
-        glibc="2.39",
-        python=Interpreter(path="/databricks/python3/bin/python3", version="3.12.3"),
-        r_version=r_version,
-        r_packages=packages,
-        **fields,  # type: ignore[arg-type]
+    inventory = an_inventory(
+        python="3.12.3", r_version=r_version, r_packages=packages, **{"os_version": "24.04", "glibc": "2.39", **more}
     )
-    return Snapshot(
-        cluster=Cluster(cluster_id="1120-1", cluster_name="demo", spark_version="17.3.x-scala2.13"),
-        inventory=inventory,
-        taken=Taken(at="2026-11-20T12:00:00Z", host="10.0.0.4", dbmirror="0.1.0"),
-    )
-
-
-def choose(snapshot: Snapshot) -> RSelection:
-    return select_r(snapshot, mode="blacklist", whitelist=load_r("whitelist"), blacklist=load_r("blacklist"))
+    return a_snapshot(inventory=inventory, cluster=a_cluster(spark_version="17.3.x-scala2.13"))
 
 
 def ask(*urls: str, binary: str | None = None) -> Repositories:
@@ -73,7 +58,7 @@ def ask(*urls: str, binary: str | None = None) -> Repositories:
     return Repositories(settings, r_version="4.4.2", deadline=5.0, pause=0.01)
 
 
-def fate(lock: RLock, name: str) -> RFate:
+def fate(lock: RLock, name: str) -> Fate:
     return next(each for each in lock.fates if each.name == name)
 
 

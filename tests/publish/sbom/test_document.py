@@ -12,15 +12,17 @@ from cyclonedx.validation.json import JsonStrictValidator
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from dbmirror.files import digest_of
-from dbmirror.inventory.model import DebianPackage, Distribution, Interpreter, Inventory, Jar, Layer, RPackage
+from dbmirror.inventory.layers import Layer
+from dbmirror.inventory.model import DebianPackage, Distribution, Interpreter, Inventory, Jar, RPackage
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import AptPackage, Fate, FateKind, ImageLayer, IndexFile, Lock, LockedPackage
-from dbmirror.lock.r.model import RFate, RLacking, RLock
+from dbmirror.lock.r.model import RLacking, RLock
 from dbmirror.publish.sbom.document import BuiltImage, render_sbom
 from dbmirror.render.bom_link import bom_link, serial_number
 from dbmirror.render.image import render
 from dbmirror.runtimes.lookup import lookup
 from dbmirror.snapshot import Cluster, Snapshot, Taken
+from tests.builders import an_r_fate
 from tests.render.test_r import CURL, DPLYR, OLD, PRIVATE, R6, REMOTE, RLANG, VCTRS, r_lock
 
 SITE = "/databricks/python3/lib/python3.11/site-packages"
@@ -94,16 +96,11 @@ OTHER = fate(("cffi", "1.15.1"), FateKind.SUBSTITUTED, substitute="cffi 1.16.0")
 LIBRARY = "/databricks/spark/R/lib"
 
 
-def r_fate(name: str, version: str, kind: FateKind = FateKind.MIRRORED, **more: Any) -> RFate:
-    fields = {"library": "/usr/lib/R/site-library", "reason": f"because {kind}", **more}
-    return RFate(name=name, version=version, kind=kind, **fields)
-
-
-R_DROPPED = r_fate("SparkR", "3.5.0", FateKind.EXCLUDED, reason="blacklist (SparkR): it is injected", library=LIBRARY)
-R_SHADOWED = r_fate("rlang", "1.1.6", FateKind.EXCLUDED, library=LIBRARY)
-R_GONE = r_fate("inhouse", "0.1", FateKind.UNAVAILABLE)
-R_OTHER = r_fate("MASS", "7.3-58", FateKind.SUBSTITUTED, substitute="MASS 7.3-60")
-R_ITSELF = r_fate("base", "4.2.2", FateKind.PROVIDED)
+R_DROPPED = an_r_fate("SparkR", "3.5.0", FateKind.EXCLUDED, reason="blacklist (SparkR): injected", library=LIBRARY)
+R_SHADOWED = an_r_fate("rlang", "1.1.6", FateKind.EXCLUDED, library=LIBRARY)
+R_GONE = an_r_fate("inhouse", "0.1", FateKind.UNAVAILABLE)
+R_OTHER = an_r_fate("MASS", "7.3-58", FateKind.SUBSTITUTED, substitute="MASS 7.3-60")
+R_ITSELF = an_r_fate("base", "4.2.2", FateKind.PROVIDED)
 ADDED = replace(OLD, addition="R notebooks show their results with it.", depends=("R6",))
 LACKING = RLacking(name="Rserve", reason="The platform speaks to R through it. No repository has it.")
 _LOCKED = (CURL, DPLYR, PRIVATE, R6, REMOTE, RLANG, VCTRS)
@@ -114,7 +111,7 @@ R_EVERYTHING = replace(
         R_DROPPED,
         R_ITSELF,
         R_GONE,
-        *(r_fate(package.name, package.version) for package in _LOCKED),
+        *(an_r_fate(package.name, package.version) for package in _LOCKED),
         R_SHADOWED,
     ),
     lacking=(LACKING,),
@@ -294,7 +291,7 @@ def test_the_reason_of_each_r_fate_is_kept_word_for_word(everything: Lock) -> No
     found = components(document(everything, r=R_EVERYTHING))
     assert properties(found["r/SparkR@3.5.0"]) == {
         "fate": "excluded",
-        "reason": "blacklist (SparkR): it is injected",
+        "reason": "blacklist (SparkR): injected",
         "cluster:library": LIBRARY,
     }
     assert properties(found["r/MASS@7.3-58"])["substitute"] == "MASS 7.3-60"
@@ -386,7 +383,7 @@ def test_what_an_image_was_built_without_is_not_in_its_bill_under_the_same_seria
         R_EVERYTHING,
         packages=tuple(package for package in R_EVERYTHING.packages if package.name != "curl"),
         fates=tuple(
-            r_fate("curl", "6.4.0", FateKind.UNAVAILABLE, reason="It could not be built.") if f.name == "curl" else f
+            an_r_fate("curl", "6.4.0", FateKind.UNAVAILABLE, reason="It could not be built.") if f.name == "curl" else f
             for f in R_EVERYTHING.fates
         ),
     )

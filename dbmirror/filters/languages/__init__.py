@@ -1,0 +1,1 @@
+"""Where the filters' rules really differ between Python and R: one module each."""
