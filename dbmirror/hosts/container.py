@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import secrets
-import tarfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
@@ -17,21 +16,23 @@ from dbmirror import runs
 from dbmirror.engine.docker import client as connect_engine
 from dbmirror.engine.docker import unavailable
 from dbmirror.engine.errors import EngineError
-from dbmirror.errors import DockerError
-from dbmirror.hosts.exec_stream import Deadline, NoHalfClose, converse
-from dbmirror.hosts.interface import Completed, HostError
+from dbmirror.hosts.container_errors import ContainerHostError, ContainerStopped, NoEngine, NoSuchImage
+from dbmirror.hosts.container_file import read_file
+from dbmirror.hosts.containment import confinement
+from dbmirror.hosts.exec_stream import Deadline, NoHalfClose, TooMuchOutput, converse
+from dbmirror.hosts.interface import Completed
 
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
-LIFETIME = 86_400
-"""Seconds after which an inspection container ends and removes itself, should this process die without a word."""
 ROLE_LABEL = "dbmirror.role"
 RUN_LABEL = "dbmirror.run"
 """The mark of the run that made the container, so that a later run can tell a forgotten one."""
 INSPECTION = "inspection"
 """The role of the containers that are made here."""
+OUTPUT = 64 << 20
+"""Bytes that one command may print: the inventory of the largest runtime is 3 MB."""
 EXEC_MARK = "DBMIRROR_EXEC"
 """The environment variable that marks the processes of one exec, so that they can be found and stopped."""
 
@@ -48,27 +49,13 @@ for p in $(marked "$1"); do kill -KILL "$p"; done 2>/dev/null
 """The engine has no call that ends an exec: this finds its processes by their mark, asks, waits, then kills."""
 
 
-class ContainerHostError(DockerError, HostError):
-    """A container could not be started or reached, or could not run a command or hand over a file. Exit code 4."""
-
-
-class NoEngine(ContainerHostError):
-    """No Docker Engine answers."""
-
-
-class NoSuchImage(ContainerHostError):
-    """The engine has no image of that name."""
-
-
-class ContainerStopped(ContainerHostError):
-    """The container does not run, or is gone."""
-
-
 class ContainerHost:
-    """A container of `image` that does nothing but wait, made on entry and removed on exit, also on Ctrl-C.
+    """A container of `image` that does nothing but wait, made on entry and removed on exit.
 
-    `network` names the network it joins; without one it has no network at all. `user` is the user of its
-    commands, as in `docker run --user`; without one the image says. `attach` takes a running container instead.
+    It is confined (see `dbmirror.hosts.containment`), for its commands may run what a package's author wrote: read-only
+    but for the folders `writable`, which are in memory, with no capability but `capabilities` and no network but
+    `network`. It ends by itself when this process ends, however that comes about. `user` is the user of its commands,
+    as in `docker run --user`; without one the image says. `attach` takes a running container instead, as it is.
     """
 
     def __init__(
@@ -78,11 +65,16 @@ class ContainerHost:
         client: DockerClient | None = None,
         network: str | None = None,
         user: str | None = None,
+        writable: Sequence[str] = (),
+        capabilities: Sequence[str] = (),
     ) -> None:
         self._image = image
         self._client = client
         self._network = network
         self._user = user
+        self._writable = tuple(writable)
+        self._capabilities = tuple(capabilities)
+        self._lifeline: Any = None
         self._container: Container | None = None
         self._ours = True
         self.name = f"a container of {image}"
@@ -130,18 +122,29 @@ class ContainerHost:
         name = f"dbmirror-inspection-{secrets.token_hex(6)}"
         try:
             with self._docker_terms():
-                clear_left_behind(self._engine())
-                container = self._engine().containers.create(
+                engine = self._engine()
+                clear_left_behind(engine)
+                container = engine.containers.create(
                     self._image,
                     name=name,
-                    entrypoint=["sleep"],
-                    command=[str(LIFETIME)],
-                    network_mode=self._network or "none",
+                    # Ends with its input, which the engine closes when this process no longer holds the connection.
+                    entrypoint=["cat"],
+                    command=[],
+                    stdin_open=True,
+                    # Takes in the children that a command left behind.
+                    init=True,
                     labels={ROLE_LABEL: INSPECTION, RUN_LABEL: runs.mark()},
                     auto_remove=True,
                     stop_signal="SIGKILL",
-                    healthcheck={"test": ["NONE"]},
+                    **confinement(
+                        engine,
+                        self._image,
+                        network=self._network,
+                        writable=self._writable,
+                        capabilities=self._capabilities,
+                    ),
                 )
+                self._lifeline = engine.api.attach_socket(str(container.id), params={"stdin": 1, "stream": 1})
                 container.start()
         except BaseException:
             # The engine may have made it before the interruption or the failed start: it goes by its name.
@@ -153,13 +156,18 @@ class ContainerHost:
     def close(self) -> None:
         """Remove the container, if it was made here. Closing twice is harmless."""
         container, self._container = self._container, None
+        lifeline, self._lifeline = self._lifeline, None
         if container is not None and self._ours:
             self._remove(str(container.id))
+        if lifeline is not None:
+            with suppress(OSError):
+                lifeline.close()
 
     def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
         """Run `argv` (no shell) with `stdin`, for at most `timeout` seconds; at the deadline its processes end.
 
-        Raises ContainerHostError if it cannot be started or takes longer.
+        A container of its own ends with them, and the next command gets a new one: what left its deadline behind may
+        hold on to more. Raises ContainerHostError if it cannot be started, takes longer, or prints more than OUTPUT.
         """
         container = self._running()
         arguments = tuple(argv)
@@ -178,7 +186,7 @@ class ContainerHost:
             with self._docker_terms():
                 stream = cast("Any", api.exec_start(identifier, socket=True))
             try:
-                stdout, stderr = converse(stream, stdin, deadline)
+                stdout, stderr = converse(stream, stdin, deadline, limit=OUTPUT)
             finally:
                 stream.close()
             code = self._exit_code(identifier, deadline)
@@ -186,6 +194,11 @@ class ContainerHost:
             self._stop(mark)
             raise ContainerHostError(
                 f"{arguments[0]!r} in {self.name} did not end within {timeout:g} seconds and was stopped."
+            ) from None
+        except TooMuchOutput:
+            self._stop(mark)
+            raise ContainerHostError(
+                f"{arguments[0]!r} in {self.name} printed more than {OUTPUT >> 20} MiB and was stopped."
             ) from None
         except NoHalfClose as error:
             self._stop(mark)
@@ -207,31 +220,7 @@ class ContainerHost:
 
         Raises ContainerHostError if there is no such file, or it is larger.
         """
-        if not path.startswith("/") or "\0" in path:
-            raise ContainerHostError(f"{path!r} is not an absolute path.")
-        container = self._running()
-        try:
-            chunks, facts = cast("Any", container.get_archive(path))
-            if facts["linkTarget"]:
-                chunks.close()
-                chunks, facts = cast("Any", container.get_archive(facts["linkTarget"]))
-        except NotFound as error:
-            raise ContainerHostError(f"There is no file {path} in {self.name}.") from error
-        except (DockerException, requests.RequestException) as error:
-            raise ContainerHostError(f"{path} in {self.name} cannot be read: {error}.") from error
-        try:
-            if facts["size"] > limit:
-                raise ContainerHostError(f"{path} in {self.name} is larger than {limit} bytes.")
-            with tarfile.open(fileobj=cast("IO[bytes]", _Chunks(iter(chunks))), mode="r|") as archive:
-                member = archive.next()
-                content = archive.extractfile(member) if member is not None and member.isfile() else None
-                if content is None:
-                    raise ContainerHostError(f"{path} in {self.name} is not a regular file.")
-                return content.read()
-        except (tarfile.TarError, requests.RequestException) as error:
-            raise ContainerHostError(f"{path} in {self.name} could not be read to its end: {error}.") from error
-        finally:
-            chunks.close()
+        return read_file(self._running(), path, limit=limit, name=self.name)
 
     def _engine(self) -> DockerClient:
         if self._client is None:
@@ -259,11 +248,12 @@ class ContainerHost:
 
     def _stop(self, mark: str) -> None:
         container = self._container
-        if container is not None:
-            try:
+        if self._ours:
+            # What runs in there may have taken all processes, or end whatever is sent to end it.
+            self.close()
+        elif container is not None:
+            with suppress(DockerException, requests.RequestException):
                 container.exec_run(["sh", "-c", _STOP_MARKED, "dbmirror", mark], user="0")
-            except (DockerException, requests.RequestException):
-                return
 
     def _remove(self, name: str) -> None:
         client = self._client
@@ -271,7 +261,7 @@ class ContainerHost:
             try:
                 client.api.remove_container(name, force=True, v=True)
             except (DockerException, requests.RequestException):
-                # Gone already, or being removed, or no engine to ask: LIFETIME takes care of the rest.
+                # Gone already, or being removed, or no engine to ask: it ends with its input.
                 return
 
     @contextmanager
@@ -307,25 +297,3 @@ def clear_left_behind(client: DockerClient) -> None:
     for name in left_behind(client):
         with suppress(APIError):
             client.api.remove_container(name, force=True, v=True)
-
-
-class _Chunks:
-    """An iterator of byte strings as a file that tarfile can read once from front to back."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._rest = b""
-
-    def read(self, size: int) -> bytes:
-        """The next `size` bytes, fewer only at the end."""
-        parts = [self._rest]
-        have = len(self._rest)
-        while have < size:
-            chunk = next(self._chunks, b"")
-            if not chunk:
-                break
-            parts.append(chunk)
-            have += len(chunk)
-        whole = b"".join(parts)
-        self._rest = whole[size:]
-        return whole[:size]

@@ -19,6 +19,10 @@ class NoHalfClose(Exception):
     """The connection has no way to say that stdin ends while the answer still comes (TLS, a pipe of Windows)."""
 
 
+class TooMuchOutput(Exception):
+    """The command prints more than it may."""
+
+
 class Deadline:
     """A moment `seconds` from now."""
 
@@ -33,22 +37,23 @@ class Deadline:
         return left
 
 
-def converse(stream: Any, stdin: bytes, deadline: Deadline) -> tuple[bytes, bytes]:
+def converse(stream: Any, stdin: bytes, deadline: Deadline, *, limit: int) -> tuple[bytes, bytes]:
     """Write `stdin` to the exec's `stream` while reading it to its end: stdout and stderr.
 
     `stream` is what the SDK's `exec_start(socket=True)` gives. Both directions go on at once, so that neither
-    side waits for the other for ever. Raises TimeoutError at the deadline, OSError where the connection breaks,
-    NoHalfClose where stdin cannot be ended.
+    side waits for the other for ever. Raises TimeoutError at the deadline, TooMuchOutput after `limit` bytes, OSError
+    where the connection breaks, NoHalfClose where stdin cannot be ended.
     """
     connection = getattr(stream, "_sock", stream)
     # A TLS socket cannot close one direction: its shutdown() drops the encryption of both.
     if not isinstance(connection, socket.socket) or isinstance(connection, ssl.SSLSocket):
         if stdin:
             raise NoHalfClose
-        return demultiplex(_read_plainly(stream, deadline))
+        return demultiplex(_read_plainly(stream, deadline, limit))
     connection.setblocking(False)
     unsent = memoryview(stdin)
     received: list[bytes] = []
+    size = 0
     if not unsent:
         _end_of_input(connection)
     while True:
@@ -71,6 +76,9 @@ def converse(stream: Any, stdin: bytes, deadline: Deadline) -> tuple[bytes, byte
             if not piece:
                 return demultiplex(b"".join(received))
             received.append(piece)
+            size += len(piece)
+            if size > limit:
+                raise TooMuchOutput
 
 
 def demultiplex(content: bytes) -> tuple[bytes, bytes]:
@@ -97,11 +105,14 @@ def _end_of_input(connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_WR)
 
 
-def _read_plainly(stream: Any, deadline: Deadline) -> bytes:
+def _read_plainly(stream: Any, deadline: Deadline, limit: int) -> bytes:
     received: list[bytes] = []
-    while True:
+    size = 0
+    while size <= limit:
         stream.settimeout(deadline.remaining())
         piece = stream.recv(PIECE)
         if not piece:
             return b"".join(received)
         received.append(piece)
+        size += len(piece)
+    raise TooMuchOutput

@@ -10,6 +10,10 @@ from dbmirror.lock.errors import AptUnavailable
 
 UPDATE_DEADLINE = 300.0
 """Seconds for `apt-get update`."""
+APT_FOLDERS = ("/tmp", "/var/cache/apt", "/var/lib/apt/lists")  # noqa: S108 - in the base image
+"""What apt writes to when it asks its archives; the rest of the container stays read-only."""
+_WITHOUT_RIGHTS = ("-o", "APT::Sandbox::User=root")
+"""apt's own change of users needs capabilities that the container does not have."""
 
 
 def apt_candidates(host: Host, packages: Sequence[str]) -> dict[str, str]:
@@ -21,7 +25,9 @@ def apt_candidates(host: Host, packages: Sequence[str]) -> dict[str, str]:
     names = sorted({name for name in packages if re.fullmatch(r"[a-z0-9][a-z0-9+.-]*", name)})
     if not names:
         return {}
-    updated = host.run(["apt-get", "update", "-qq", "-o", "APT::Update::Error-Mode=any"], timeout=UPDATE_DEADLINE)
+    updated = host.run(
+        ["apt-get", "update", "-qq", "-o", "APT::Update::Error-Mode=any", *_WITHOUT_RIGHTS], timeout=UPDATE_DEADLINE
+    )
     if updated.code:
         last = updated.stderr.decode("utf-8", "replace").strip().splitlines()
         raise AptUnavailable(

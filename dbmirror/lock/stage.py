@@ -15,7 +15,7 @@ from dbmirror.inventory.capture import capture
 from dbmirror.inventory.capture_r import capture_r
 from dbmirror.inventory.model import Distribution, Inventory, RPackage
 from dbmirror.inventory.repack import CapturedFile
-from dbmirror.lock.apt import apt_candidates
+from dbmirror.lock.apt import APT_FOLDERS, apt_candidates
 from dbmirror.lock.base import read_base
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import BaseImage, Lock
@@ -71,7 +71,7 @@ def lock_mirror(
     base, base_inventory = read_base(base_reference, observer=observer)
 
     def candidates(packages: Sequence[str]) -> Mapping[str, str]:
-        with ContainerHost(base.image_id, network="bridge") as host:
+        with ContainerHost(base.image_id, user="0", network="bridge", writable=APT_FOLDERS) as host:
             return apt_candidates(host, packages)
 
     python = _lock_python(

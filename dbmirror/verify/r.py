@@ -57,7 +57,7 @@ def examine_r(host: Host, names: Iterable[str]) -> RFacts:
     wanted = sorted(set(names))
     nonce = secrets.token_hex(16)
     argv = ["sh", "-s", "--", nonce, str(LOAD_SECONDS), *wanted]
-    completed = host.run(argv, stdin=sent("loads.sh"), timeout=_ALL_SECONDS)
+    completed = host.run(argv, stdin=sent("answer.sh") + sent("loads.sh"), timeout=_ALL_SECONDS)
     answers = parse_answers(completed.stdout.decode(errors="replace"))
     if ".version" not in answers:
         raise VerificationFailed(

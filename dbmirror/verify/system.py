@@ -54,7 +54,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemFacts:
-    """All answers of verify/sent/system.sh by name, and what verify/sent/secrets.sh found."""
+    """All answers of verify/sent/system.sh and programs.sh by name, and what verify/sent/secrets.sh found."""
 
     answers: Mapping[str, Answer]
     secrets: tuple[Secret, ...] = ()
@@ -74,24 +74,34 @@ class SystemFacts:
         return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}
 
 
-def examine_system(host: Host) -> SystemFacts:
-    """Ask `host`, as its root, what the rules want to know; two execs.
+def examine_system(files: Host, programs: Host) -> SystemFacts:
+    """Ask, as root, what the rules want to know: three execs.
 
-    Raises VerificationFailed where the image has no shell, HostError where the host fails.
+    `files` is a container of the image that can read every file and change users; nothing of the mirrored packages runs
+    in it. `programs` is one without any rights. Raises VerificationFailed where the image has no shell, HostError where
+    a host fails.
     """
-    completed = host.run(["sh", "-s"], stdin=sent("system.sh"), timeout=_SYSTEM_SECONDS)
+    answers = {**_asked(files, "system.sh", known="os-release"), **_asked(programs, "programs.sh", known="python")}
+    searched = files.run(
+        ["sh", "-s", "--", str(SEARCH_SECONDS)], stdin=sent("secrets.sh"), timeout=4.0 * SEARCH_SECONDS
+    )
+    return SystemFacts(answers=answers, secrets=parse_secrets(searched.stdout.decode(errors="replace")))
+
+
+def _asked(host: Host, script: str, *, known: str) -> dict[str, Answer]:
+    """The answers of `script`, of which `known` is always one."""
+    completed = host.run(["sh", "-s"], stdin=sent("answer.sh") + sent(script), timeout=_SYSTEM_SECONDS)
     answers = parse_answers(completed.stdout.decode(errors="replace"))
-    if "os-release" not in answers:
+    if known not in answers:
         raise VerificationFailed(
             f"The shell in {host.name} did not answer (code {completed.code}).",
             remedy="Look at the image by hand: docker run --rm -it IMAGE sh",
         )
-    searched = host.run(["sh", "-s", "--", str(SEARCH_SECONDS)], stdin=sent("secrets.sh"), timeout=4.0 * SEARCH_SECONDS)
-    return SystemFacts(answers=answers, secrets=parse_secrets(searched.stdout.decode(errors="replace")))
+    return answers
 
 
 def parse_answers(text: str) -> dict[str, Answer]:
-    """The records of system.sh; what has not their form is left out."""
+    """The records of answer.sh; what has not their form is left out."""
     answers = {}
     for record in text.split(_RECORD)[1:]:
         fields = record.split(_FIELD, 2)

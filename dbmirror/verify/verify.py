@@ -1,4 +1,4 @@
-"""Verify an image: examine it in one container, compare it with the lock, judge it by the contract."""
+"""Verify an image: examine it in containers, compare it with the lock, judge it by the contract."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dbmirror.engine.docker import client
 from dbmirror.engine.images import ImageUnavailable, image_history, inspect_image
 from dbmirror.filters.flavour import Flavour
 from dbmirror.hosts.container import ContainerHost
+from dbmirror.hosts.containment import SCRATCH
 from dbmirror.inventory.collect import collect
 from dbmirror.inventory.model import Inventory
 from dbmirror.lock.fates import same_version
@@ -29,6 +30,8 @@ from dbmirror.verify.rules.python import smoke_modules
 from dbmirror.verify.system import SystemFacts, examine_system
 
 STAGE: Final = "verify"
+READS_ALL: Final = ("DAC_OVERRIDE", "SETGID", "SETUID")
+"""What reading every file, and becoming the user `libraries`, takes."""
 
 
 def verify(
@@ -44,9 +47,10 @@ def verify(
 ) -> Report:
     """What `image` (a name or id in the engine) has, held against its lock and against the contract for `runtime`.
 
-    A difference is a part of the report, not an error. The image runs in one container without a network, removed at
-    the end. Raises ImageUnavailable where the engine has no such image, NoPythonFound where nothing in it can be
-    examined, VerificationFailed and HostError where a probe does not run.
+    A difference is a part of the report, not an error. The image runs in two confined containers, removed at the end:
+    in the one that has rights, nothing of the packages is started. Raises ImageUnavailable where the engine has no such
+    image, NoPythonFound where nothing in it can be examined, VerificationFailed and HostError where a probe does not
+    run.
     """
     observer.started(STAGE, total=4 if r_lock is None else 5)
     facts = inspect_image(image)
@@ -55,11 +59,15 @@ def verify(
             f"There is no image {image} in the engine.", remedy="Build it with 'dbmirror build MIRROR'."
         )
     expected = expected_versions(lock)
-    with closing(client(timeout=600)) as connected, ContainerHost(facts.image_id, client=connected, user="0") as host:
+    with (
+        closing(client(timeout=600)) as connected,
+        ContainerHost(facts.image_id, client=connected, user="0", capabilities=READS_ALL) as files,
+        ContainerHost(facts.image_id, client=connected, user="0", writable=SCRATCH) as host,
+    ):
         observer.advanced(STAGE, "inventory", steps=0)
         inventory = collect(host)
         observer.advanced(STAGE, "system", steps=1)
-        system = examine_system(host)
+        system = examine_system(files, host)
         observer.advanced(STAGE, f"imports of {len(expected)} packages", steps=1)
         tried = _imports(host, system, expected, smoke_modules(runtime) if flavour.has_python else ())
         r: RFacts | None = None

@@ -19,14 +19,8 @@ from docker.models.containers import Container
 
 from dbmirror.errors import DockerError
 from dbmirror.files import canonical_json
-from dbmirror.hosts.container import (
-    ContainerHost,
-    ContainerHostError,
-    ContainerStopped,
-    NoEngine,
-    NoSuchImage,
-    left_behind,
-)
+from dbmirror.hosts.container import ContainerHost, left_behind
+from dbmirror.hosts.container_errors import ContainerHostError, ContainerStopped, NoEngine, NoSuchImage
 from dbmirror.hosts.interface import HostError
 from dbmirror.inventory.collect import collect
 from dbmirror.inventory.errors import NoPythonFound
@@ -204,9 +198,13 @@ def test_the_container_of_a_killed_run_goes_with_the_next_run_of_its_home(
 ) -> None:
     monkeypatch.setenv("DBMIRROR_HOME", str(tmp_path))
     before = inspections(engine)
+    # One that was made and not started yet does not end by itself.
     program = (
-        "import sys; from dbmirror.hosts.container import ContainerHost\n"
-        f"with ContainerHost({image!r}) as host: host.run(['true']); print('made', flush=True); sys.stdin.read()\n"
+        "import sys, docker; from dbmirror import runs\n"
+        "from dbmirror.hosts.container import INSPECTION, ROLE_LABEL, RUN_LABEL\n"
+        "labels = {ROLE_LABEL: INSPECTION, RUN_LABEL: runs.mark()}\n"
+        f"docker.from_env().containers.create({image!r}, labels=labels)\n"
+        "print('made', flush=True); sys.stdin.read()\n"
     )
     run = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert run.stdout is not None
@@ -289,7 +287,8 @@ def test_nothing_is_written_as_root_into_an_image(container: Container) -> None:
     assert changes(container) == set()
 
 
-def test_every_layer_of_a_driver_is_found(host: ContainerHost) -> None:
+def test_every_layer_of_a_driver_is_found(container: Container) -> None:
+    host = ContainerHost.attach(container)
     assert host.run(["sh", "-c", DRIVER]).stderr == b""
 
     inventory = collect(host)
@@ -333,13 +332,12 @@ def test_no_value_of_the_images_environment_comes_along(host: ContainerHost) -> 
     assert "canary-value" not in json.dumps(canonical_json(inventory).decode())
 
 
-def test_a_user_who_may_read_little_gets_what_can_be_read(image: str) -> None:
-    with ContainerHost(image) as root:
-        name = str(root.run(["cat", "/proc/sys/kernel/hostname"]).stdout.decode().strip())
-        assert root.run(["sh", "-c", DRIVER]).code == 0
-        closed = "/local_disk0/.ephemeral_nfs/cluster_libraries/python/lib/python3.11/site-packages"
-        root.run(["chmod", "700", closed])
-        inventory = collect(ContainerHost.attach(name, user="nobody"))
+def test_a_user_who_may_read_little_gets_what_can_be_read(container: Container) -> None:
+    root = ContainerHost.attach(container)
+    assert root.run(["sh", "-c", DRIVER]).code == 0
+    closed = "/local_disk0/.ephemeral_nfs/cluster_libraries/python/lib/python3.11/site-packages"
+    root.run(["chmod", "700", closed])
+    inventory = collect(ContainerHost.attach(container, user="nobody"))
 
     assert inventory.effective()["numpy"].version == "1.23.5"
     (problem,) = inventory.problems

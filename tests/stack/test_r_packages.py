@@ -62,8 +62,13 @@ def image() -> str:
 
 @pytest.fixture
 def host(image: str) -> Iterator[ContainerHost]:
-    with ContainerHost(image, network="bridge") as host:
+    """A container that can be written to: one of this test's own."""
+    client = docker.from_env()
+    container = client.containers.run(image, ["sleep", "900"], detach=True, labels={"dbmirror.test": "r-packages"})
+    with ContainerHost.attach(container) as host:
         yield host
+    container.remove(force=True)
+    client.close()
 
 
 def ran(host: ContainerHost, *argv: str, stdin: bytes = b"") -> str:

@@ -13,6 +13,7 @@ import importlib.metadata
 import json
 import os
 import re
+import resource
 import signal
 import sys
 import time
@@ -27,6 +28,10 @@ SKIPPED = (
     ),
     (re.compile(r"(^|\.)(win32\w*|winreg\w*|pythoncom|pywin\w*|nt|msvcrt|darwin|cygwin)$"), "for another platform"),
 )
+LARGEST_FILE = 256 << 20
+"""Bytes of the largest file that an import may write."""
+AT_ONCE = 8
+"""Imports at one time at most: each may take a gigabyte."""
 MODULE_FILE = re.compile(r"^([A-Za-z_][A-Za-z0-9_]*)(\.py|(\.(cpython|abi3|pypy)[^/]*)?\.so)$")
 IDENTIFIER = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
@@ -78,12 +83,18 @@ def attempt(module: str) -> str:
 def start(module: str) -> tuple[int, int]:
     """A child that imports `module`, and the pipe on which it leaves its last words and a zero byte."""
     reader, writer = os.pipe()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(reader)
+        os.close(writer)
+        raise
     if pid == 0:
         code = 1
         try:
             os.setsid()
             signal.signal(signal.SIGINT, signal.SIG_DFL)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
             quiet = os.open(os.devnull, os.O_RDWR)
             for descriptor in (0, 1, 2):
                 os.dup2(quiet, descriptor)
@@ -98,13 +109,12 @@ def start(module: str) -> tuple[int, int]:
 
 
 def last_words(reader: int, status: int) -> str | None:
-    """What the ended child said; how it ended, where it said nothing."""
-    said = b""
-    while not said.endswith(b"\0"):
-        chunk = os.read(reader, 4096)
-        if not chunk:
-            break
-        said += chunk
+    """What the ended child said; how it ended, where it said nothing. Whoever it left behind is not waited for."""
+    os.set_blocking(reader, False)
+    try:
+        said = os.read(reader, 4096)
+    except BlockingIOError:
+        said = b""
     os.close(reader)
     if said.endswith(b"\0"):
         return said[:-1].decode("utf-8", "replace") or None
@@ -119,9 +129,13 @@ def try_all(modules: Iterable[str], seconds: float) -> dict[str, str | None]:
     running: dict[int, tuple[str, int, float]] = {}
     results: dict[str, str | None] = {}
     while waiting or running:
-        while waiting and len(running) < max(2, os.cpu_count() or 2):
+        while waiting and len(running) < min(AT_ONCE, max(2, os.cpu_count() or 2)):
             module = waiting.pop()
-            pid, reader = start(module)
+            try:
+                pid, reader = start(module)
+            except OSError as error:  # those before it left processes behind, and no more may be started
+                results[module] = f"no process could be started for it: {error.strerror}"
+                continue
             running[pid] = (module, reader, time.monotonic() + seconds)
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid in running:
@@ -149,6 +163,9 @@ def kill(group: int) -> None:
 def main() -> None:
     """Read the arguments, try, print."""
     wanted = json.loads(sys.argv[2])
+    if not os.access(os.environ.get("HOME", "/"), os.W_OK):
+        # Packages may want to write where their user's files are.
+        os.environ["HOME"] = "/tmp"  # noqa: S108 - in the image under test
     names = set(wanted["distributions"])
     modules: dict[str, list[str]] = {}
     for distribution in importlib.metadata.distributions():

@@ -1,0 +1,250 @@
+"""Packages whose authors are hostile, run by verification and inspection: what they try does not come about."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import docker
+import pytest
+
+from dbmirror.engine.buildx import build
+from dbmirror.hosts import container as container_host
+from dbmirror.hosts.container import ContainerHost
+from dbmirror.hosts.container_errors import ContainerHostError
+from dbmirror.hosts.containment import SCRATCH
+from dbmirror.inventory.collect import collect
+from dbmirror.sandbox.base import ensure_base
+from dbmirror.verify import imports
+from dbmirror.verify.errors import VerificationFailed
+from dbmirror.verify.model import Report
+from tests.stack.test_verify import SITE_PACKAGES, TINY, VERSIONS, make, verified
+
+pytestmark = pytest.mark.stack
+
+FORK_BOMB = "import os\nwhile True:\n    try:\n        os.fork() or os.setsid()\n    except OSError:\n        pass\n"
+LEAVES_A_CHILD = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    time.sleep(3600)
+print("x" * 100_000_000)
+"""
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[docker.DockerClient]:
+    client = docker.from_env()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("base")
+    (folder / "Dockerfile").write_text(
+        f"FROM {ensure_base().name}\n"
+        "RUN apt-get update && apt-get install --yes --no-install-recommends python3\n"
+        "RUN python3 -m venv --without-pip --system-site-packages /databricks/python3"
+        " && useradd --shell /bin/sh libraries && usermod --lock libraries\n"
+        "ENV PYSPARK_PYTHON=/databricks/python3/bin/python3 LANG=C.UTF-8 LC_ALL=C.UTF-8\n"
+    )
+    build(folder, tags=["scratch-confinement-base:python"], labels={}, secrets={})
+    yield "scratch-confinement-base:python"
+    subprocess.run(["docker", "rmi", "-f", "scratch-confinement-base:python"], check=False, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def image(base: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """Makes images of the three packages, `beta` with the code of the attacker."""
+    folder = tmp_path_factory.mktemp("images")
+    made: list[str] = []
+
+    def of(name: str, beta: str, *lines: str) -> str:
+        content = {"alpha": "", "beta": beta, "gamma": "import pyspark\n"}
+        name = f"{name}-{len(made)}"
+        made.append(make(base, folder, name=name, versions=VERSIONS, content=content, lines=list(lines)))
+        return made[-1]
+
+    yield of
+    subprocess.run(["docker", "rmi", "-f", *made], check=False, capture_output=True)
+
+
+def of_beta(report: Report) -> str | None:
+    return next(attempt.error for attempt in report.imports if attempt.module == "beta")
+
+
+def left_over(engine: docker.DockerClient, image: str) -> list[str]:
+    return [str(found.name) for found in engine.containers.list(all=True, filters={"ancestor": image})]
+
+
+REACHES_OUT = """
+import os, socket
+routes = open("/proc/net/route").read().splitlines()[1:]
+interfaces = sorted(os.listdir("/sys/class/net"))
+assert interfaces == ["lo"] and not routes, (interfaces, routes)
+try:
+    socket.create_connection(("1.1.1.1", 53), timeout=3)
+except OSError as error:
+    assert error.errno == 101, error  # the network is unreachable
+else:
+    raise RuntimeError("it reached the network")
+"""
+WRITES = """
+import os, pathlib
+for place in ("/evil", "/usr/bin/evil", "/etc/evil", "/databricks/python3/evil", "/root/evil", "/var/lib/evil",
+              "/data/evil", os.path.dirname(__file__) + "/evil.py"):
+    try:
+        pathlib.Path(place).write_text("x")
+    except OSError as error:
+        assert error.errno == 30, error
+    else:
+        raise RuntimeError("it wrote " + place)
+pathlib.Path("/tmp/fine").write_text("as a cluster lets it")
+"""
+TAKES_RIGHTS = """
+import ctypes, os
+status = dict(line.split(":", 1) for line in open("/proc/self/status").read().splitlines())
+for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+    assert int(status[kind], 16) == 0, (kind, status[kind])
+assert status["NoNewPrivs"].strip() == "1"
+assert ctypes.CDLL(None).mount(b"none", b"/", None, 32 | 4096, None) == -1
+for call in (lambda: os.setuid(1000), lambda: os.chroot("/tmp"), lambda: os.mknod("/tmp/sda", 0o60600, 0x800)):
+    try:
+        call()
+    except PermissionError:
+        continue
+    raise RuntimeError("it has rights")
+mounted = [line.split()[1] for line in open("/proc/mounts")]
+assert not [place for place in mounted if place.startswith("/run/secrets")]
+assert not os.path.exists("/var/run/docker.sock")
+"""
+
+
+@pytest.mark.parametrize("attack", [REACHES_OUT, WRITES, TAKES_RIGHTS], ids=["network", "files", "rights"])
+def test_a_module_reaches_no_network_writes_no_file_and_has_no_rights(image: Callable[..., str], attack: str) -> None:
+    report = verified(image("attack", attack, "VOLUME /data"), *TINY)
+
+    assert of_beta(report) is None
+    assert report.passed
+
+
+def test_a_fork_bomb_ends_with_the_verification(
+    image: Callable[..., str], engine: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "IMPORT_SECONDS", 2.0)
+    monkeypatch.setattr(imports, "_ALL_SECONDS", 20.0)
+    tag = image("bomb", FORK_BOMB)
+
+    started = time.monotonic()
+    # Either each import that finds no room is named, or the container's time is over.
+    with suppress(ContainerHostError, VerificationFailed):
+        assert not verified(tag, *TINY).passed
+    assert time.monotonic() - started < 120
+    assert left_over(engine, tag) == []
+
+
+def test_a_child_and_endless_words_hold_nothing_up(image: Callable[..., str], engine: docker.DockerClient) -> None:
+    tag = image("child", LEAVES_A_CHILD)
+
+    started = time.monotonic()
+    assert verified(tag, *TINY).passed
+    assert time.monotonic() - started < 60
+    assert left_over(engine, tag) == []
+
+
+def test_a_module_that_hangs_is_named(image: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imports, "IMPORT_SECONDS", 2.0)
+
+    assert of_beta(verified(image("hangs", "while True: pass\n"), *TINY)) == "it did not end within 2 s"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("import sys; [sys.stdout.write('x' * 65536) for _ in iter(int, 1)]", "printed more than 64 MiB"),
+        ("import time; time.sleep(3600)", "did not end within 10 seconds"),
+    ],
+    ids=["prints for ever", "hangs"],
+)
+def test_code_that_runs_whenever_python_starts_is_stopped(
+    image: Callable[..., str],
+    engine: docker.DockerClient,
+    monkeypatch: pytest.MonkeyPatch,
+    line: str,
+    message: str,
+) -> None:
+    """A `.pth` file runs before the probe does; the collector starts without."""
+    monkeypatch.setattr(imports, "_ALL_SECONDS", 10.0)
+    tag = image("pth", "", f'RUN echo "{line}" >/{SITE_PACKAGES}/evil.pth')
+
+    with ContainerHost(tag) as host:
+        assert collect(host).distributions
+    started = time.monotonic()
+    with pytest.raises(ContainerHostError, match=message):
+        verified(tag, *TINY)
+    assert time.monotonic() - started < 150
+    assert left_over(engine, tag) == []
+
+
+def test_memory_has_an_end(image: Callable[..., str], engine: docker.DockerClient) -> None:
+    tag = image("plain", "")
+    with ContainerHost(tag, writable=SCRATCH) as host:
+        (name,) = left_over(engine, tag)
+        limits = engine.containers.get(name).attrs["HostConfig"]
+        full = host.run(["sh", "-c", "head -c 600000000 /dev/zero >/tmp/full"], timeout=120)
+
+    assert 0 < limits["Memory"] == limits["MemorySwap"] <= engine.info()["MemTotal"]
+    assert b"No space left" in full.stderr
+
+
+def test_the_images_own_start_up_does_not_run(image: Callable[..., str], engine: docker.DockerClient) -> None:
+    tag = image(
+        "startup",
+        "",
+        'ENTRYPOINT ["sh", "-c", "touch /tmp/started; exec sleep 3600"]',
+        'CMD ["touch", "/tmp/started"]',
+        "HEALTHCHECK --interval=1s CMD touch /tmp/started",
+    )
+    with ContainerHost(tag, writable=SCRATCH) as host:
+        time.sleep(3)
+        assert host.run(["ls", "/tmp"]).stdout == b""
+        running = host.run(["sh", "-c", "cat /proc/[0-9]*/comm"]).stdout.split()
+    assert b"sleep" not in running
+    assert left_over(engine, tag) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_container_ends_with_the_process_that_made_it(
+    image: Callable[..., str], engine: docker.DockerClient, number: signal.Signals
+) -> None:
+    tag = image(f"signal{number.value}", "")
+    program = (
+        "from dbmirror.hosts.container import ContainerHost\n"
+        f"with ContainerHost({tag!r}) as host:\n"
+        "    print('up', flush=True)\n"
+        "    host.run(['sleep', '300'], timeout=300)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        assert left_over(engine, tag)
+        process.send_signal(number)
+        process.wait(timeout=20)
+    until = time.monotonic() + 20
+    while left_over(engine, tag) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert left_over(engine, tag) == []
+
+
+def test_after_a_command_that_went_too_far_the_next_one_runs(image: Callable[..., str]) -> None:
+    with ContainerHost(image("again", "")) as host:
+        with pytest.raises(ContainerHostError, match="did not end within 1 seconds"):
+            host.run(["sleep", "60"], timeout=1)
+        with pytest.raises(ContainerHostError, match=f"more than {container_host.OUTPUT >> 20} MiB"):
+            host.run(["cat", "/dev/zero"])
+        assert host.run(["echo", "here"]).stdout == b"here\n"
