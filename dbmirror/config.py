@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ from dbmirror.filters.model import Verdict
 from dbmirror.folders import sandbox_folder
 from dbmirror.mirror_folder.files import is_folder_below
 from dbmirror.publish.registries.config import RegistryConfig
+from dbmirror.setting_paths import require_outside_repository, require_users_key
 
 FILE_NAME = "dbmirror.toml"
 MirrorName = Annotated[str, Meta(pattern=r"\A[a-z0-9]+([._-][a-z0-9]+)*\Z", max_length=100)]
@@ -43,6 +45,7 @@ class SshConfig(Struct, frozen=True, forbid_unknown_fields=True):
     port: int | None = None
     user: str | None = None
     identity_file: Path | None = None
+    """A private key in ~/.ssh; else the ssh config's, else `~/.ssh/id_<profile>`."""
 
 
 class LabConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,9 +63,7 @@ class MirrorConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """A `[mirrors.NAME]` section."""
 
     profile: str | None = None
-    """A profile of ~/.databrickscfg; the mirror's own name if not given."""
-    profile_file: Path | None = None
-    """The file of that profile, if it is not ~/.databrickscfg (or DATABRICKS_CONFIG_FILE)."""
+    """A profile of ~/.databrickscfg (or DATABRICKS_CONFIG_FILE); the mirror's own name if not given."""
     cluster: str | None = None
     """A cluster's id or name; else the profile's cluster_id, else the only one that can be mirrored."""
     base: str | None = None
@@ -111,7 +112,8 @@ class IndexConfig(Struct, frozen=True, forbid_unknown_fields=True):
     extra_urls: tuple[str, ...] = ()
     """Further ones, each asked for every package; the hash in the lock decides which file is meant."""
     ca_bundle: Path | None = None
-    """PEM file of the certificate authorities to trust; else SSL_CERT_FILE, REQUESTS_CA_BUNDLE, PIP_CERT."""
+    """PEM file of the certificate authorities to trust, outside of the repository; else SSL_CERT_FILE,
+    REQUESTS_CA_BUNDLE, PIP_CERT."""
 
 
 class RConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -149,7 +151,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """Where images are pushed to, by the name that `--push` takes."""
     ci: CiConfig = CiConfig()
     folder: Path = Path("mirrors")
-    """Where the mirrors' folders lie, relative to the file."""
+    """Where the mirrors' folders lie, below the file's own."""
 
 
 class LoadedConfig(Struct, frozen=True):
@@ -204,7 +206,23 @@ def load_config(path: Path | None = None, *, start: Path | None = None) -> Loade
         path = next((p / FILE_NAME for p in (start, *start.parents) if (p / FILE_NAME).is_file()), None)
         if path is None:
             return LoadedConfig(config=Config(), origin=None, root=start)
-    return LoadedConfig(config=_decode(path), origin=path, root=path.absolute().parent)
+    root = path.absolute().parent
+    return LoadedConfig(config=_checked(_decode(path), path, root), origin=path, root=root)
+
+
+def _checked(config: Config, path: Path, root: Path) -> Config:
+    """`config` of the file `path`, which may have come with a clone. Raises PathNotAllowed."""
+    if config.index.ca_bundle is not None:
+        require_outside_repository(
+            config.index.ca_bundle,
+            root=root,
+            origin=f"'ca_bundle' in {path}",
+            remedy="Name it with --ca-bundle or in the variable SSL_CERT_FILE, or copy it to a place of your own.",
+        )
+    for name, section in config.mirrors.items():
+        if section.ssh.identity_file is not None:
+            require_users_key(section.ssh.identity_file, origin=f"'identity_file' of the mirror {name} in {path}")
+    return config
 
 
 def _folder_inside(folder: Path, root: Path, origin: Path | None) -> Path:
@@ -229,6 +247,11 @@ def _decode(path: Path) -> Config:
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}.") from error
     except msgspec.ValidationError as error:
+        if "unknown field `profile_file`" in str(error):
+            raise ConfigError(
+                f"{path} names a 'profile_file': a cloned file could so name the program that logs you in.",
+                remedy="Leave it out, and name the file in the variable DATABRICKS_CONFIG_FILE.",
+            ) from error
         raise ConfigError(f"{path}: {error}.") from error
     except (msgspec.DecodeError, ValueError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}.") from error
@@ -243,4 +266,14 @@ def _decode_path(kind: type, value: object) -> object:
 def _sandbox_mirrors() -> dict[str, MirrorConfig]:
     """What `dbmirror sandbox up` left for its own mirror, so that it needs no configuration file."""
     path = sandbox_folder() / FILE_NAME
-    return _decode(path).mirrors if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        document = tomllib.loads(path.read_text())
+        for section in document["mirrors"].values():
+            section.pop("profile_file", None)  # an older dbmirror's; the sandbox's profile file has a fixed place
+        return msgspec.convert(document, Config, dec_hook=_decode_path).mirrors
+    except (OSError, ValueError, LookupError, AttributeError, msgspec.ValidationError) as error:
+        raise ConfigError(
+            f"The sandbox's {path} cannot be used: {error}.", remedy="Make it again: 'dbmirror sandbox up'."
+        ) from error

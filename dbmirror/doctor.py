@@ -17,7 +17,6 @@ from dbmirror.errors import DbmirrorError
 from dbmirror.hosts import container
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.index_settings import find_indexes
-from dbmirror.sandbox.profile import profile_file
 from dbmirror.workspace.profiles import list_profiles
 
 _LITTLE = 10 * 1024**3
@@ -109,7 +108,7 @@ def _program(name: str, otherwise: str) -> Check:
 
 
 def _profiles() -> Check:
-    found = list_profiles([profile_file()])
+    found = list_profiles()
     names = ", ".join(profile.name for profile in found)
     if found:
         return Check(name="profiles", ok=True, needed=False, found=names)

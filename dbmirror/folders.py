@@ -28,3 +28,8 @@ def known_hosts_file() -> Path:
 def sandbox_folder() -> Path:
     """The sandbox's state: its profile file, its mirror defaults, its keys."""
     return state_folder() / "sandbox"
+
+
+def sandbox_profile_file() -> Path:
+    """The sandbox's own profile file, which is read after the user's."""
+    return sandbox_folder() / "databrickscfg"

@@ -3,8 +3,16 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from dbmirror.cli import main
 from dbmirror.config import ConfigError, MirrorConfig, load_config
+from dbmirror.setting_paths import PathNotAllowed
+
+
+@pytest.fixture(autouse=True)
+def no_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DBMIRROR_HOME", str(tmp_path / "no-sandbox"))
 
 
 def test_no_file_gives_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,3 +66,81 @@ def test_the_sandbox_brings_its_own_mirror_without_a_file(tmp_path: Path, monkey
     (tmp_path / "home" / "sandbox").mkdir(parents=True)
     (tmp_path / "home" / "sandbox" / "dbmirror.toml").write_text('[mirrors.demo]\nbase = "sandbox/base:1"\n')
     assert load_config(start=tmp_path).mirror("demo").base == "sandbox/base:1"
+
+
+def written(folder: Path, text: str) -> Path:
+    """A dbmirror.toml that came with a clone, which lies in `folder`."""
+    (folder / ".git").mkdir(parents=True)
+    path = folder / "work" / "dbmirror.toml"
+    path.parent.mkdir()
+    path.write_text(text)
+    return path
+
+
+def test_a_cloned_file_cannot_name_the_program_that_logs_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DBMIRROR_HOME", str(tmp_path / "state"))
+    marker = tmp_path / "marker"
+    path = written(tmp_path / "clone", f"[mirrors.demo]\nprofile_file = '{tmp_path}/clone/work/profiles'\n")
+    program = path.parent / "databricks"
+    program.write_text(f"#!/bin/sh\ntouch {marker}\n")
+    program.chmod(0o755)
+    host = "host = https://127.0.0.1:1\n"
+    for name in ("profiles", ".databrickscfg"):
+        (path.parent / name).write_text(f"[demo]\n{host}auth_type = databricks-cli\ndatabricks_cli_path = {program}\n")
+    monkeypatch.chdir(path.parent)
+    named = CliRunner().invoke(main, ["clusters", "demo"])
+    path.write_text("[mirrors.demo]\nprofile = 'demo'\n")
+    beside = CliRunner().invoke(main, ["clusters", "demo"])
+    assert (named.exit_code, beside.exit_code) == (2, 2)
+    assert "DATABRICKS_CONFIG_FILE" in named.output
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[index]\nca_bundle = 'ca.pem'\n", "comes with the repository"),
+        ("[index]\nca_bundle = '../ca.pem'\n", "comes with the repository"),
+        ("[index]\nca_bundle = '{clone}/ca.pem'\n", "comes with the repository"),
+        ("[index]\nca_bundle = '{link}'\n", "comes with the repository"),
+        ("[mirrors.demo.ssh]\nidentity_file = 'key'\n", r"no file of ~/\.ssh"),
+        ("[mirrors.demo.ssh]\nidentity_file = '~/.aws/credentials'\n", r"no file of ~/\.ssh"),
+        ("[mirrors.demo.ssh]\nidentity_file = '~/.ssh/../.aws/credentials'\n", r"no file of ~/\.ssh"),
+    ],
+)
+def test_a_cloned_files_paths_lead_to_nothing_that_the_user_did_not_set_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    clone, link = tmp_path / "clone", tmp_path / "link.pem"
+    path = written(clone, text.format(clone=clone, link=link))
+    link.symlink_to(clone / "ca.pem")
+    with pytest.raises(PathNotAllowed, match=said):
+        load_config(path)
+
+
+def test_a_cloned_file_selects_among_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    bundle = tmp_path / "corporate.pem"
+    path = written(
+        tmp_path / "clone",
+        f"[index]\nca_bundle = '{bundle}'\n[mirrors.demo]\nprofile = 'PROD'\n"
+        "[mirrors.demo.ssh]\nhost = 'my-driver'\nidentity_file = '~/.ssh/id_team'\n",
+    )
+    loaded = load_config(path)
+    assert loaded.config.index.ca_bundle == bundle
+    assert loaded.mirror("demo").ssh.identity_file == tmp_path / "home" / ".ssh" / "id_team"
+
+
+def test_a_sandbox_of_an_older_dbmirror_is_read_and_a_damaged_one_says_how_to_make_it_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBMIRROR_HOME", str(tmp_path / "home"))
+    (tmp_path / "home" / "sandbox").mkdir(parents=True)
+    file = tmp_path / "home" / "sandbox" / "dbmirror.toml"
+    file.write_text("[mirrors.demo]\nprofile = 'demo'\nprofile_file = '/x'\n")
+    assert load_config(start=tmp_path).mirror("demo").profile == "demo"
+    file.write_text("[mirrors.demo]\nprofile = 1\n")
+    with pytest.raises(ConfigError, match="dbmirror sandbox up"):
+        load_config(start=tmp_path).mirror("demo")

@@ -18,7 +18,6 @@ from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.hosts.ssh import read_host_key
 from dbmirror.hosts.ssh_config import DRIVER_PORT, DRIVER_USER
 from dbmirror.lab.files import publish_pin
-from dbmirror.sandbox.profile import profile_file as sandbox_profile_file
 from dbmirror.workspace.clusters import list_clusters, read
 from dbmirror.workspace.judgement import ClusterSummary
 from dbmirror.workspace.keys import ensure_key, install, read_public_key
@@ -35,7 +34,7 @@ def profiles_command(output: Output) -> None:
     Example:
       dbmirror profiles
     """
-    found = list_profiles([sandbox_profile_file()])
+    found = list_profiles()
     output.document({"profiles": found})
     if not found:
         output.say(

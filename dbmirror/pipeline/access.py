@@ -77,7 +77,7 @@ class ClusterAccess:
     @cached_property
     def workspace(self) -> WorkspaceClient:
         """The workspace of the profile."""
-        return client(self.profile, self.section.profile_file)
+        return client(self.profile)
 
     @cached_property
     def summary(self) -> ClusterSummary:

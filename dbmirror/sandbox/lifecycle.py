@@ -14,7 +14,7 @@ import msgspec
 import requests
 
 from dbmirror.engine.docker import client, unavailable
-from dbmirror.folders import known_hosts_file, sandbox_folder
+from dbmirror.folders import known_hosts_file, sandbox_folder, sandbox_profile_file
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.progress import SILENT, Observer
@@ -231,7 +231,7 @@ def _state(record: Record) -> SandboxState:
     address = cluster.get("driver", {}).get("private_ip")
     return SandboxState(
         profile=record.profile,
-        profile_file=profile.profile_file(),
+        profile_file=sandbox_profile_file(),
         workspace_url=_url(record.port),
         workspace_answers=bool(cluster),
         cluster_id=record.cluster_id,

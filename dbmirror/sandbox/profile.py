@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from dbmirror.config import FILE_NAME
 from dbmirror.files import write_atomically
-from dbmirror.folders import sandbox_folder
+from dbmirror.folders import sandbox_folder, sandbox_profile_file
 from dbmirror.sandbox.driver.spark import CONNECT_PORT
 from dbmirror.sandbox.errors import SandboxRefused
 
@@ -23,11 +23,6 @@ _WAIVED: Final = {
     "L02": "The sandbox's base image is Debian 12, a stand-in: an Ubuntu image is not to be had on every machine.",
     "L03": "The sandbox's base image is Debian 12, whose archive has no Java 8, which runtime 15.4 starts with.",
 }
-
-
-def profile_file() -> Path:
-    """The sandbox's own profile file."""
-    return sandbox_folder() / "databrickscfg"
 
 
 def require_free_name(name: str) -> None:
@@ -41,7 +36,7 @@ def require_free_name(name: str) -> None:
     if configured := os.environ.get("DATABRICKS_CONFIG_FILE"):
         places.append(Path(configured).expanduser())
     for path in places:
-        if path.absolute() != profile_file().absolute() and name in _profiles(path):
+        if path.absolute() != sandbox_profile_file().absolute() and name in _profiles(path):
             raise SandboxRefused(
                 f"{path} already has a profile '{name}', and the sandbox must not be mistaken for it.",
                 remedy="Choose another name: 'dbmirror sandbox up --name sandbox'.",
@@ -66,7 +61,7 @@ def write_profile(*, name: str, host: str, token: str, cluster_id: str) -> None:
     parser = configparser.ConfigParser(interpolation=None)
     parser[name] = {"host": host, "token": token, "cluster_id": cluster_id}
     lines = [f"[{name}]", *(f"{key} = {value}" for key, value in parser[name].items())]
-    write_atomically(profile_file(), ("\n".join(lines) + "\n").encode(), mode=0o600)
+    write_atomically(sandbox_profile_file(), ("\n".join(lines) + "\n").encode(), mode=0o600)
 
 
 def write_mirror(
@@ -85,7 +80,6 @@ def write_mirror(
     """
     section: dict[str, Any] = {
         "profile": name,
-        "profile_file": str(profile_file()),
         "cluster": cluster_id,
         "base": base,
         "ssh": {"identity_file": str(identity_file)},

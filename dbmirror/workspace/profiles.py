@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import configparser
+import ipaddress
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
 
 from dbmirror import __version__
+from dbmirror.folders import sandbox_profile_file
 from dbmirror.workspace.errors import ProfileInvalid, ProfileUnknown, said_clearly
 from dbmirror.workspace.texts import one_line
 
@@ -52,12 +55,19 @@ def profile_file() -> Path:
     return Path(os.environ.get("DATABRICKS_CONFIG_FILE") or "~/.databrickscfg").expanduser()
 
 
-def list_profiles(extra_files: Sequence[Path] = ()) -> tuple[Profile, ...]:
-    """All profiles of the user's profile file and of `extra_files`, in the files' order.
+def profile_files() -> tuple[Path, ...]:
+    """The files that profiles are looked up in: the user's, then the sandbox's.
+
+    A cloned file cannot add one: a profile can name the program that logs in.
+    """
+    return tuple(dict.fromkeys((profile_file(), sandbox_profile_file())))
+
+
+def list_profiles() -> tuple[Profile, ...]:
+    """All profiles of the user's profile file and of the sandbox's.
 
     A missing file has none; from a damaged one comes what can be read.
     """
-    files = dict.fromkeys([profile_file(), *extra_files])
     return tuple(
         Profile(
             name=name,
@@ -68,7 +78,7 @@ def list_profiles(extra_files: Sequence[Path] = ()) -> tuple[Profile, ...]:
             ssh_key=ssh_key_of(name),
             has_ssh_key=ssh_key_of(name).is_file(),
         )
-        for file in files
+        for file in profile_files()
         for name, section in _sections(file).items()
     )
 
@@ -78,20 +88,22 @@ def ssh_key_of(profile: str) -> Path:
     return Path.home() / ".ssh" / f"id_{profile}"
 
 
-def client(profile: str | None, profile_file: Path | None = None) -> WorkspaceClient:
-    """A client for `profile`, which is looked up in `profile_file` (None for the user's own).
+def client(profile: str | None) -> WorkspaceClient:
+    """A client for `profile`, which is looked up in the user's profile file, then in the sandbox's.
 
     A named profile beats the environment. Without a profile, or where the named one is in no file and the environment
     names a workspace (DATABRICKS_HOST, …), the environment decides, as in all of Databricks' tools.
     An unreachable workspace fails within some 20 s. Raises ProfileUnknown, ProfileInvalid or a WorkspaceError.
     """
-    file = profile_file or _user_file()
-    known = _sections(file)
+    read = {file: _sections(file) for file in profile_files()}
+    file = next((file for file, sections in read.items() if profile in sections), profile_file())
+    known = read[file]
     from_file = profile is not None and profile in known
-    if profile is not None and not from_file and (profile_file or not os.environ.get("DATABRICKS_HOST")):
+    if profile is not None and not from_file and not os.environ.get("DATABRICKS_HOST"):
         raise ProfileUnknown(profile, str(file), tuple(known))
     name = profile if from_file else None
     host = _host(known[profile].get("host")) if from_file and profile else os.environ.get("DATABRICKS_HOST")
+    _require_secrecy(host, origin=f"The profile {profile!r} in {file}" if from_file else "DATABRICKS_HOST")
     with said_clearly(host, profile=profile), _without_the_environments_login(from_file):
         try:
             config = Config(
@@ -113,8 +125,25 @@ def client(profile: str | None, profile_file: Path | None = None) -> WorkspaceCl
         return WorkspaceClient(config=config)
 
 
-def _user_file() -> Path:
-    return profile_file()
+def _require_secrecy(host: str | None, *, origin: str) -> None:
+    """Raises ProfileInvalid where a login for `host` would go over the network unencrypted."""
+    parts = urlsplit(host or "")
+    if parts.scheme == "https" or not host:
+        return
+    if parts.scheme == "http" and _is_loopback(parts.hostname or ""):
+        return
+    raise ProfileInvalid(
+        f"{origin} names {host}: a login is sent over https alone, but to this machine's own loopback.",
+        remedy="Write the workspace's address with https://.",
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return False
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import paramiko
 import pytest
 
 from dbmirror.config import load_config
+from dbmirror.folders import sandbox_profile_file
 from dbmirror.sandbox import profile
 from dbmirror.sandbox.errors import SandboxRefused
 
@@ -39,7 +40,7 @@ def test_the_file_that_the_environment_names_counts_too(
 
 def test_the_sandboxs_own_profile_file_does_not_stand_in_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
     profile.write_profile(name="demo", host="http://127.0.0.1:1", token="secret", cluster_id="c")
-    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(profile.profile_file()))
+    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(sandbox_profile_file()))
     profile.require_free_name("demo")
 
 
@@ -65,8 +66,8 @@ def test_the_key_is_ed25519_for_its_owner_alone_and_stays_the_same() -> None:
 
 def test_the_profile_file_is_for_its_owner_alone() -> None:
     profile.write_profile(name="demo", host="http://127.0.0.1:1", token="secret", cluster_id="1-2-3")
-    assert stat.S_IMODE(profile.profile_file().stat().st_mode) == 0o600
-    assert profile.profile_file().read_text() == (
+    assert stat.S_IMODE(sandbox_profile_file().stat().st_mode) == 0o600
+    assert sandbox_profile_file().read_text() == (
         "[demo]\nhost = http://127.0.0.1:1\ntoken = secret\ncluster_id = 1-2-3\n"
     )
 
@@ -75,7 +76,6 @@ def test_the_mirror_works_without_a_configuration_file_and_waives_in_the_open(tm
     key, _ = profile.ensure_key("demo")
     profile.write_mirror(name="demo", cluster_id="1-2-3", base="base:1", identity_file=key, network="drivers")
     mirror = load_config(start=tmp_path).mirror("demo")
-    assert mirror.profile_file == profile.profile_file()
     assert (mirror.profile, mirror.cluster, mirror.base) == ("demo", "1-2-3", "base:1")
     assert mirror.ssh.identity_file == key
     assert mirror.ssh.host is None

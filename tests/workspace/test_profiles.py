@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from dbmirror import __version__
+from dbmirror.folders import sandbox_profile_file
 from dbmirror.workspace.clusters import list_clusters
 from dbmirror.workspace.errors import ProfileInvalid, ProfileUnknown, WorkspaceUnreachable
-from dbmirror.workspace.profiles import client, list_profiles
+from dbmirror.workspace.profiles import client, list_profiles, profile_file
 from tests.workspace.conftest import TOKEN, Workspace
 
 
@@ -43,11 +44,16 @@ def test_the_file_is_where_the_environment_says(tmp_path: Path, monkeypatch: pyt
     assert [profile.name for profile in list_profiles()] == ["mine"]
 
 
-def test_further_files_come_after_the_users_own(write_profiles: Callable[[str], Path], tmp_path: Path) -> None:
+def write_sandbox(text: str) -> None:
+    sandbox_profile_file().parent.mkdir(parents=True)
+    sandbox_profile_file().write_text(text)
+
+
+def test_the_sandboxs_profile_comes_after_the_users_own(write_profiles: Callable[[str], Path]) -> None:
     write_profiles("[a]\nhost = https://a.example\n")
-    (tmp_path / "sandbox").write_text("[demo]\nhost = http://127.0.0.1:1\n")
-    listed = list_profiles([tmp_path / "sandbox", tmp_path / "missing"])
-    assert [(profile.name, profile.file.name) for profile in listed] == [("a", ".databrickscfg"), ("demo", "sandbox")]
+    write_sandbox("[demo]\nhost = http://127.0.0.1:1\n")
+    listed = [(profile.name, profile.file) for profile in list_profiles()]
+    assert listed == [("a", profile_file()), ("demo", sandbox_profile_file())]
 
 
 @pytest.mark.parametrize(
@@ -72,9 +78,24 @@ def test_a_client_says_who_it_is(workspace: Workspace, write_profiles: Callable[
     assert f"dbmirror/{__version__}" in workspace.headers[-1]["User-Agent"]
 
 
-def test_a_profile_of_a_further_file_is_used(workspace: Workspace, tmp_path: Path) -> None:
-    (tmp_path / "sandbox").write_text(f"[demo]\nhost = {workspace.host}\ntoken = {TOKEN}\n")
-    assert list_clusters(client("demo", tmp_path / "sandbox")) == ()
+def test_the_sandboxs_profile_is_used_without_being_configured(workspace: Workspace) -> None:
+    write_sandbox(f"[demo]\nhost = {workspace.host}\ntoken = {TOKEN}\n")
+    assert list_clusters(client("demo")) == ()
+
+
+@pytest.mark.parametrize(
+    "host", ["http://workspace.example", "http://10.0.0.1", "http://localhost.evil.example", "ftp://a"]
+)
+def test_a_login_never_goes_to_a_workspace_over_http(
+    write_profiles: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    write_profiles(f"[demo]\nhost = {host}\ntoken = {TOKEN}\n")
+    with pytest.raises(ProfileInvalid, match="over https alone"):
+        client("demo")
+    monkeypatch.setenv("DATABRICKS_HOST", host)
+    monkeypatch.setenv("DATABRICKS_TOKEN", TOKEN)
+    with pytest.raises(ProfileInvalid, match="DATABRICKS_HOST"):
+        client("other")
 
 
 def test_an_unknown_profile_lists_the_known_ones(write_profiles: Callable[[str], Path]) -> None:

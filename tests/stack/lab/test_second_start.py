@@ -39,12 +39,7 @@ def kernel(stack: Path, pipeline: Pipeline) -> Iterator[str]:
 @pytest.fixture
 def expired_login(pipeline: Pipeline) -> Iterator[None]:
     """The workspace lets the profile's token in no more."""
-    section = pipeline.section
-    (profile,) = (
-        each
-        for each in list_profiles([section.profile_file] if section.profile_file else [])
-        if each.name == pipeline.access.profile
-    )
+    (profile,) = (each for each in list_profiles() if each.name == pipeline.access.profile)
     before = profile.file.read_text()
     token = str(pipeline.access.workspace.config.token)
     profile.file.write_text(before.replace(token, "dapi-that-expired"))
