@@ -2,7 +2,35 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from enum import IntEnum
+from typing import Final
+
+
+class ExitCode(IntEnum):
+    """How a command ended: every exit code of dbmirror's own."""
+
+    DONE = 0
+    DIFFERENCE = 1
+    USAGE = 2
+    REMOTE = 3
+    DOCKER = 4
+    HUNG_UP = 129
+    """This and the next two are 128 and the number of the signal, as shells have it."""
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+MEANINGS: Final = {
+    ExitCode.DONE: "done",
+    ExitCode.DIFFERENCE: "a check found a difference",
+    ExitCode.USAGE: "usage or configuration",
+    ExitCode.REMOTE: "the remote side failed (workspace, driver, index, registry)",
+    ExitCode.DOCKER: "Docker failed",
+    ExitCode.HUNG_UP: "the terminal was closed",
+    ExitCode.INTERRUPTED: "Ctrl-C",
+    ExitCode.TERMINATED: "ended by SIGTERM",
+}
+"""What the help says of each exit code."""
 
 
 class DbmirrorError(Exception):
@@ -12,7 +40,7 @@ class DbmirrorError(Exception):
     Each concept (hosts, index, engine, …) derives its own base from one of the four kinds below.
     """
 
-    exit_code: ClassVar[int] = 1
+    exit_code: ExitCode = ExitCode.DIFFERENCE
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
         super().__init__(message)
@@ -24,24 +52,24 @@ class DbmirrorError(Exception):
 
 
 class DifferenceFound(DbmirrorError):
-    """A check ran to its end and found a difference. Exit code 1."""
+    """A check ran to its end and found a difference."""
 
-    exit_code = 1
+    exit_code = ExitCode.DIFFERENCE
 
 
 class UsageError(DbmirrorError):
-    """The command line, the configuration, or a file in the mirror's folder is not usable. Exit code 2."""
+    """The command line, the configuration, or a file in the mirror's folder is not usable."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class RemoteError(DbmirrorError):
-    """The remote side failed: workspace, driver, package index or registry. Exit code 3."""
+    """The remote side failed: workspace, driver, package index or registry."""
 
-    exit_code = 3
+    exit_code = ExitCode.REMOTE
 
 
 class DockerError(DbmirrorError):
-    """Docker failed: no engine, no buildx, a build that stopped, a container that did not start. Exit code 4."""
+    """Docker failed: no engine, no buildx, a build that stopped, a container that did not start."""
 
-    exit_code = 4
+    exit_code = ExitCode.DOCKER

@@ -5,35 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from dbmirror import __version__
-from dbmirror.cli import interruption
-from dbmirror.cli.streams import open_missing_streams
+from dbmirror.cli import interruption, streams
+from dbmirror.cli.verbs import VERBS
+from dbmirror.errors import MEANINGS, ExitCode
 
-COMMANDS = {
-    "build": "build:build_command",
-    "profiles": "workspace:profiles_command",
-    "clusters": "workspace:clusters_command",
-    "ssh": "workspace:ssh_group",
-    "snapshot": "mirror:snapshot_command",
-    "filter": "filters:filter_group",
-    "explain": "filters:explain_command",
-    "lock": "mirror:lock_command",
-    "render": "mirror:render_command",
-    "verify": "mirror:verify_command",
-    "push": "build:push_command",
-    "diff": "compare:diff_command",
-    "check": "compare:check_command",
-    "lab": "lab:lab_group",
-    "ci": "ci:ci_command",
-    "sandbox": "sandbox:sandbox_group",
-    "doctor": "doctor:doctor_command",
-}
-"""The commands in the order in which a user meets them, and where each is: modules are loaded when they are needed."""
-
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 _AS_JSON = "dbmirror.json"
 
@@ -41,15 +23,15 @@ _AS_JSON = "dbmirror.json"
 class _UsageDocument(click.ClickException):
     """A mistake of usage under --json: the same document as for every other error, and its message."""
 
-    exit_code = click.UsageError.exit_code
+    exit_code = ExitCode.USAGE
 
     def __init__(self, error: click.UsageError) -> None:
         super().__init__(error.format_message())
         self.path = error.ctx.command_path if error.ctx else "dbmirror"
 
     def show(self, file: IO[Any] | None = None) -> None:
-        from dbmirror.cli.output import Output  # noqa: PLC0415 - loaded when it is needed, as the commands are
-        from dbmirror.errors import UsageError  # noqa: PLC0415
+        from dbmirror.cli.output import Output
+        from dbmirror.errors import UsageError
 
         output = Output(" ".join(self.path.split()[1:]), as_json=True)
         output.error(UsageError(self.message, remedy=f"'{self.path} --help' says what it takes."))
@@ -67,13 +49,21 @@ def _told(*, as_json: bool) -> Iterator[None]:
 
 
 class Commands(click.Group):
-    """Loads a command when it is called: the Databricks SDK alone takes most of a second to import."""
+    """Imports a command when it is called: what the commands need takes seconds to import."""
 
     def main(self, *arguments: Any, **named: Any) -> Any:
         """Run the command line, on three streams that can be written."""
-        open_missing_streams()
-        with interruption.signals_heard():
-            return super().main(*arguments, **named)
+        streams.open_missing_streams()
+        try:
+            with interruption.signals_heard():
+                return super().main(*arguments, **named)
+        except OSError as error:
+            if not streams.caused(error):
+                raise
+            # A help page or the version: what commands find is printed by Output, which says so itself.
+            streams.silence()
+            click.echo(f"error: {streams.unwritable('The help', error)}", err=True)
+            raise SystemExit(ExitCode.USAGE) from None
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -87,16 +77,30 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of the commands, in the order in which a user meets them."""
-        return list(COMMANDS)
+        return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name, out of its module."""
-        if cmd_name not in COMMANDS:
+        verb = VERBS.get(cmd_name)
+        if verb is None:
             return None
-        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        module, _, attribute = verb.place.partition(":")
         found = getattr(import_module(f"dbmirror.cli.{module}"), attribute)
-        assert isinstance(found, click.Command)  # noqa: S101 - the table above is wrong otherwise
+        assert isinstance(found, click.Command)  # noqa: S101 - the table of verbs is wrong otherwise
+        found.short_help = verb.summary
         return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the overview from the table of verbs, which imports none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.summary) for name, verb in VERBS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What a TAB offers in place of `incomplete`: verbs, from their table, and options."""
+        from click.shell_completion import CompletionItem
+
+        verbs = [CompletionItem(name, help=v.summary) for name, v in VERBS.items() if name.startswith(incomplete)]
+        return [*verbs, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that the context speaks of."""
@@ -119,7 +123,11 @@ def _asks_for_json(arguments: Sequence[str]) -> bool:
     return "--json" in options
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=f"Exit codes: {', '.join(f'{code:d} {MEANINGS[code]}' for code in ExitCode)}.",
+)
 @click.version_option(__version__, prog_name="dbmirror")
 def main() -> None:
     """Rebuild a Databricks cluster as a container image: every package at exactly its version, or the reason why not.
@@ -130,7 +138,4 @@ def main() -> None:
     Try it without a cloud account:
       dbmirror sandbox up
       dbmirror build demo
-
-    Exit codes: 0 done, 1 a check found a difference, 2 usage or configuration, 3 the remote side failed
-    (workspace, driver, index, registry), 4 Docker failed.
     """

@@ -1,17 +1,14 @@
-"""build, push: from a running cluster to a verified image in a registry."""
+"""build: from a running cluster to a verified image, pushed if that is asked for."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.text import Text
 
-from dbmirror.cli import tables
-from dbmirror.cli.mirror import ImageRefuted, choices_of, lock_document, opened, questions, report_document
 from dbmirror.cli.options import (
     command,
     config_option,
@@ -19,32 +16,17 @@ from dbmirror.cli.options import (
     dry_run_option,
     fates_option,
     lock_options,
-    mirror_argument,
     push_options,
     read_password,
 )
-from dbmirror.cli.output import Output
-from dbmirror.config import load_config
-from dbmirror.engine.docker import facts
-from dbmirror.errors import DbmirrorError, UsageError
-from dbmirror.pipeline import release
-from dbmirror.pipeline.all_mirrors import AllMirrors, BuiltMirror, FailedMirror, PreparedMirror
-from dbmirror.pipeline.line import Pipeline
-from dbmirror.publish.gate import Pushed
-from dbmirror.render.deployment import DeploymentRefused
-from dbmirror.snapshot import Snapshot
-from dbmirror.verify.r import as_built
+from dbmirror.cli.stages import ImageRefuted
+from dbmirror.errors import UsageError
+
+if TYPE_CHECKING:
+    from dbmirror.cli.output import Output
 
 
-class SomeMirrorsFailed(DbmirrorError):
-    """Of several mirrors some did not come about; the exit code is the first one's."""
-
-    def __init__(self, message: str, *, remedy: str, exit_code: int) -> None:
-        super().__init__(message, remedy=remedy)
-        self.exit_code = exit_code  # type: ignore[misc]  # of this error alone
-
-
-@click.command("build", short_help="Turn a running cluster into a verified image.")
+@click.command("build")
 @click.argument("mirror", metavar="MIRROR", required=False)
 @click.option("--all", "every", is_flag=True, help="Build every mirror of dbmirror.toml, in parallel by one bake.")
 @config_option
@@ -87,6 +69,18 @@ def build_command(
       dbmirror build demo --frozen
       dbmirror build --all
     """
+    from rich.text import Text
+
+    from dbmirror.cli import tables
+    from dbmirror.cli.all_mirrors import build_every
+    from dbmirror.cli.documents import image_document, lock_document, report_document
+    from dbmirror.cli.push import deploy
+    from dbmirror.cli.session import opened
+    from dbmirror.engine.docker import facts
+    from dbmirror.pipeline import release
+    from dbmirror.publish.gate import Pushed
+    from dbmirror.verify.r import as_built
+
     if every == (mirror is not None):
         raise UsageError("Either a MIRROR or --all is needed.", remedy="For example: dbmirror build demo")
     _refuse_what_frozen_ignores(frozen, options)
@@ -122,7 +116,7 @@ def build_command(
     output.document(
         {
             "mirror": mirror,
-            "image": {"tag": tag, "id": built.image_id},
+            "image": image_document(built),
             "build": {"seconds": round(result.seconds, 1), "steps": result.steps, "cached": result.cached_steps},
             **lock_document(lock, report),
             "verification": report_document(report),
@@ -156,111 +150,3 @@ def _refuse_what_frozen_ignores(frozen: bool, options: Mapping[str, Any]) -> Non
             f"--frozen builds the lock as it is, and {names} would change it.",
             remedy="Leave out one of them; 'dbmirror lock MIRROR' makes the lock again from the committed snapshot.",
         )
-
-
-@click.command("push", short_help="Push the verified image to registries.")
-@mirror_argument
-@click.argument("targets", metavar="NAME...", nargs=-1, required=True)
-@config_option
-@push_options
-@dry_run_option
-@command
-def push_command(
-    output: Output,
-    mirror: str,
-    targets: tuple[str, ...],
-    config_file: Path | None,
-    password_stdin: bool,
-    allow_unverified: bool,
-    replace_tag: bool,
-    dry_run: bool,
-) -> None:
-    """Push the image that was built and verified last. An image that is there already is not sent again.
-
-    NAME is a [registries.NAME] section of dbmirror.toml; `acr` and `dockerhub` do without one and take what they
-    need from the environment.
-
-    \b
-    Examples:
-      dbmirror push demo acr
-      dbmirror push demo dockerhub --password-stdin < token.txt
-    """
-    password = read_password(password_stdin)
-    with opened(output, mirror, config_file, dry_run=dry_run) as pipeline:
-        built = pipeline.built()
-        destinations = release.destinations(pipeline, targets, password=password)
-        pushed: tuple[Pushed, ...] = ()
-        if not dry_run:
-            pushed = release.push(pipeline, built, destinations, allow_unverified=allow_unverified, replace=replace_tag)
-        deployment = deploy(output, pipeline, pipeline.snapshot(), pushed) if pushed else ()
-    image = {"tag": built.tags[0], "id": built.image_id}
-    output.document({"mirror": mirror, "image": image, "pushed": pushed, "deployment": deployment})
-    if pushed:
-        output.show(tables.pushed(pushed))
-
-
-def deploy(output: Output, pipeline: Pipeline, snapshot: Snapshot, pushed: Sequence[Pushed]) -> tuple[Path, ...]:
-    """Write what to do with the image; where the platform takes none on such a cluster, say why: the push stands."""
-    try:
-        files = release.deploy(pipeline, snapshot, pushed)
-    except DeploymentRefused as refusal:
-        pipeline.observer.warn(f"{refusal.message} {refusal.remedy}")
-        return ()
-    output.say(
-        f"What to do with it: {files[0].parent / 'README.md'}, with cluster.json, Terraform and a bundle beside it."
-    )
-    return files
-
-
-def build_every(
-    output: Output, config_file: Path | None, *, shown: str, frozen: bool, dry_run: bool, **options: Any
-) -> None:
-    """Every mirror of dbmirror.toml: their files side by side, their images in one bake, each verified."""
-    with (
-        output.observing() as observer,
-        AllMirrors(
-            load_config(config_file),
-            choices=choices_of(**options),
-            observer=observer,
-            questions=questions(output),
-            dry_run=dry_run,
-        ) as mirrors,
-    ):
-        prepared = mirrors.prepare(frozen=frozen)
-        outcomes = prepared if dry_run else mirrors.build(prepared)
-    output.document({"mirrors": {name: _outcome_document(outcome) for name, outcome in outcomes.items()}})
-    errors: dict[str, DbmirrorError] = {}
-    for name, outcome in outcomes.items():
-        output.show(Text(f"\n{name}", style="bold underline"))
-        if isinstance(outcome, FailedMirror):
-            errors[name] = outcome.error
-            output.show(Text(str(outcome.error), style="red"))
-            continue
-        if isinstance(outcome, BuiltMirror):
-            output.show(tables.fates(as_built(outcome.lock, outcome.report), shown))
-            output.show(tables.verification(outcome.report))
-            output.show(Text(outcome.built.tags[0], style="bold"))
-            if not outcome.report.passed:
-                errors[name] = ImageRefuted(f"{outcome.built.tags[0]} did not pass verification.")
-        else:
-            output.show(tables.fates(outcome.lock, shown))
-    if errors:
-        first = next(iter(errors.values()))
-        raise SomeMirrorsFailed(
-            f"{len(errors)} of {len(outcomes)} mirrors failed: {', '.join(errors)}.",
-            remedy="What stands above under their names says why; the others are done.",
-            exit_code=first.exit_code,
-        )
-
-
-def _outcome_document(outcome: BuiltMirror | PreparedMirror | FailedMirror) -> dict[str, Any]:
-    if isinstance(outcome, FailedMirror):
-        error = outcome.error
-        return {"error": {"message": error.message, "remedy": error.remedy, "exit_code": error.exit_code}}
-    document = lock_document(outcome.lock, outcome.report if isinstance(outcome, BuiltMirror) else None)
-    if isinstance(outcome, BuiltMirror):
-        document |= {
-            "image": {"tag": outcome.built.tags[0], "id": outcome.built.image_id},
-            "verification": report_document(outcome.report),
-        }
-    return document

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import click
 
 from dbmirror import __version__
 from dbmirror.cli.options import command, config_option, dry_run_option, mirror_argument
-from dbmirror.cli.output import Output
-from dbmirror.config import LoadedConfig, load_config
 from dbmirror.errors import UsageError
-from dbmirror.files import sha256_hex
-from dbmirror.folders import known_hosts_file
-from dbmirror.hosts.known_hosts import KnownHosts
-from dbmirror.lock.python.published import published_hashes
-from dbmirror.mirror_folder.files import is_file_below, read_below, write_below
-from dbmirror.render.installation import FromGit, FromIndex, FromWheel, Installation, render_requirements
-from dbmirror.render.workflows import KNOWN_HOSTS, REQUIREMENTS, WORKFLOW_KINDS, is_ours, render_workflow
-from dbmirror.snapshot import FILE_NAME as SNAPSHOT_FILE
-from dbmirror.snapshot import read_snapshot
+
+if TYPE_CHECKING:
+    from dbmirror.cli.output import Output
+    from dbmirror.config import LoadedConfig
+    from dbmirror.render.installation import Installation
+
+_KINDS = ("github", "azure-pipelines", "gitlab")
 
 
-@click.command("ci", short_help="Write a pipeline that keeps a mirror up to date.")
-@click.argument("kind", type=click.Choice(WORKFLOW_KINDS), metavar="|".join(WORKFLOW_KINDS))
+@click.command("ci")
+@click.argument("kind", type=click.Choice(_KINDS), metavar="|".join(_KINDS))
 @mirror_argument
 @config_option
 @click.option("--push", "targets", multiple=True, metavar="NAME", help="Push to this registry; can be given again.")
@@ -39,8 +36,8 @@ def ci_command(
     force: bool,
     dry_run: bool,
 ) -> None:
-    """Write a pipeline that asks on a schedule whether the cluster has drifted, and builds, verifies and pushes what
-    is committed. It holds no secret: it names those that the CI system must have.
+    """Write a pipeline that keeps a mirror up to date: on a schedule it asks whether the cluster has drifted, and it
+    builds, verifies and pushes what is committed. It holds no secret: it names those that the CI system must have.
 
     What it installs is pinned by hash in MIRROR's ci/requirements.txt, and the driver's host key in ci/known_hosts:
     run this again after the cluster was restarted. Where it installs dbmirror from stands in [ci] of dbmirror.toml.
@@ -49,6 +46,11 @@ def ci_command(
     Example:
       dbmirror ci github demo --push acr
     """
+    from dbmirror.config import load_config
+    from dbmirror.mirror_folder.files import is_file_below, read_below, write_below
+    from dbmirror.render.installation import render_requirements
+    from dbmirror.render.workflows import KNOWN_HOSTS, REQUIREMENTS, is_ours, render_workflow
+
     loaded = load_config(config_file)
     loaded.mirror(mirror)
     root, folder = _repository(loaded.root), loaded.mirror_folder(mirror)
@@ -99,6 +101,10 @@ def ci_command(
 
 def _installation(loaded: LoadedConfig, root: Path) -> Installation:
     """Where the pipeline installs dbmirror from, as `[ci]` says. Raises UsageError, or what the index raises."""
+    from dbmirror.files import sha256_hex
+    from dbmirror.lock.python.published import published_hashes
+    from dbmirror.render.installation import FromGit, FromIndex, FromWheel
+
     wanted = loaded.config.ci.dbmirror
     if wanted is None:
         raise UsageError(
@@ -122,6 +128,12 @@ def _installation(loaded: LoadedConfig, root: Path) -> Installation:
 
 def _host_keys(folder: Path) -> bytes:
     """The lines of known_hosts for the mirror's cluster that are pinned on this machine; empty where none is."""
+    from dbmirror.folders import known_hosts_file
+    from dbmirror.hosts.known_hosts import KnownHosts
+    from dbmirror.mirror_folder.files import is_file_below
+    from dbmirror.snapshot import FILE_NAME as SNAPSHOT_FILE
+    from dbmirror.snapshot import read_snapshot
+
     if not is_file_below(folder, SNAPSHOT_FILE):
         return b""
     cluster = read_snapshot(folder / SNAPSHOT_FILE).cluster.cluster_id

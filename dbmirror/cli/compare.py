@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from dbmirror.cli import tables
-from dbmirror.cli.mirror import opened
 from dbmirror.cli.options import command, config_option, driver_options, mirror_argument
-from dbmirror.cli.output import Output
 from dbmirror.errors import DifferenceFound
-from dbmirror.inventory.compare import compare
-from dbmirror.pipeline.compared_places import cluster_changes, parse_place, read_place
+
+if TYPE_CHECKING:
+    from dbmirror.cli.output import Output
 
 SECTIONS = ("python", "r", "debian", "jars", "facts")
 
@@ -22,7 +20,7 @@ class Drifted(DifferenceFound):
     """The cluster is no longer what the committed snapshot says."""
 
 
-@click.command("diff", short_help="Compare the packages of two places.")
+@click.command("diff")
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
 @config_option
@@ -50,6 +48,11 @@ def diff_command(output: Output, a: str, b: str, config_file: Path | None, shown
       dbmirror diff cluster:demo image:demo --show all
       dbmirror diff requirements.txt snapshot:demo
     """
+    from dbmirror.cli import tables
+    from dbmirror.cli.session import opened
+    from dbmirror.inventory.compare import compare
+    from dbmirror.pipeline.compared_places import parse_place, read_place
+
     places = (parse_place(a), parse_place(b))
     inventories = []
     for place in places:
@@ -63,7 +66,7 @@ def diff_command(output: Output, a: str, b: str, config_file: Path | None, shown
         raise DifferenceFound(f"{a} and {b} differ.")
 
 
-@click.command("check", short_help="Has the cluster drifted from the snapshot?")
+@click.command("check")
 @mirror_argument
 @config_option
 @driver_options
@@ -75,6 +78,11 @@ def check_command(output: Output, mirror: str, config_file: Path | None, **optio
     Example:
       dbmirror check demo
     """
+    from dbmirror.cli import tables
+    from dbmirror.cli.session import opened
+    from dbmirror.inventory.compare import compare
+    from dbmirror.pipeline.compared_places import cluster_changes
+
     with opened(output, mirror, config_file, **options) as pipeline:
         committed = pipeline.snapshot()
         present = pipeline.read_cluster()

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from rich.text import Text
 
-from dbmirror.cli import tables
 from dbmirror.cli.options import command, config_option
-from dbmirror.cli.output import Output
-from dbmirror.config import load_config
-from dbmirror.doctor import Check, examine
 from dbmirror.errors import DifferenceFound
 
+if TYPE_CHECKING:
+    from dbmirror.cli.output import Output
 
-@click.command("doctor", short_help="Say what is missing on this machine.")
+
+@click.command("doctor")
 @config_option
 @command
 def doctor_command(output: Output, config_file: Path | None) -> None:
@@ -25,14 +24,13 @@ def doctor_command(output: Output, config_file: Path | None) -> None:
     Example:
       dbmirror doctor
     """
+    from dbmirror.cli import status_tables
+    from dbmirror.config import load_config
+    from dbmirror.doctor import examine
+
     checks = tuple(examine(load_config(config_file)))
     output.document({"checks": checks})
-    output.show(tables.table("", "WHAT", "FOUND", "MEND IT WITH", rows=map(_row, checks)))
+    output.show(status_tables.checks(checks))
     missing = [check.name for check in checks if check.needed and not check.ok]
     if missing:
         raise DifferenceFound(f"The main job needs what is missing here: {', '.join(missing)}.")
-
-
-def _row(check: Check) -> tuple[str | Text, ...]:
-    mark = Text("ok", style="green") if check.ok else Text("missing", style="red" if check.needed else "yellow")
-    return mark, check.name, check.found, check.remedy

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from dbmirror.cli import tables
-from dbmirror.cli.mirror import opened
 from dbmirror.cli.options import command, config_option, mirror_argument
-from dbmirror.cli.output import Output
-from dbmirror.config import load_config
-from dbmirror.filters.errors import FilterError
-from dbmirror.filters.explain import Explanation
-from dbmirror.filters.languages import python
-from dbmirror.filters.languages import r as r_names
-from dbmirror.filters.lists import NAMES, load
-from dbmirror.lock.errors import LockError
-from dbmirror.lock.mirror_lock import MirrorLock
-from dbmirror.lock.model import Fate
-from dbmirror.pipeline.line import Pipeline
-from dbmirror.verify.errors import ReportError
-from dbmirror.verify.r import as_built
+
+if TYPE_CHECKING:
+    from dbmirror.cli.output import Output
+    from dbmirror.filters.explain import Explanation
+    from dbmirror.lock.mirror_lock import MirrorLock
+    from dbmirror.lock.model import Fate
+    from dbmirror.pipeline.line import Pipeline
 
 
-@click.group("filter", short_help="The whitelist and the blacklist.")
+@click.group("filter")
 def filter_group() -> None:
-    """The lists that decide which packages are mirrored."""
+    """The whitelist and the blacklist, which decide which packages are mirrored."""
 
 
 @filter_group.command("show")
-@click.argument("name", type=click.Choice(NAMES), metavar="whitelist|blacklist")
+@click.argument("name", type=click.Choice(["whitelist", "blacklist"]), metavar="whitelist|blacklist")
 @config_option
 @command
 def filter_show_command(output: Output, name: str, config_file: Path | None) -> None:
@@ -40,6 +33,12 @@ def filter_show_command(output: Output, name: str, config_file: Path | None) -> 
     Example:
       dbmirror filter show blacklist
     """
+    from dbmirror.cli import tables
+    from dbmirror.config import load_config
+    from dbmirror.filters.languages import python
+    from dbmirror.filters.languages import r as r_names
+    from dbmirror.filters.lists import load
+
     loaded = load_config(config_file)
     origin = str(loaded.origin or "")
     lists = {
@@ -52,7 +51,7 @@ def filter_show_command(output: Output, name: str, config_file: Path | None) -> 
         output.show(tables.table("PACKAGE", "VERDICT", "REASON", "FROM", rows=rows, title=f"{language} packages"))
 
 
-@click.command("explain", short_help="Say all about one package.")
+@click.command("explain")
 @mirror_argument
 @click.argument("package")
 @config_option
@@ -65,6 +64,10 @@ def explain_command(output: Output, mirror: str, package: str, config_file: Path
     Example:
       dbmirror explain demo numpy
     """
+    from dbmirror.cli import tables
+    from dbmirror.cli.session import opened
+    from dbmirror.lock.errors import LockError
+
     with opened(output, mirror, config_file, whitelist=whitelist) as pipeline:
         language, explanation = _explain(pipeline, package)
         try:
@@ -80,6 +83,9 @@ def explain_command(output: Output, mirror: str, package: str, config_file: Path
 
 def _turned_out(pipeline: Pipeline, lock: MirrorLock) -> MirrorLock:
     """`lock` as its image turned out, where that was verified: --keep-going may have left packages out."""
+    from dbmirror.verify.errors import ReportError
+    from dbmirror.verify.r import as_built
+
     try:
         report = pipeline.report()
     except ReportError:
@@ -89,6 +95,8 @@ def _turned_out(pipeline: Pipeline, lock: MirrorLock) -> MirrorLock:
 
 def _explain(pipeline: Pipeline, package: str) -> tuple[str, Explanation]:
     """The Python package of that name, else the R package, with the name of its language."""
+    from dbmirror.filters.errors import FilterError
+
     snapshot = pipeline.snapshot()
     try:
         return "Python", pipeline.explain(snapshot, package)

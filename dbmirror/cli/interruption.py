@@ -11,6 +11,8 @@ from typing import Final
 
 import click
 
+from dbmirror.errors import ExitCode
+
 _HEARD: Final = (signal.SIGTERM, signal.SIGHUP)
 """Beside SIGINT, for which Python itself raises KeyboardInterrupt: what `kill`, `timeout`, a service manager and a
 pipeline's runner send, and what a closed terminal sends."""
@@ -48,9 +50,9 @@ def message() -> str:
     return f"{how}: nothing is left half done; run the command again to go on."
 
 
-def exit_code() -> int:
-    """128 and the number of the signal, as shells have it: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP."""
-    return 128 + (_received[0] if _received else signal.SIGINT)
+def exit_code() -> ExitCode:
+    """The exit code that says which signal came."""
+    return ExitCode(128 + (_received[0] if _received else signal.SIGINT))
 
 
 def caused(error: BaseException) -> bool:

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
-from rich.text import Text
 
-from dbmirror.cli import tables
-from dbmirror.cli.mirror import opened
 from dbmirror.cli.options import command, config_option, dry_run_option, mirror_argument
-from dbmirror.cli.output import Output
-from dbmirror.engine import compose
-from dbmirror.lab import stack as lab_stack
-from dbmirror.lab import sync as lab_sync
-from dbmirror.lab.stack import LabStatus
 
-_GOOD = {"connected", "healthy", "idle", "busy"}
+if TYPE_CHECKING:
+    from dbmirror.cli.output import Output
+
 _SHOWN = 40
 """How many files a dry run of `sync` shows."""
 
@@ -50,6 +44,13 @@ def lab_up_command(output: Output, mirror: str, config_file: Path | None, accept
     Example:
       dbmirror lab up demo
     """
+    from rich.text import Text
+
+    from dbmirror.cli import status_tables
+    from dbmirror.cli.documents import lab_document
+    from dbmirror.cli.session import opened
+    from dbmirror.lab import stack as lab_stack
+
     with opened(output, mirror, config_file, accept_host_key=accept_host_key, dry_run=dry_run) as pipeline:
         lock = pipeline.lock()
         if dry_run:
@@ -59,8 +60,8 @@ def lab_up_command(output: Output, mirror: str, config_file: Path | None, accept
             return
         found = pipeline.start_lab(lock)
         address = lab_stack.url(pipeline.lab)
-    output.document({"lab": _document(found), "url": address})
-    output.show(_table(found))
+    output.document({"lab": lab_document(found), "url": address})
+    output.show(status_tables.lab(found))
     output.show(Text(address))
     if found.tunnel is None or found.tunnel.get("state") != "connected":
         output.say("The lab is of use without the driver; the tunnel goes on trying.")
@@ -78,6 +79,9 @@ def lab_down_command(output: Output, mirror: str, config_file: Path | None, dry_
     Example:
       dbmirror lab down demo
     """
+    from dbmirror.cli.session import opened
+    from dbmirror.lab import stack as lab_stack
+
     with opened(output, mirror, config_file) as pipeline:
         if dry_run:
             names = [service.container for service in lab_stack.status(pipeline.lab).services]
@@ -99,10 +103,15 @@ def lab_status_command(output: Output, mirror: str, config_file: Path | None) ->
     Example:
       dbmirror lab status demo
     """
+    from dbmirror.cli import status_tables
+    from dbmirror.cli.documents import lab_document
+    from dbmirror.cli.session import opened
+    from dbmirror.lab import stack as lab_stack
+
     with opened(output, mirror, config_file) as pipeline:
         found = lab_stack.status(pipeline.lab)
-    output.document({"lab": _document(found)})
-    output.show(_table(found))
+    output.document({"lab": lab_document(found)})
+    output.show(status_tables.lab(found))
 
 
 @lab_group.command("url")
@@ -116,6 +125,9 @@ def lab_url_command(output: Output, mirror: str, config_file: Path | None) -> No
     Example:
       xdg-open "$(dbmirror lab url demo)"
     """
+    from dbmirror.cli.session import opened
+    from dbmirror.lab import stack as lab_stack
+
     with opened(output, mirror, config_file) as pipeline:
         address = lab_stack.url(pipeline.lab)
     output.document({"mirror": mirror, "url": address})
@@ -137,6 +149,10 @@ def lab_logs_command(output: Output, mirror: str, service: str | None, config_fi
       dbmirror lab logs demo
       dbmirror lab logs demo tunnel --follow
     """
+    from dbmirror.cli.session import opened
+    from dbmirror.engine import compose
+    from dbmirror.lab import stack as lab_stack
+
     with opened(output, mirror, config_file) as pipeline:
         lab_stack.status(pipeline.lab)
         argv = compose.command(
@@ -160,6 +176,10 @@ def lab_shell_command(output: Output, mirror: str, config_file: Path | None) -> 
     Example:
       dbmirror lab shell demo
     """
+    from dbmirror.cli.session import opened
+    from dbmirror.engine import compose
+    from dbmirror.lab import stack as lab_stack
+
     with opened(output, mirror, config_file) as pipeline:
         lab_stack.status(pipeline.lab)
         argv = compose.command(pipeline.folder, "exec", "lab", "bash")
@@ -191,6 +211,11 @@ def lab_sync_command(
       dbmirror lab sync demo driver:/tmp/results results
       dbmirror lab sync demo data/prices.csv driver:/tmp/prices.csv
     """
+    from rich.text import Text
+
+    from dbmirror.cli.session import opened
+    from dbmirror.lab import sync as lab_sync
+
     with opened(output, mirror, config_file) as pipeline:
         done = lab_sync.sync(pipeline.lab, source, target, dry_run=dry_run)
     output.document({"mirror": mirror, "sync": done, "dry_run": dry_run})
@@ -211,37 +236,3 @@ def lab_sync_command(
 def _one_line(name: str) -> str:
     """A file's name, which may hold line ends."""
     return " ".join(name.splitlines())
-
-
-def _document(found: LabStatus) -> dict[str, Any]:
-    return {
-        "mirror": found.mirror,
-        "folder": found.folder,
-        "url": found.url,
-        "running": found.running,
-        "services": found.services,
-        "tunnel": found.tunnel,
-        "kernels": found.kernels,
-    }
-
-
-def _table(found: LabStatus) -> Any:
-    tunnel = found.tunnel or {}
-    rows: list[tuple[str | Text, ...]] = [
-        ("cluster", _state(str(tunnel.get("cluster_state") or "unknown").lower()), str(tunnel.get("cluster", ""))),
-        ("tunnel", _state(str(tunnel.get("state") or "down")), str(tunnel.get("text", ""))),
-    ]
-    for service in found.services:
-        if service.name == "tunnel":
-            continue
-        where = found.url or "" if service.name == "lab" else service.container
-        rows.append((service.name, _state(service.health or service.state), where))
-    if not any(service.name == "lab" for service in found.services):
-        rows.append(("lab", _state("down"), ""))
-    for kernel in found.kernels or ():
-        rows.append((f"kernel {kernel.name}", _state(kernel.state), f"last active {kernel.last_activity}"))
-    return tables.table("PART", "STATE", "", rows=rows)
-
-
-def _state(state: str) -> Text:
-    return Text(state, style="green" if state in {*_GOOD, "running"} else "yellow")

@@ -12,7 +12,6 @@ from typing import Any
 import click
 
 from dbmirror.cli import interruption
-from dbmirror.cli.output import Output
 from dbmirror.errors import DbmirrorError, UsageError
 
 Command = Callable[..., Any]
@@ -21,12 +20,15 @@ Command = Callable[..., Any]
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Give `function` an Output as its first argument, `--json`, and the edge where errors become messages.
 
-    Whatever the function raises as a DbmirrorError is printed once and ends the process with its exit code.
+    Whatever the function raises as a DbmirrorError is printed once and ends the process with its exit code. What it
+    needs of the other rooms it imports itself: a help page does without them.
     """
 
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout instead of tables.")
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> None:
+        from dbmirror.cli.output import Output
+
         as_json = bool(kwargs.pop("as_json"))
         path = click.get_current_context().command_path.split()[1:]
         output = Output(" ".join(path), as_json=as_json)

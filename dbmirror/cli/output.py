@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import sys
 import threading
@@ -19,6 +18,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.segment import Segment
 
+from dbmirror.cli.documents import error_document
+from dbmirror.cli.streams import silence, unwritable
 from dbmirror.engine.failures import BuildFailed
 from dbmirror.errors import DbmirrorError, UsageError
 from dbmirror.progress import Observer
@@ -58,7 +59,7 @@ class SafeConsole(Console):
     def on_broken_pipe(self) -> None:
         """Nobody reads on (`| head`): print no more, and let the command's own exit code stand."""
         self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+        silence(self.file)
 
 
 class Output:
@@ -106,7 +107,7 @@ class Output:
             self.stdout.on_broken_pipe()
             self.as_json = False
             raise UsageError(
-                f"What was found cannot be written to stdout: {error.strerror or error}.",
+                unwritable("What was found", error),
                 remedy="See that there is room where stdout leads to.",
             ) from error
 
@@ -122,7 +123,7 @@ class Output:
         self.stderr.print(f"[bold red]error:[/] {escape(error.message)}", soft_wrap=True)
         if error.remedy:
             self.stderr.print(f"       {escape(error.remedy)}", soft_wrap=True)
-        self.document({"error": {"message": error.message, "remedy": error.remedy, "exit_code": error.exit_code}})
+        self.document({"error": error_document(error)})
 
     @contextmanager
     def observing(self) -> Iterator[Observer]:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from dbmirror import sandbox
-from dbmirror.ca_bundle import find_ca_bundle
-from dbmirror.cli import tables
 from dbmirror.cli.options import command
-from dbmirror.cli.output import Output
+
+if TYPE_CHECKING:
+    from dbmirror.cli.output import Output
 
 
-@click.group("sandbox", short_help="A stand-in cluster on this machine.")
+@click.group("sandbox")
 def sandbox_group() -> None:
-    """A stand-in workspace and driver on this machine: no cloud account is needed to try dbmirror."""
+    """A stand-in cluster on this machine, with its workspace: no cloud account is needed to try dbmirror."""
 
 
 @sandbox_group.command("up")
@@ -42,12 +42,16 @@ def sandbox_up_command(
     Example:
       dbmirror sandbox up && dbmirror build demo
     """
+    from dbmirror import sandbox
+    from dbmirror.ca_bundle import find_ca_bundle
+    from dbmirror.cli import status_tables
+
     with output.observing() as observer:
         state = sandbox.up(
             name=name, packages=packages, r=r, spark=spark, observer=observer, ca_bundle=find_ca_bundle(ca_bundle)
         )
     output.document({"sandbox": state})
-    output.show(tables.sandbox(state))
+    output.show(status_tables.sandbox(state))
     output.say(f"Next: dbmirror build {state.profile}")
 
 
@@ -60,6 +64,8 @@ def sandbox_down_command(output: Output) -> None:
     Example:
       dbmirror sandbox down
     """
+    from dbmirror import sandbox
+
     with output.observing() as observer:
         sandbox.down(observer)
     output.document({"sandbox": None})
@@ -74,6 +80,9 @@ def sandbox_status_command(output: Output) -> None:
     Example:
       dbmirror sandbox status
     """
+    from dbmirror import sandbox
+    from dbmirror.cli import status_tables
+
     state = sandbox.status()
     output.document({"sandbox": state})
-    output.show("The sandbox is down." if state is None else tables.sandbox(state))
+    output.show("The sandbox is down." if state is None else status_tables.sandbox(state))

@@ -1,9 +1,13 @@
-"""The three standard streams, also where whoever started this process closed one of them (`dbmirror profiles >&-`)."""
+"""The three standard streams: where one is closed (`dbmirror profiles >&-`), and where one cannot be written."""
 
 from __future__ import annotations
 
 import os
 import sys
+from traceback import walk_tb
+from typing import IO, Any
+
+import click
 
 
 def open_missing_streams() -> None:
@@ -17,6 +21,21 @@ def open_missing_streams() -> None:
                 if not _is_open(number):
                     os.dup2(null.fileno(), number)
             setattr(sys, name, open(os.devnull, "r" if number == 0 else "w"))  # noqa: PTH123, SIM115 - until the end
+
+
+def caused(error: OSError) -> bool:
+    """Whether `error` came from printing: a full disk, and nothing that the command did otherwise."""
+    return any(frame.f_code is click.echo.__code__ for frame, _ in walk_tb(error.__traceback__))
+
+
+def unwritable(what: str, error: OSError) -> str:
+    """What to say where `what` could not be printed."""
+    return f"{what} cannot be written to stdout: {error.strerror or error}."
+
+
+def silence(stream: IO[Any] | None = None) -> None:
+    """Let `stream` (stdout) lead nowhere from now on, so that its end is no second failure."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), (stream or sys.stdout).fileno())
 
 
 def _is_open(number: int) -> bool:

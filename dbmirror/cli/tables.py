@@ -18,7 +18,6 @@ from dbmirror.inventory.layers import Layer
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import Fate, FateKind
 from dbmirror.publish.gate import Pushed
-from dbmirror.sandbox.state import SandboxState
 from dbmirror.snapshot import Snapshot
 from dbmirror.verify.model import Finding, Outcome, Report, Severity
 
@@ -192,21 +191,6 @@ def explanation(found: Explanation, fates_of: Sequence[Fate], *, language: str) 
 
 def _place(decision: Decision, language: str) -> str:
     return decision.location if language == "R" else f"{decision.location} ({decision.layer})"
-
-
-def sandbox(state: SandboxState) -> RenderableType:
-    """What of the sandbox runs."""
-    missing = ", ".join(f"{pin} ({reason})" for pin, reason in state.missing) or "none"
-    return facts(
-        (
-            ("profile", f"{state.profile} (in {state.profile_file})"),
-            ("workspace", f"{state.workspace_url} ({'answers' if state.workspace_answers else 'does not answer'})"),
-            ("cluster", f"{state.cluster_id}: {state.cluster_state or 'unknown'}"),
-            ("driver", f"{state.driver_address or 'none'} ({state.driver_container or 'no container'})"),
-            ("base", f"{state.base_image}, {state.base_origin}"),
-            ("packages", f"{state.pins} pins; not to be had: {missing}"),
-        )
-    )
 
 
 def differences(found: Differences, a: str, b: str, *, shown: str, sections: Sequence[str]) -> RenderableType:

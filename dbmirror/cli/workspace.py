@@ -1,31 +1,19 @@
-"""profiles, clusters, ssh: which clusters can be mirrored, and the key that opens them."""
+"""profiles, clusters: which workspaces can be reached, and which of their clusters can be mirrored."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
-from rich.text import Text
 
-from dbmirror.cli import tables
-from dbmirror.cli.mirror import opened
-from dbmirror.cli.options import command, config_option, driver_options, dry_run_option
-from dbmirror.cli.output import Output
-from dbmirror.errors import UsageError
-from dbmirror.folders import known_hosts_file
-from dbmirror.hosts.known_hosts import KnownHosts
-from dbmirror.hosts.ssh import read_host_key
-from dbmirror.hosts.ssh_config import DRIVER_PORT, DRIVER_USER
-from dbmirror.lab.files import publish_pin
-from dbmirror.workspace.clusters import list_clusters, read
-from dbmirror.workspace.judgement import ClusterSummary
-from dbmirror.workspace.keys import ensure_key, install, read_public_key
-from dbmirror.workspace.profiles import list_profiles, ssh_key_of
-from dbmirror.workspace.ssh_entry import include_line, ssh_entry, write_ssh_entry
+from dbmirror.cli.options import command, config_option
+
+if TYPE_CHECKING:
+    from dbmirror.cli.output import Output
 
 
-@click.command("profiles", short_help="List the workspaces that you can reach.")
+@click.command("profiles")
 @command
 def profiles_command(output: Output) -> None:
     """List the workspaces that you can reach, and whether their SSH key exists.
@@ -34,6 +22,9 @@ def profiles_command(output: Output) -> None:
     Example:
       dbmirror profiles
     """
+    from dbmirror.cli import tables
+    from dbmirror.workspace.profiles import list_profiles
+
     found = list_profiles()
     output.document({"profiles": found})
     if not found:
@@ -47,139 +38,22 @@ def profiles_command(output: Output) -> None:
     output.show(tables.table("PROFILE", "HOST", "LOGIN", "SSH KEY", "FILE", rows=rows))
 
 
-@click.command("clusters", short_help="List the clusters that can be mirrored.")
+@click.command("clusters")
 @click.argument("profile")
 @config_option
 @command
 def clusters_command(output: Output, profile: str, config_file: Path | None) -> None:
-    """List the clusters of a profile's workspace: which can be mirrored, and for the others why not.
+    """List the clusters that can be mirrored, and for the others of the profile's workspace why not.
 
     \b
     Example:
       dbmirror clusters demo
     """
+    from dbmirror.cli import status_tables
+    from dbmirror.cli.session import opened
+    from dbmirror.workspace.clusters import list_clusters
+
     with opened(output, profile, config_file) as pipeline:
         found = list_clusters(pipeline.access.workspace)
     output.document({"profile": profile, "clusters": found})
-    output.show(tables.table("CLUSTER", "ID", "STATE", "RUNTIME", "MIRROR", "IMAGE", rows=map(_cluster_row, found)))
-
-
-def _cluster_row(cluster: ClusterSummary) -> tuple[str | Text, ...]:
-    if cluster.cannot_snapshot:
-        mirror = Text("no: " + "; ".join(cluster.cannot_snapshot), style="red")
-    else:
-        mirror = Text("yes, with --start" if cluster.needs_start else "yes", style="green")
-    image = "; ".join(cluster.cannot_run_image)
-    return (
-        cluster.cluster_name,
-        cluster.cluster_id,
-        cluster.state.lower(),
-        cluster.spark_version,
-        mirror,
-        Text(f"cannot run here: {image}", style="yellow") if image else Text("can run here", style="green"),
-    )
-
-
-@click.group("ssh", short_help="SSH keys and pinned host keys.")
-def ssh_group() -> None:
-    """The SSH key of a profile, and the pinned host keys of drivers."""
-
-
-@ssh_group.command("setup")
-@click.argument("mirror", metavar="MIRROR")
-@config_option
-@click.option("--yes", is_flag=True, help="Do not ask: the cluster restarts if it runs.")
-@dry_run_option
-@command
-def ssh_setup_command(output: Output, mirror: str, config_file: Path | None, yes: bool, dry_run: bool) -> None:
-    """Make the key ~/.ssh/id_PROFILE if there is none, and put its public half on the cluster.
-
-    This is the one command that changes a cluster's configuration. It asks first, for the cluster restarts.
-
-    \b
-    Example:
-      dbmirror ssh setup demo
-    """
-    with opened(output, mirror, config_file) as pipeline:
-        cluster = pipeline.access.summary
-        key = pipeline.section.ssh.identity_file or ssh_key_of(pipeline.access.profile)
-        if dry_run:
-            output.say(
-                f"Would put {key}.pub on {cluster.cluster_name} ({cluster.cluster_id}), and restart it if it runs."
-            )
-            output.document({"mirror": mirror, "key": key, "changed": False})
-            return
-        if pipeline.section.ssh.identity_file is None:
-            key = ensure_key(pipeline.access.profile)
-        question = f"Put {key}.pub on {cluster.cluster_name} ({cluster.cluster_id})? If it runs, it restarts."
-        if not (yes or output.confirm(question)):
-            raise UsageError("Nothing was changed on the cluster.", remedy="Add --yes to go on without a question.")
-        changed = install(pipeline.access.workspace, cluster.cluster_id, read_public_key(key))
-        address = pipeline.section.ssh.host or read(pipeline.access.workspace, cluster.cluster_id).driver_address
-        if address:
-            entry = ssh_entry(
-                mirror,
-                cluster_id=cluster.cluster_id,
-                address=address,
-                port=pipeline.section.ssh.port or DRIVER_PORT,
-                user=pipeline.section.ssh.user or DRIVER_USER,
-                identity_file=key,
-                known_hosts=known_hosts_file(),
-            )
-            write_ssh_entry(mirror, entry)
-    output.document({"mirror": mirror, "key": key, "changed": changed})
-    output.say("The key is on the cluster." if changed else "The cluster has that key already.")
-    if address:
-        output.say(f"For plain 'ssh {mirror}' put this line at the top of ~/.ssh/config: {include_line()}")
-    output.say(f"Next: dbmirror ssh test {mirror}")
-
-
-@ssh_group.command("test")
-@click.argument("mirror", metavar="MIRROR")
-@config_option
-@driver_options
-@command
-def ssh_test_command(output: Output, mirror: str, config_file: Path | None, **options: Any) -> None:
-    """Log in to the driver and run `true` there.
-
-    \b
-    Example:
-      dbmirror ssh test demo
-    """
-    with opened(output, mirror, config_file, **options) as pipeline:
-        name = pipeline.access.driver.name
-        code = pipeline.access.driver.run(["true"]).code
-        publish_pin(pipeline.folder, pipeline.access.cluster.cluster.cluster_id)
-    output.document({"mirror": mirror, "host": name, "code": code})
-    output.show(f"{name}: logged in.")
-
-
-@ssh_group.command("repin")
-@click.argument("mirror", metavar="MIRROR")
-@config_option
-@driver_options
-@command
-def ssh_repin_command(output: Output, mirror: str, config_file: Path | None, **options: Any) -> None:
-    """Show the host key that the driver presents now, and pin it in place of the old one. Asks first.
-
-    Do this when you know why the key changed: a cluster that was restarted has a new driver.
-
-    \b
-    Example:
-      dbmirror ssh repin demo
-    """
-    accepted = bool(options["accept_host_key"])
-    with opened(output, mirror, config_file, **options) as pipeline:
-        target, cluster = pipeline.access.target, pipeline.access.cluster
-        key = read_host_key(target, observer=pipeline.observer)
-        known = KnownHosts(known_hosts_file())
-        alias = cluster.cluster.cluster_id
-        before = tuple(str(old.fingerprint(alias)) for old in known.keys(alias))
-        output.say(f"Pinned until now: {', '.join(before) or 'none'}")
-        output.say(f"Presented now:    {key.fingerprint(alias)}  (the cluster started last at {cluster.started_at})")
-        if not (accepted or output.confirm("Pin the new key?")):
-            raise UsageError("The pinned key stays.", remedy="Add --accept-host-key to go on without a question.")
-        known.repin(alias, key)
-        publish_pin(pipeline.folder, alias)
-    output.document({"mirror": mirror, "cluster": alias, "before": before, "now": str(key.fingerprint(alias))})
-    output.show(f"{cluster.cluster.cluster_name}: the present host key is pinned.")
+    output.show(status_tables.clusters(found))

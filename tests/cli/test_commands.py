@@ -11,6 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from dbmirror.cli import main
+from dbmirror.cli.verbs import VERBS
+from dbmirror.filters.flavour import Flavour
+from dbmirror.filters.lists import NAMES as LISTS
+from dbmirror.render.workflows import WORKFLOW_KINDS
 
 README = Path(__file__).parents[2] / "README.md"
 START, END = "<!-- commands: written by `make golden`, checked by the tests -->\n", "<!-- end of commands -->"
@@ -47,6 +51,26 @@ def test_the_readme_lists_every_command(pytestconfig: pytest.Config) -> None:
     if pytestconfig.getoption("--refresh-golden"):
         README.write_text(wanted)
     assert README.read_text() == wanted, "run `make golden`"
+
+
+@pytest.mark.parametrize("name", list(VERBS))
+def test_a_line_of_the_overview_is_how_the_help_begins(name: str) -> None:
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    assert " ".join(str(command.help).split()).startswith(VERBS[name].summary.rstrip(".?"))
+
+
+def choices(path: str, parameter: str) -> set[str]:
+    command = dict(commands())[path]
+    (found,) = (each for each in command.params if each.name == parameter)
+    assert isinstance(found.type, click.Choice)
+    return set(found.type.choices)
+
+
+def test_what_can_be_chosen_is_what_there_is() -> None:
+    assert choices("dbmirror ci", "kind") == set(WORKFLOW_KINDS)
+    assert choices("dbmirror filter show", "name") == set(LISTS)
+    assert choices("dbmirror build", "flavour") == set(Flavour)
 
 
 @pytest.mark.parametrize(("path", "command"), [pytest.param(*each, id=each[0]) for each in commands()])

@@ -1,0 +1,54 @@
+"""The values of the line as the commands' JSON documents hold them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dbmirror.build.foundation import Built
+from dbmirror.errors import DbmirrorError
+from dbmirror.lab.stack import LabStatus
+from dbmirror.lock.mirror_lock import MirrorLock
+from dbmirror.lock.r.renv import fate_rows
+from dbmirror.verify.model import Report
+from dbmirror.verify.r import as_built
+
+
+def lock_document(lock: MirrorLock, report: Report | None = None) -> dict[str, Any]:
+    """A lock, with the fates as the image of `report` turned out."""
+    turned = as_built(lock, report) if report is not None else lock
+    return {
+        "snapshot": lock.snapshot,
+        "lock": lock.digest,
+        "flavour": lock.flavour,
+        "counts": {kind.value: count for kind, count in turned.counts().items()},
+        "fates": turned.python.fates,
+        "r_fates": fate_rows(turned.r) if turned.r is not None else (),
+    }
+
+
+def image_document(built: Built) -> dict[str, Any]:
+    """An image that was built."""
+    return {"tag": built.tags[0], "id": built.image_id}
+
+
+def report_document(report: Report) -> dict[str, Any]:
+    """A verification's report."""
+    return {"passed": report.passed, "report": report}
+
+
+def error_document(error: DbmirrorError) -> dict[str, Any]:
+    """An error, as every command that fails has it."""
+    return {"message": error.message, "remedy": error.remedy, "exit_code": error.exit_code}
+
+
+def lab_document(found: LabStatus) -> dict[str, Any]:
+    """How a lab stands."""
+    return {
+        "mirror": found.mirror,
+        "folder": found.folder,
+        "url": found.url,
+        "running": found.running,
+        "services": found.services,
+        "tunnel": found.tunnel,
+        "kernels": found.kernels,
+    }

@@ -1,0 +1,80 @@
+"""Opens a mirror for a command: its options as choices, its questions on the terminal, its progress on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dbmirror.cli.output import Output
+from dbmirror.config import load_config
+from dbmirror.filters.flavour import Flavour
+from dbmirror.hosts.known_hosts import Fingerprint
+from dbmirror.pipeline.line import Choices, Pipeline, Questions
+from dbmirror.temporary import clear_left_behind
+from dbmirror.workspace.clusters import ClusterState
+
+
+def choices_of(
+    *,
+    start_cluster: bool = False,
+    accept_host_key: bool = False,
+    known_hosts: Path | None = None,
+    whitelist: bool = False,
+    base: str | None = None,
+    ca_bundle: Path | None = None,
+    refresh: bool = False,
+    no_capture: bool = False,
+    flavour: str | None = None,
+    keep_going: bool = False,
+) -> Choices:
+    """A command's options, by the names that click gives them, as the pipeline's choices."""
+    return Choices(
+        start_cluster=start_cluster,
+        accept_host_key=accept_host_key,
+        known_hosts=known_hosts,
+        whitelist=whitelist,
+        base=base,
+        ca_bundle=ca_bundle,
+        refresh=refresh,
+        capture=not no_capture,
+        flavour=Flavour(flavour) if flavour else None,
+        keep_going=keep_going,
+    )
+
+
+@contextmanager
+def opened(
+    output: Output, mirror: str, config_file: Path | None, *, dry_run: bool = False, **options: Any
+) -> Iterator[Pipeline]:
+    """The pipeline of `mirror`, with its progress shown, for a command's options (see `choices_of`)."""
+    choices, loaded = choices_of(**options), load_config(config_file)
+    clear_left_behind()
+    with (
+        output.observing() as observer,
+        Pipeline(mirror, loaded, choices=choices, observer=observer, questions=questions(output)) as pipeline,
+    ):
+        if not dry_run:
+            yield pipeline
+            return
+        with pipeline.rehearsal():
+            yield pipeline
+    output.say("Nothing was written: this was a dry run.")
+
+
+def questions(output: Output) -> Questions:
+    """Asks where somebody can answer; where nobody can, there are no questions."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return Questions()
+
+    def host_key(fingerprint: Fingerprint) -> bool:
+        output.say(f"First contact with {fingerprint.name} at {fingerprint.address}. Its host key is:")
+        output.say(f"    {fingerprint}")
+        return output.confirm("Is that the driver's key?")
+
+    def start(state: ClusterState) -> bool:
+        return output.confirm(f"{state.cluster.cluster_name} is {state.state.lower()}. Start it?")
+
+    return Questions(host_key=host_key, start=start)

@@ -1,0 +1,126 @@
+"""snapshot, lock, render, verify: the stages of a mirror, each alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dbmirror.cli.options import (
+    command,
+    config_option,
+    driver_options,
+    dry_run_option,
+    fates_option,
+    lock_options,
+    mirror_argument,
+)
+from dbmirror.errors import DifferenceFound
+
+if TYPE_CHECKING:
+    from dbmirror.cli.output import Output
+
+
+class ImageRefuted(DifferenceFound):
+    """The image is not what the lock says, or does not keep the contract."""
+
+
+@click.command("snapshot")
+@mirror_argument
+@config_option
+@driver_options
+@dry_run_option
+@command
+def snapshot_command(output: Output, mirror: str, config_file: Path | None, **options: Any) -> None:
+    """Read what is installed on the cluster, by one SSH connection to its driver that changes nothing there.
+
+    \b
+    Example:
+      dbmirror snapshot demo
+    """
+    from dbmirror.cli import tables
+    from dbmirror.cli.session import opened
+
+    with opened(output, mirror, config_file, **options) as pipeline:
+        snapshot = pipeline.take_snapshot()
+    place = pipeline.folder / "snapshot.json"
+    output.document({"mirror": mirror, "digest": snapshot.digest, "file": place, "cluster": snapshot.cluster})
+    output.show(tables.snapshot(snapshot))
+    if not options["dry_run"]:
+        output.say(f"The snapshot is {place}.")
+
+
+@click.command("lock")
+@mirror_argument
+@config_option
+@driver_options
+@lock_options
+@fates_option
+@dry_run_option
+@command
+def lock_command(output: Output, mirror: str, config_file: Path | None, shown: str, **options: Any) -> None:
+    """Find every package's source; show the fates: what becomes of each package of the snapshot.
+
+    \b
+    Example:
+      dbmirror lock demo --fates all
+    """
+    from dbmirror.cli import tables
+    from dbmirror.cli.documents import lock_document
+    from dbmirror.cli.session import opened
+
+    with opened(output, mirror, config_file, **options) as pipeline:
+        lock = pipeline.make_lock(pipeline.snapshot())
+    output.document({"mirror": mirror, **lock_document(lock)})
+    output.show(tables.fates(lock, shown))
+    if not options["dry_run"]:
+        output.say(f"The lock is {pipeline.folder / 'pylock.toml'}, the whole table fates.json beside it.")
+
+
+@click.command("render")
+@mirror_argument
+@config_option
+@dry_run_option
+@command
+def render_command(output: Output, mirror: str, config_file: Path | None, dry_run: bool) -> None:
+    """Write the Dockerfile and all that it reads, from the mirror's lock: the same lock gives the same bytes.
+
+    \b
+    Example:
+      dbmirror render demo
+    """
+    from dbmirror.cli.session import opened
+
+    with opened(output, mirror, config_file, dry_run=dry_run) as pipeline:
+        lock = pipeline.lock()
+        context = pipeline.render(lock)
+    output.document({"mirror": mirror, "folder": pipeline.context_folder, "files": sorted(context.files)})
+    output.show("\n".join(str(pipeline.context_folder / name) for name in context.files))
+
+
+@click.command("verify")
+@mirror_argument
+@config_option
+@command
+def verify_command(output: Output, mirror: str, config_file: Path | None) -> None:
+    """Check the image against its lock and the contract of Container Services: the image that was built last.
+
+    \b
+    Example:
+      dbmirror verify demo
+    """
+    from dbmirror.cli import tables
+    from dbmirror.cli.documents import report_document
+    from dbmirror.cli.session import opened
+
+    with opened(output, mirror, config_file) as pipeline:
+        built = pipeline.built()
+        report = pipeline.verify(built, pipeline.lock(), pipeline.snapshot(), again=True)
+    output.document({"mirror": mirror, "image": {"tag": built.tags[0]}, "verification": report_document(report)})
+    output.show(tables.verification(report))
+    if not report.passed:
+        raise ImageRefuted(
+            f"{built.tags[0]} is not what the cluster has, or breaks the contract: see the rows above.",
+            remedy=f"The whole report is {pipeline.folder / 'verification.json'}.",
+        )

@@ -1,0 +1,87 @@
+"""The tables of how something stands: clusters, this machine, a lab, the sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from dbmirror.cli.tables import facts, table
+from dbmirror.doctor import Check
+from dbmirror.lab.stack import LabStatus
+from dbmirror.sandbox.state import SandboxState
+from dbmirror.workspace.judgement import ClusterSummary
+
+_GOOD: Final = {"connected", "healthy", "idle", "busy", "running"}
+
+
+def sandbox(state: SandboxState) -> RenderableType:
+    """What of the sandbox runs."""
+    missing = ", ".join(f"{pin} ({reason})" for pin, reason in state.missing) or "none"
+    return facts(
+        (
+            ("profile", f"{state.profile} (in {state.profile_file})"),
+            ("workspace", f"{state.workspace_url} ({'answers' if state.workspace_answers else 'does not answer'})"),
+            ("cluster", f"{state.cluster_id}: {state.cluster_state or 'unknown'}"),
+            ("driver", f"{state.driver_address or 'none'} ({state.driver_container or 'no container'})"),
+            ("base", f"{state.base_image}, {state.base_origin}"),
+            ("packages", f"{state.pins} pins; not to be had: {missing}"),
+        )
+    )
+
+
+def lab(found: LabStatus) -> Table:
+    """How cluster, tunnel, JupyterLab and its kernels stand."""
+    tunnel = found.tunnel or {}
+    rows: list[tuple[str | Text, ...]] = [
+        ("cluster", _state(str(tunnel.get("cluster_state") or "unknown").lower()), str(tunnel.get("cluster", ""))),
+        ("tunnel", _state(str(tunnel.get("state") or "down")), str(tunnel.get("text", ""))),
+    ]
+    for service in found.services:
+        if service.name == "tunnel":
+            continue
+        where = found.url or "" if service.name == "lab" else service.container
+        rows.append((service.name, _state(service.health or service.state), where))
+    if not any(service.name == "lab" for service in found.services):
+        rows.append(("lab", _state("down"), ""))
+    for kernel in found.kernels or ():
+        rows.append((f"kernel {kernel.name}", _state(kernel.state), f"last active {kernel.last_activity}"))
+    return table("PART", "STATE", "", rows=rows)
+
+
+def _state(state: str) -> Text:
+    return Text(state, style="green" if state in _GOOD else "yellow")
+
+
+def clusters(found: Iterable[ClusterSummary]) -> Table:
+    """Which clusters can be mirrored, and for the others why not."""
+    return table("CLUSTER", "ID", "STATE", "RUNTIME", "MIRROR", "IMAGE", rows=map(_cluster_row, found))
+
+
+def _cluster_row(cluster: ClusterSummary) -> tuple[str | Text, ...]:
+    if cluster.cannot_snapshot:
+        mirror = Text("no: " + "; ".join(cluster.cannot_snapshot), style="red")
+    else:
+        mirror = Text("yes, with --start" if cluster.needs_start else "yes", style="green")
+    image = "; ".join(cluster.cannot_run_image)
+    return (
+        cluster.cluster_name,
+        cluster.cluster_id,
+        cluster.state.lower(),
+        cluster.spark_version,
+        mirror,
+        Text(f"cannot run here: {image}", style="yellow") if image else Text("can run here", style="green"),
+    )
+
+
+def checks(found: Iterable[Check]) -> Table:
+    """What doctor looked at."""
+    return table("", "WHAT", "FOUND", "MEND IT WITH", rows=map(_check_row, found))
+
+
+def _check_row(check: Check) -> tuple[str | Text, ...]:
+    mark = Text("ok", style="green") if check.ok else Text("missing", style="red" if check.needed else "yellow")
+    return mark, check.name, check.found, check.remedy
