@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from dbmirror.errors import UsageError
+from dbmirror.text import OBEYED
+
+_OBEYED = re.compile(f"[{OBEYED}]")
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> bool:
@@ -59,10 +63,27 @@ def _stage(path: Path, content: bytes, mode: int, staged: list[tuple[Path, Path]
     Path(name).chmod(mode)
 
 
-def canonical_json(value: Any) -> bytes:
-    """`value` as indented JSON with sorted keys and a final new line: equal values give equal bytes."""
-    encoded = msgspec.json.encode(value, order="sorted")
-    return msgspec.json.format(encoded, indent=2) + b"\n"
+def canonical_json(value: Any, *, otherwise: Callable[[Any], Any] | None = None) -> bytes:
+    """`value` as indented JSON with sorted keys and a final new line: equal values give equal bytes.
+
+    `otherwise` says what is written for a value of a type that JSON lacks. What a terminal would obey is escaped, and
+    half a surrogate pair (a file's name in another encoding), which no JSON reader takes, becomes U+FFFD.
+    """
+    try:
+        encoded = msgspec.json.encode(value, enc_hook=otherwise, order="sorted")
+    except UnicodeEncodeError:
+        whole = _with_whole_characters(msgspec.to_builtins(value, enc_hook=otherwise))
+        encoded = msgspec.json.encode(whole, order="sorted")
+    text = msgspec.json.format(encoded, indent=2).decode()
+    return _OBEYED.sub(lambda match: f"\\u{ord(match.group()):04x}", text).encode() + b"\n"
+
+
+def _with_whole_characters(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_with_whole_characters(key): _with_whole_characters(each) for key, each in value.items()}
+    return [_with_whole_characters(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def digest_of(value: Any) -> str:

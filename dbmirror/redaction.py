@@ -1,12 +1,148 @@
-"""Keeps credentials out of messages and logs."""
+"""Keeps credentials out of messages, logs and records. Every pattern is linear in the text: possessive, or anchored."""
 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
+from typing import Final
 
-_USER_INFORMATION = re.compile(r"(?<=://)[^/\s'\"]+@")
+from dbmirror.text import LONGEST_LINE, one_line
+
+MASK: Final = "***"
+
+# Words that make a name secret as a part of it (`X-Amz-Security-Token`, `client_secret`, `AccountKey`).
+_SECRET_WORD: Final = re.compile(
+    r"token|secret|password|passwd|pwd|passphrase|signature|credentials?|cookie|jwt"
+    r"|(?:api|access|secret|private|account)key|(?:auth|access|refresh)token|clientsecret"
+)
+_BEFORE_KEY: Final = re.compile(r"access|account|api|auth|private|secret|shared|master|signing|encryption")
+# Names that are secret only as a parameter, behind `?`, `&` or `;`: alone they are words of any message.
+_SECRET_PARAMETER: Final = re.compile(r"sig|key|code|pass|pw|auth|sas|sid|session|nonce")
+_HARMLESS_FRAGMENTS: Final = ("sha256=", "sha384=", "sha512=", "sha1=", "md5=", "egg=", "subdirectory=")
+
+_WORDS: Final = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
+_AUTHORIZATION: Final = re.compile(
+    r"(?i)(?<![a-z])((?:proxy-)?authorization|(?:set-)?cookie)([\"']?\s{0,9}[:=]\s{0,9}[\"']?)[^\r\n\"']++"
+)
+_BEARER: Final = re.compile(r"(?i)(?<![a-z])(bearer)(\s{1,9})[^\s\"'<>,;)]{8,}+")
+_SETTING: Final = re.compile(
+    r"(?P<before>[?&;]?)(?<![\w.%-])(?P<name>[\w.%-]++)[\"']?\s{0,9}[=:](?!=)\s{0,9}(?P<quote>[\"']?)"
+)
+_VALUES: Final = {
+    "": re.compile(r"[^\s&;#\"',]++"),
+    '"': re.compile(r'[^"\r\n]++'),
+    "'": re.compile(r"[^'\r\n]++"),
+}
+"""How a value ends, by the quote before it."""
+_OPTION: Final = re.compile(r"(?<![\w-])--(?P<name>[\w-]++)(?P<space>[ \t]{1,9})(?![-<|>'\"])[^\s]++")
+_NETRC: Final = re.compile(r"(?i)(?<!\w)(login\s{1,9}\S++\s{1,9}password\s{1,9})\S++")
+_TOKENS: Final = re.compile(
+    r"(?<![A-Za-z0-9])(?:"
+    r"dapi[0-9a-f]{32}(?:-[0-9]+)?|dose[0-9a-f]{32}"  # Databricks: personal access token, OAuth secret
+    r"|gh[pousr]_[A-Za-z0-9]{30,}+|github_pat_\w{20,}+|glpat-[\w-]{20,}+"  # GitHub, GitLab
+    r"|dckr_[po]at_[\w-]{20,}+|pypi-AgE[\w-]{16,}+"  # Docker Hub, PyPI
+    r"|(?:AKIA|ASIA)[0-9A-Z]{16}|ya29\.[\w-]{20,}+"  # AWS, Google
+    r"|eyJ[\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]*+)?"  # a JSON web token
+    r")"
+)
+_DIGEST_OR_NAME: Final = re.compile(r"sha(?:256|384|512):")
+_HOST: Final = re.compile(
+    r"(?:localhost|\[[0-9a-fA-F:.]+\]|[0-9]{1,3}(?:\.[0-9]{1,3}){3}|(?:[\w-]+\.)+[A-Za-z][\w-]*)(?![\w.])"
+)
+_USER_OF_SSH: Final = re.compile(r"[A-Za-z_][\w-]{0,31}@[^@/\s]*+(?:/|\Z)")
+_SPACE: Final = re.compile(r"(\s+)")
 
 
 def without_credentials(text: str) -> str:
-    """`text` with `***` for the user and password of every URL in it: what may reach a message or a log."""
-    return _USER_INFORMATION.sub("***@", text)
+    """`text` with `***` for what may be a credential in it: what may reach a message, a log or a record.
+
+    Masked are user and password of every address (also without a scheme, also with odd characters), secret parameters
+    of queries, jdbc addresses and connection strings, fragments other than hashes, authorization headers and cookies,
+    secret settings (`password=…`, `"token": "…"`), and tokens of well-known forms wherever they stand. Rather one too
+    many than one too few; package requirements (`tokenizers==0.15`), digests and ssh's `git@` stay.
+    """
+    text = _AUTHORIZATION.sub(rf"\1\2{MASK}", text)
+    text = "".join(_without_login(part) if "@" in part or "#" in part else part for part in _SPACE.split(text))
+    text = _OPTION.sub(_without_argument, _without_values(text))
+    text = _NETRC.sub(rf"\1{MASK}", text)
+    text = _BEARER.sub(rf"\1\2{MASK}", text)
+    return _TOKENS.sub(MASK, text)
+
+
+def foreign_line(text: str, longest: int = LONGEST_LINE) -> str:
+    """What a stranger said as a message may repeat it: on one line of at most `longest` characters, no credentials."""
+    return one_line(without_credentials(text), longest)
+
+
+def _without_values(text: str) -> str:
+    """`text` without the values of secret settings and parameters."""
+    parts: list[str] = []
+    done = 0
+    for match in _SETTING.finditer(text):
+        if match.start() < done or not _is_secret(match["name"], parameter=bool(match["before"])):
+            continue
+        value = _VALUES[match["quote"]].match(text, match.end())
+        if value is not None:
+            parts += [text[done : match.end()], MASK]
+            done = value.end()
+    return "".join([*parts, text[done:]])
+
+
+def _without_argument(match: re.Match[str]) -> str:
+    """`--token ***`; `--password-stdin` and `--key-file` take no secret."""
+    if match["name"].endswith(("-stdin", "-file")) or not _is_secret(match["name"], parameter=False):
+        return match.group()
+    return f"--{match['name']}{match['space']}{MASK}"
+
+
+def _is_secret(name: str, *, parameter: bool) -> bool:
+    words = [word.lower() for word in _WORDS.findall(name[-200:])]
+    if parameter and words and _SECRET_PARAMETER.fullmatch(words[-1]):
+        return True
+    return any(map(_SECRET_WORD.fullmatch, words)) or any(
+        after == "key" and _BEFORE_KEY.fullmatch(before) for before, after in pairwise(words)
+    )
+
+
+def _without_login(word: str) -> str:
+    """`word`, which has no space in it, without the logins of the addresses in it."""
+    first, *rest = word.split("://")
+    if not rest:
+        return _without_bare_login(word)
+    schemes = [first, *rest]
+    return "://".join([first, *(_without_user(one, scheme) for one, scheme in zip(rest, schemes, strict=False))])
+
+
+def _without_user(address: str, scheme: str) -> str:
+    """An address behind its `://`. A password may hold what would end the host; then no port stands before it."""
+    if scheme.endswith("ssh") and _USER_OF_SSH.match(address):
+        return address
+    authority = re.split(r"[/?#\"'<>\\]", address, maxsplit=1)[0]
+    host, colon, port = authority.partition(":")
+    if "@" in authority:
+        end = authority.rindex("@")
+    elif colon and port and not port.isdecimal() and "@" in address[len(host) :]:
+        end = address.rindex("@")
+    else:
+        return _without_fragment(address)
+    return f"{MASK}@{_without_fragment(address[end + 1 :])}"
+
+
+def _without_fragment(address: str) -> str:
+    before, hash_, fragment = address.partition("#")
+    if not fragment or fragment.lower().startswith(_HARMLESS_FRAGMENTS):
+        return address
+    end = re.search(r"[\"'<>)\]]", fragment)
+    return f"{before}{hash_}{MASK}{fragment[end.start() :] if end else ''}"
+
+
+def _without_bare_login(word: str) -> str:
+    """`user:password@host` without a scheme; a digest (`image:tag@sha256:…`) is none, nor is ssh's `git@host:path`."""
+    login, at, host = word.rpartition("@")
+    colon = login.find(":")
+    if not at or colon < 0 or login.lower().startswith(("mailto:", "pkg:")) or _DIGEST_OR_NAME.match(host):
+        return word
+    if not _HOST.match(host):
+        return word
+    start = max(login.rfind(character, 0, colon) for character in "\"'<([=,;|`") + 1
+    return f"{login[:start]}{MASK}@{host}"

@@ -9,6 +9,7 @@ from dbmirror.errors import DbmirrorError
 from dbmirror.lab.stack import LabStatus
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.r.renv import fate_rows
+from dbmirror.redaction import without_credentials
 from dbmirror.verify.model import Report
 from dbmirror.verify.r import as_built
 
@@ -38,7 +39,11 @@ def report_document(report: Report) -> dict[str, Any]:
 
 def error_document(error: DbmirrorError) -> dict[str, Any]:
     """An error, as every command that fails has it."""
-    return {"message": error.message, "remedy": error.remedy, "exit_code": error.exit_code}
+    return {
+        "message": without_credentials(error.message),
+        "remedy": without_credentials(error.remedy),
+        "exit_code": error.exit_code,
+    }
 
 
 def lab_document(found: LabStatus) -> dict[str, Any]:

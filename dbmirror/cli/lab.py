@@ -215,24 +215,20 @@ def lab_sync_command(
 
     from dbmirror.cli.session import opened
     from dbmirror.lab import sync as lab_sync
+    from dbmirror.text import one_line
 
     with opened(output, mirror, config_file) as pipeline:
         done = lab_sync.sync(pipeline.lab, source, target, dry_run=dry_run)
     output.document({"mirror": mirror, "sync": done, "dry_run": dry_run})
     if dry_run:
         for name in done.names[:_SHOWN]:
-            output.show(Text(_one_line(name)))
+            output.show(Text(one_line(name)))
         if done.files > _SHOWN:
             output.show(f"… and {done.files - _SHOWN} more")
     if done.left_out:
-        shown = ", ".join(map(_one_line, done.left_out[:5])) + (", …" if done.left_out_count > 5 else "")
+        shown = ", ".join(map(one_line, done.left_out[:5])) + (", …" if done.left_out_count > 5 else "")
         output.say(f"Left out, for being neither files nor folders (symbolic links, mostly): {shown}.")
     amount = f"{lab_sync.files_in_words(done.files)} ({lab_sync.size_in_words(done.size)})"
     verb = "Would copy" if dry_run else "Copied"
     what = amount if done.files else "nothing, all is there already,"
     output.say(f"{verb} {what} from {source} to {target} with {done.by}.")
-
-
-def _one_line(name: str) -> str:
-    """A file's name, which may hold line ends."""
-    return " ".join(name.splitlines())

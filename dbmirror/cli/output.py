@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
 import threading
 import time
@@ -12,7 +11,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
-import msgspec
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -22,7 +20,10 @@ from dbmirror.cli.documents import error_document
 from dbmirror.cli.streams import silence, unwritable
 from dbmirror.engine.failures import BuildFailed
 from dbmirror.errors import DbmirrorError, UsageError
+from dbmirror.files import canonical_json
 from dbmirror.progress import Observer
+from dbmirror.redaction import foreign_line, without_credentials
+from dbmirror.text import shown
 
 JSON_SCHEMA = 1
 """Version of the documents that --json prints."""
@@ -31,8 +32,8 @@ _UNBOUNDED = 200
 _LOG_LINES = 20
 _QUIET_PERIOD = 10.0
 """Seconds between two lines about the same stage, where stderr is no terminal."""
-_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""What a terminal obeys instead of showing it: control characters but tab and line end, and marks of direction."""
+_PROGRESS_LENGTH = 160
+"""Characters of what a stage says behind its bar."""
 
 
 class SafeConsole(Console):
@@ -45,7 +46,7 @@ class SafeConsole(Console):
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """The segments of `renderable`, without what a terminal would obey."""
         for segment in super().render(renderable, options):
-            yield segment if segment.control else Segment(_OBEYED.sub("", segment.text), segment.style)
+            yield segment if segment.control else Segment(shown(segment.text), segment.style)
 
     def print(self, *objects: Any, **named: Any) -> None:
         """Print `objects`. What cannot be said on stderr (a full disk) stays unsaid, and the work goes on."""
@@ -83,9 +84,8 @@ class Output:
         """Print the JSON document, if --json asks for it: one, also where an error came after the result."""
         if self.as_json:
             document = {"schema": JSON_SCHEMA, "command": self.command, **self._document}
-            encoded = msgspec.json.encode(document, enc_hook=str, order="sorted")
             with self._writing():
-                click.echo(msgspec.json.format(encoded, indent=2).decode())
+                click.echo(canonical_json(document, otherwise=str), nl=False)
 
     def show(self, renderable: RenderableType) -> None:
         """Print a result for people, unless --json asks for a document. A string is plain, never markup.
@@ -113,16 +113,16 @@ class Output:
 
     def say(self, text: str) -> None:
         """Print a line about the work to stderr. `text` is plain, never markup."""
-        self.stderr.print(text, soft_wrap=True, markup=False)
+        self.stderr.print(without_credentials(text), soft_wrap=True, markup=False)
 
     def error(self, error: DbmirrorError) -> None:
         """Print `error` with its remedy, a failed build after the end of its log; with --json also as the document."""
         if isinstance(error, BuildFailed):
             for line in error.log[-_LOG_LINES:]:
-                self.stderr.print(f"[dim]  | {escape(line)}[/]", soft_wrap=True)
-        self.stderr.print(f"[bold red]error:[/] {escape(error.message)}", soft_wrap=True)
+                self.stderr.print(f"[dim]  | {escape(without_credentials(line))}[/]", soft_wrap=True)
+        self.stderr.print(f"[bold red]error:[/] {escape(without_credentials(error.message))}", soft_wrap=True)
         if error.remedy:
-            self.stderr.print(f"       {escape(error.remedy)}", soft_wrap=True)
+            self.stderr.print(f"       {escape(without_credentials(error.remedy))}", soft_wrap=True)
         self.document({"error": error_document(error)})
 
     @contextmanager
@@ -152,7 +152,7 @@ class Output:
         if not sys.stdin.isatty():
             return False
         with self._paused():
-            return click.confirm(_OBEYED.sub("", question), default=False, err=True)
+            return click.confirm(shown(question), default=False, err=True)
 
     @contextmanager
     def _paused(self) -> Iterator[None]:
@@ -178,7 +178,7 @@ class _Notes(Observer):
         self.output.say(text)
 
     def warn(self, text: str) -> None:
-        self.output.stderr.print(f"[yellow]warning:[/] {escape(text)}", soft_wrap=True)
+        self.output.stderr.print(f"[yellow]warning:[/] {escape(without_credentials(text))}", soft_wrap=True)
 
 
 class _Bars(_Notes):
@@ -199,14 +199,14 @@ class _Bars(_Notes):
     def advanced(self, stage: str, text: str = "", *, steps: int = 1) -> None:
         if stage not in self.tasks:
             self.started(stage)
-        self.progress.update(self.tasks[stage], advance=steps, text=escape(_one_line(text)))
+        self.progress.update(self.tasks[stage], advance=steps, text=_progress(text))
 
     def finished(self, stage: str, text: str = "") -> None:
         if stage not in self.tasks:
             self.started(stage)
         task = next(t for t in self.progress.tasks if t.id == self.tasks[stage])
         total = task.total if task.total is not None else max(task.completed, 1)
-        self.progress.update(self.tasks[stage], total=total, completed=total, text=escape(_one_line(text)))
+        self.progress.update(self.tasks[stage], total=total, completed=total, text=_progress(text))
 
 
 class _Lines(_Notes):
@@ -235,12 +235,15 @@ class _Lines(_Notes):
             self.said[stage] = now
             total = self.totals.get(stage)
             count = f"{self.done[stage]}/{total} " if total else ""
-        self.output.say(f"{stage}: {count}{_one_line(text)}")
+        self.output.say(f"{stage}: {count}{foreign_line(text, _PROGRESS_LENGTH)}")
 
     def finished(self, stage: str, text: str = "") -> None:
         seconds = time.monotonic() - self.began.get(stage, time.monotonic())
-        self.output.say(f"{stage}: done in {seconds:.1f} s" + (f", {_one_line(text)}" if text else ""))
+        self.output.say(
+            f"{stage}: done in {seconds:.1f} s" + (f", {foreign_line(text, _PROGRESS_LENGTH)}" if text else "")
+        )
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:160]
+def _progress(text: str) -> str:
+    """What a stage says, as it may stand behind its bar."""
+    return escape(foreign_line(text, _PROGRESS_LENGTH))

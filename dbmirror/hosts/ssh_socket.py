@@ -20,6 +20,7 @@ from dbmirror.hosts.ssh_errors import (
     ProxyCommandFailed,
     Unreachable,
 )
+from dbmirror.redaction import foreign_line
 
 _SECONDS_TO_STOP = 2.0
 
@@ -105,7 +106,7 @@ class ProxyCommand:
         """The last of its stderr, on one line."""
         self._stderr.seek(0)
         text = self._stderr.read()[-2000:].decode(errors="replace").replace("\n", " | ")
-        return "".join(c if c.isprintable() else " " for c in text).strip(" |")
+        return foreign_line(text).strip(" |")
 
     def close(self) -> None:
         """End the command and the processes that it started."""

@@ -8,11 +8,10 @@ from typing import Any
 import msgspec
 
 from dbmirror.inventory.model import Name
+from dbmirror.text import LONGEST_VALUE, escaped
 
 _SPELLING = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _SEPARATORS = re.compile(r"[-_.]+")
-LONGEST = 400
-"""Characters of a hostile value that a message shows."""
 
 
 def fits(value: object, grammar: Any) -> bool:
@@ -25,9 +24,9 @@ def fits(value: object, grammar: Any) -> bool:
 
 
 def printable(value: str) -> str:
-    """`value` on one line, every unprintable character as its escape, cut to LONGEST characters."""
-    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in value)
-    return escaped if len(escaped) <= LONGEST else escaped[: LONGEST - 1] + "…"
+    """`value` on one line, every unprintable character as its escape, cut to LONGEST_VALUE characters."""
+    whole = escaped(value)
+    return whole if len(whole) <= LONGEST_VALUE else whole[: LONGEST_VALUE - 1] + "…"
 
 
 def normalised(spelling: str) -> str | None:

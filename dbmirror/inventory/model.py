@@ -12,6 +12,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from dbmirror.inventory.layers import Layer, effective, layer_of_r_library, notebook_environments
+from dbmirror.text import OBEYED
 
 SCHEMA_VERSION = 1
 """Raised when the meaning of a field changes; an older snapshot is then refused with the remedy."""
@@ -20,9 +21,9 @@ Name = Annotated[str, Meta(pattern=r"\A[a-z0-9]+(-[a-z0-9]+)*\Z", max_length=200
 """A distribution's name in PEP 503 form."""
 Version = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._+!~-]*\Z", max_length=200)]
 """A version as its metadata spells it; mostly PEP 440, but Debian's and old distributions' need not be."""
-Path = Annotated[str, Meta(pattern=r"\A/[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*\Z", max_length=4096)]
+Path = Annotated[str, Meta(pattern=rf"\A/[^\t\n{OBEYED}]*\Z", max_length=4096)]
 """An absolute path on the host."""
-Text = Annotated[str, Meta(pattern=r"\A[^\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*\Z", max_length=8192)]
+Text = Annotated[str, Meta(pattern=rf"\A[^\n{OBEYED}]*\Z", max_length=8192)]
 """One line of free text: no control characters, no separator of lines, nothing that turns the direction of text."""
 DebianName = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9+.-]*\Z", max_length=200)]
 DebianVersion = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9.+:~-]*\Z", max_length=200)]

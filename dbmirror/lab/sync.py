@@ -17,6 +17,7 @@ from dbmirror.mirror_folder.files import is_file_below
 from dbmirror.process import ProcessFailed, run
 from dbmirror.progress import Observer
 from dbmirror.render.lab import COMPOSE_FILE
+from dbmirror.text import OBEYED
 
 STAGE: Final = "sync"
 _PROGRAM: Final = ("/opt/lab/bin/python", "-I", "-m", "dbmirror_lab.sync")
@@ -184,6 +185,6 @@ def _in_notebooks(name: str) -> str:
 
 
 def _checked(name: str) -> str:
-    if re.search(r"[\x00-\x1f\x7f]", name):
+    if re.search(rf"[\t\n{OBEYED}]", name):
         raise SyncRefused(f"{name!r} holds control characters.")
     return name

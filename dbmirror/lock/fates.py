@@ -15,6 +15,7 @@ from dbmirror.inventory.layers import Installed, Layer, P, nearness
 from dbmirror.inventory.model import Inventory, Problem
 from dbmirror.lock.errors import LockError, Unaccounted
 from dbmirror.lock.model import Fate, FateKind
+from dbmirror.redaction import foreign_line
 
 UNKNOWN = "unknown"
 """The version of an entry that could not be read."""
@@ -28,7 +29,7 @@ def fate_of(decision: Decision, kind: FateKind, reason: str, *, substitute: str 
         layer=decision.layer,
         location=decision.location,
         kind=kind,
-        reason=one_line(reason),
+        reason=foreign_line(reason),
         substitute=substitute,
     )
 
@@ -59,9 +60,9 @@ def unreadable(problem: Problem) -> Fate:
         name=problem.name or _name_from(problem.path),
         version=UNKNOWN,
         layer=problem.layer or Layer.RUNTIME,
-        location=one_line(problem.path),
+        location=foreign_line(problem.path),
         kind=FateKind.UNAVAILABLE,
-        reason=one_line(f"Its metadata on the cluster could not be read: {problem.reason}"),
+        reason=foreign_line(f"Its metadata on the cluster could not be read: {problem.reason}"),
     )
 
 
@@ -101,11 +102,6 @@ def same_version(one: str, other: str) -> bool:
         return Version(one) == Version(other)
     except InvalidVersion:
         return one == other
-
-
-def one_line(text: str) -> str:
-    """`text` with every control character and line separator turned into a blank, cut to what a fate may hold."""
-    return re.sub(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]+", " ", text)[:2000]
 
 
 def _identity(package: Installed) -> tuple[str, str, Layer, str]:

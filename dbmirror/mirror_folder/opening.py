@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from dbmirror.errors import UsageError
+from dbmirror.text import escaped
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -123,7 +124,7 @@ def unreadable(path: Path, error: OSError) -> UsageError:
 
 def shown(path: Path) -> str:
     """`path` for a message: a hostile name must not write to the terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(path))
+    return escaped(str(path))
 
 
 def _quoted(path: Path) -> str:

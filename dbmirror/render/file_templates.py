@@ -14,6 +14,7 @@ import jinja2
 from dbmirror.render import quoting
 from dbmirror.render.errors import RenderError
 from dbmirror.render.quoting import Quoted
+from dbmirror.text import escaped
 
 _PRINTABLE = re.compile(r"[ -~]*", re.ASCII)
 _PATH = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._-]*(/[A-Za-z0-9._][A-Za-z0-9._-]*)*", re.ASCII)
@@ -47,7 +48,7 @@ def yaml(value: str) -> Quoted:
 
 def code(value: str) -> Quoted:
     """`value` as a code span of Markdown, whatever backticks it has; what is not printable is shown escaped."""
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in value)
+    text = escaped(value)
     fence = "`" * (max((len(run) for run in re.findall(r"`+", text)), default=0) + 1)
     space = " " if text.startswith("`") or text.endswith("`") or not text.strip() else ""
     return Quoted(f"{fence}{space}{text}{space}{fence}")

@@ -6,8 +6,9 @@ import re
 import shlex
 
 from dbmirror.render.errors import RenderError
+from dbmirror.text import OBEYED
 
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_UNPRINTABLE = re.compile(rf"[\t\n{OBEYED}]")
 _REFERENCE = re.compile(r"[a-z0-9][A-Za-z0-9._/:@-]*", re.ASCII)
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 

@@ -11,14 +11,16 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import NotFound
 from databricks.sdk.service.compute import ClusterDetails, InitScriptInfo
 
+from dbmirror.clean_urls import clean_urls_in
 from dbmirror.hosts.known_hosts import HostKey
 from dbmirror.inventory.model import Text
+from dbmirror.redaction import foreign_line
 from dbmirror.snapshot import Cluster, ClusterLibrary
 from dbmirror.workspace.errors import ClusterAmbiguous, ClusterUnknown, said_clearly
 from dbmirror.workspace.judgement import ClusterSummary, summarise
 from dbmirror.workspace.keys import parse_public_key
 from dbmirror.workspace.libraries import to_libraries
-from dbmirror.workspace.texts import checked, one_line, without_credentials
+from dbmirror.workspace.texts import checked
 
 _VOLUMES = "spark.databricks.unityCatalog.volumes.enabled"
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*|[0-9A-Fa-f:.]+")
@@ -114,7 +116,7 @@ def _to_state(details: ClusterDetails, libraries: tuple[ClusterLibrary, ...]) ->
         {
             "cluster": to_cluster(details, libraries),
             "state": details.state.value if details.state else "UNKNOWN",
-            "state_message": one_line(details.state_message or ""),
+            "state_message": foreign_line(details.state_message or ""),
             "driver_address": _address(details),
             "started_at": datetime.fromtimestamp(started / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             if started
@@ -136,7 +138,7 @@ def to_cluster(details: ClusterDetails, libraries: tuple[ClusterLibrary, ...]) -
             "driver_node_type": details.driver_node_type_id,
             "access_mode": details.data_security_mode.value if details.data_security_mode else None,
             "runtime_engine": details.runtime_engine.value if details.runtime_engine else None,
-            "docker_image": without_credentials(details.docker_image.url or "") if details.docker_image else None,
+            "docker_image": clean_urls_in(details.docker_image.url or "") if details.docker_image else None,
             "init_scripts": tuple(_destination(script) for script in details.init_scripts or ()),
             "uses_volumes": (details.spark_conf or {}).get(_VOLUMES, "").lower() == "true",
             "uses_ml_runtime": bool(details.use_ml_runtime),
@@ -148,7 +150,7 @@ def to_cluster(details: ClusterDetails, libraries: tuple[ClusterLibrary, ...]) -
 
 def _destination(script: InitScriptInfo) -> str:
     places = (script.workspace, script.volumes, script.dbfs, script.abfss, script.s3, script.gcs, script.file)
-    return next((without_credentials(place.destination) for place in places if place is not None), "unknown")
+    return next((clean_urls_in(place.destination) for place in places if place is not None), "unknown")
 
 
 def _address(details: ClusterDetails) -> str | None:

@@ -10,7 +10,7 @@ from databricks.sdk import errors as api
 from databricks.sdk.errors.base import DatabricksError
 
 from dbmirror.errors import RemoteError, UsageError
-from dbmirror.workspace.texts import one_line
+from dbmirror.redaction import foreign_line
 
 
 class WorkspaceError(RemoteError):
@@ -109,13 +109,13 @@ def said_clearly(host: str | None, *, profile: str | None = None, auth: str | No
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         # The SDK takes an answer apart without a look at its form.
         raise AnswerInvalid(
-            f"The workspace {where} gave an answer that is none of its API ({one_line(str(error), 200)}).",
+            f"The workspace {where} gave an answer that is none of its API ({foreign_line(str(error), 200)}).",
             remedy="Check that the profile's host is a Databricks workspace.",
         ) from error
 
 
 def _of_api(error: DatabricksError, host: str, profile: str | None, auth: str | None) -> WorkspaceError:
-    words = one_line(str(error), 400).rstrip(".")
+    words = foreign_line(str(error), 400).rstrip(".")
     expired = any(sign in words.lower() for sign in ("invalid access token", "token is expired", "expired token"))
     if isinstance(error, api.Unauthenticated) or expired:
         return LoginRefused(host, words, profile=profile, auth=auth)
@@ -143,4 +143,4 @@ def _why(error: BaseException) -> str:
     ):
         if sign in text or sign in type(error).__name__:
             return reason
-    return one_line(text, 200).rstrip(".") or type(error).__name__
+    return foreign_line(text, 200).rstrip(".") or type(error).__name__

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from databricks.sdk.service.compute import ClusterDetails, ClusterSource, State
 
 from dbmirror.inventory.model import Text
+from dbmirror.redaction import foreign_line
 from dbmirror.runtimes.container_services import obstacles
-from dbmirror.workspace.texts import checked, one_line
+from dbmirror.workspace.texts import checked
 
 _RUNNING = {State.RUNNING, State.RESIZING}
 _ON_THE_WAY = {State.PENDING, State.RESTARTING}
@@ -62,7 +63,7 @@ def _snapshot_obstacles(details: ClusterDetails) -> tuple[str, ...]:
     found: list[str] = []
     made_by = details.cluster_source
     if details.state is State.ERROR:
-        found.append(f"it is in state ERROR: {one_line(details.state_message or 'no reason given', 300)}")
+        found.append(f"it is in state ERROR: {foreign_line(details.state_message or 'no reason given', 300)}")
     if details.state not in _RUNNING | _ON_THE_WAY and made_by not in {None, ClusterSource.UI, ClusterSource.API}:
         found.append(f"it belongs to a {made_by.value.lower() if made_by else ''} and cannot be started by hand")
     driver = details.driver
@@ -83,4 +84,4 @@ def image_obstacles(details: ClusterDetails) -> tuple[str, ...]:
         access_mode=details.data_security_mode.value if details.data_security_mode else None,
         use_ml_runtime=bool(details.use_ml_runtime),
     )
-    return tuple(one_line(obstacle.reason, 300) for obstacle in found)
+    return tuple(foreign_line(obstacle.reason, 300) for obstacle in found)

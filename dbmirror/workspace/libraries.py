@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 from databricks.sdk.service.compute import Library, LibraryFullStatus
 
+from dbmirror.clean_urls import clean_urls_in
+from dbmirror.redaction import foreign_line
 from dbmirror.snapshot import ClusterLibrary
-from dbmirror.workspace.texts import checked, one_line, without_credentials
+from dbmirror.workspace.texts import checked
 
 
 def to_libraries(statuses: Iterable[LibraryFullStatus]) -> tuple[ClusterLibrary, ...]:
@@ -21,7 +23,7 @@ def to_libraries(statuses: Iterable[LibraryFullStatus]) -> tuple[ClusterLibrary,
                 "kind": kind,
                 "specification": specification,
                 "status": status.status.value if status.status else "UNKNOWN",
-                "messages": tuple(one_line(message) for message in status.messages or ()),
+                "messages": tuple(foreign_line(message) for message in status.messages or ()),
             },
             ClusterLibrary,
         )
@@ -42,8 +44,8 @@ def _specifications(library: Library) -> Iterable[tuple[str, str]]:
     for kind in ("whl", "egg", "jar", "requirements"):
         path: str | None = getattr(library, kind)
         if path:
-            yield kind, without_credentials(path)
+            yield kind, clean_urls_in(path)
 
 
 def _of_index(name: str, option: str, index: str | None) -> str:
-    return without_credentials(f"{name} {option} {index}" if index else name)
+    return clean_urls_in(f"{name} {option} {index}" if index else name)

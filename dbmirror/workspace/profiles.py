@@ -16,9 +16,11 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
 
 from dbmirror import __version__
+from dbmirror.clean_urls import clean_urls_in
 from dbmirror.folders import sandbox_profile_file
+from dbmirror.redaction import foreign_line
+from dbmirror.text import one_line
 from dbmirror.workspace.errors import ProfileInvalid, ProfileUnknown, said_clearly
-from dbmirror.workspace.texts import one_line
 
 # Without a handler Python would print the SDK's warnings on stderr.
 logging.getLogger("databricks.sdk").addHandler(logging.NullHandler())
@@ -116,7 +118,7 @@ def client(profile: str | None) -> WorkspaceClient:
             )
         except (ValueError, configparser.Error) as error:
             # Behind this the SDK lists its settings.
-            words = one_line(str(error).split(". Config:")[0].split(". Env:")[0], 400).rstrip(".")
+            words = foreign_line(str(error).split(". Config:")[0].split(". Env:")[0], 400).rstrip(".")
             what = f"The profile {profile!r} in {file}" if from_file else "The login of the environment"
             raise ProfileInvalid(
                 f"{what} cannot be used: {words}.",
@@ -174,7 +176,7 @@ def _sections(file: Path) -> dict[str, Mapping[str, str]]:
 def _host(value: str | None) -> str | None:
     if not value:
         return None
-    host = one_line(value, 300).rstrip("/")
+    host = one_line(clean_urls_in(value), 300).rstrip("/")
     return host if "://" in host else f"https://{host}"
 
 

@@ -7,9 +7,9 @@ from databricks.sdk.clock import Clock, RealClock
 from databricks.sdk.service.compute import ClusterDetails, State
 
 from dbmirror.progress import SILENT, Observer
+from dbmirror.redaction import foreign_line
 from dbmirror.workspace.clusters import ClusterState, get_details, read
 from dbmirror.workspace.errors import ClusterNotStarted, WorkspaceUnreachable, said_clearly
-from dbmirror.workspace.texts import one_line
 
 STAGE = "start"
 _FIRST_PAUSE = 2.0
@@ -90,7 +90,7 @@ class _Attempt:
 
     def _report(self, details: ClusterDetails) -> None:
         state = details.state.value.lower() if details.state else "unknown"
-        said = f"{state}: {one_line(details.state_message or '', 200)}".rstrip(": ")
+        said = f"{state}: {foreign_line(details.state_message or '', 200)}".rstrip(": ")
         if said != self.said:
             self._observer.advanced(STAGE, said)
             self.said = said
@@ -98,10 +98,10 @@ class _Attempt:
 
 def _not_started(details: ClusterDetails) -> ClusterNotStarted:
     reason = details.termination_reason
-    words = [one_line(details.state_message or "", 400)]
+    words = [foreign_line(details.state_message or "", 400)]
     if reason is not None:
         words.append(" ".join(part.value for part in (reason.code, reason.type) if part is not None))
-        words += [f"{name}: {one_line(value, 300)}" for name, value in sorted((reason.parameters or {}).items())]
+        words += [f"{name}: {foreign_line(value, 300)}" for name, value in sorted((reason.parameters or {}).items())]
     said = "; ".join(word for word in words if word) or "no reason given"
     state = details.state.value if details.state else "UNKNOWN"
     return ClusterNotStarted(

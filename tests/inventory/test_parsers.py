@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from dbmirror.inventory.model import DebianPackage, DirectUrl, RPackage
-from dbmirror.inventory.parsers.credentials import (
+from dbmirror.clean_urls import (
     CredentialsInUrl,
-    without_credentials,
-    without_credentials_in_text,
+    clean_url,
+    clean_urls_in,
 )
+from dbmirror.inventory.model import DebianPackage, DirectUrl, RPackage
 from dbmirror.inventory.parsers.description import parse_description
 from dbmirror.inventory.parsers.direct_url import parse_direct_url
 from dbmirror.inventory.parsers.dpkg_status import parse_dpkg_status
@@ -177,7 +177,7 @@ def test_a_direct_url_that_cannot_be_trusted_is_malformed(content: str) -> None:
     ],
 )
 def test_credentials_are_taken_out_of_urls(url: str, expected: str) -> None:
-    assert without_credentials(url) == expected
+    assert clean_url(url) == expected
 
 
 @pytest.mark.parametrize(
@@ -186,8 +186,8 @@ def test_credentials_are_taken_out_of_urls(url: str, expected: str) -> None:
 )
 def test_a_url_whose_credentials_cannot_be_told_apart_is_refused(url: str) -> None:
     with pytest.raises(CredentialsInUrl):
-        without_credentials(url)
-    assert "ter2" not in without_credentials_in_text(f"x @ {url} ; marker")
+        clean_url(url)
+    assert "ter2" not in clean_urls_in(f"x @ {url} ; marker")
 
 
 def test_wheel_gives_tags_build_and_root() -> None:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from dbmirror.clean_urls import CredentialsInUrl, clean_url
 from dbmirror.files import canonical_json
 from dbmirror.inventory.assemble import assemble
 from dbmirror.inventory.model import Inventory
-from dbmirror.inventory.parsers.credentials import CredentialsInUrl, without_credentials
 from dbmirror.inventory.python_packages import distributions
 from dbmirror.inventory.wire import (
     Entry,
@@ -156,7 +156,7 @@ NOISE = st.text(st.sampled_from("aZ0/:@?#&;=%._-[]\\ "), max_size=12)
 def test_a_password_never_comes_through(before: str, after: str, scheme: str) -> None:
     url = f"{scheme}://user:{SECRET}@h.example/{before}?{after}&token={SECRET}"
     try:
-        clean = without_credentials(url)
+        clean = clean_url(url)
     except CredentialsInUrl:
         return
     assert SECRET not in clean
@@ -166,7 +166,7 @@ def test_a_password_never_comes_through(before: str, after: str, scheme: str) ->
 def test_a_secret_before_the_host_never_comes_through_whatever_is_around_it(before: str, after: str) -> None:
     url = f"https://{before}:{SECRET}@{after}"
     try:
-        clean = without_credentials(url)
+        clean = clean_url(url)
     except CredentialsInUrl:
         return
     if SECRET in clean:

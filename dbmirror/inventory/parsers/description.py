@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
+from dbmirror.clean_urls import clean_urls_in
 from dbmirror.inventory.grammar import fits, printable
 from dbmirror.inventory.model import RName, RPackage
-from dbmirror.inventory.parsers.credentials import without_credentials_in_text
 from dbmirror.inventory.parsers.headers import fields
 from dbmirror.inventory.parsers.malformed import Malformed
 
@@ -27,7 +27,7 @@ def parse_description(content: str, *, library: str, apt_package: str | None = N
     for spelling, value in fields(content):
         values.setdefault(spelling.lower(), value)
         if spelling.startswith("Remote") and spelling != "Remotes" and not _SECRET_FIELD.search(spelling):
-            remote.setdefault(spelling, without_credentials_in_text(value))
+            remote.setdefault(spelling, clean_urls_in(value))
     if not values.get("package"):
         return Malformed("its DESCRIPTION has no name")
     needed = {name for field in ("depends", "imports", "linkingto") for name in _names(values.get(field, ""))}

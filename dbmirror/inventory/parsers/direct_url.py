@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
+from dbmirror.clean_urls import CredentialsInUrl, clean_url
 from dbmirror.inventory.grammar import printable
 from dbmirror.inventory.model import DirectUrl
-from dbmirror.inventory.parsers.credentials import CredentialsInUrl, without_credentials
 from dbmirror.inventory.parsers.malformed import Malformed
 
 
@@ -39,7 +39,7 @@ def parse_direct_url(content: str) -> DirectUrl | Malformed:
     """The origin that `content` states, without credentials; `file:` URLs are kept as they are."""
     try:
         document = msgspec.json.decode(content.encode("utf-8"), type=_Document)
-        url = without_credentials(document.url)
+        url = clean_url(document.url)
     except (msgspec.DecodeError, UnicodeEncodeError) as error:
         return Malformed(f"its direct_url.json cannot be read: {printable(str(error))}")
     except CredentialsInUrl as error:

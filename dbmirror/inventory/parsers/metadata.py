@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dbmirror.clean_urls import clean_urls_in
 from dbmirror.inventory.grammar import fits, normalised, printable
 from dbmirror.inventory.model import Text, Version
-from dbmirror.inventory.parsers.credentials import without_credentials_in_text
 from dbmirror.inventory.parsers.headers import fields
 from dbmirror.inventory.parsers.malformed import Malformed
 
@@ -29,7 +29,7 @@ def parse_metadata(content: str) -> Metadata | Malformed:
     requires: list[str] = []
     for field, value in fields(content):
         if field.lower() == "requires-dist":
-            requires.append(without_credentials_in_text(value))
+            requires.append(clean_urls_in(value))
         else:
             first.setdefault(field.lower(), value)
     spelling = first.get("name", "")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dbmirror.clean_urls import clean_urls_in
 from dbmirror.inventory.grammar import fits, printable
 from dbmirror.inventory.model import Text
-from dbmirror.inventory.parsers.credentials import without_credentials_in_text
 from dbmirror.inventory.parsers.malformed import Malformed
 
 
@@ -22,7 +22,7 @@ def parse_requires_txt(content: str) -> tuple[str, ...] | Malformed:
             continue
         # A URL swallows a semicolon that follows it without a space.
         separator = " ; " if "@" in stripped else "; "
-        requirement = without_credentials_in_text(stripped) + (separator + condition if condition else "")
+        requirement = clean_urls_in(stripped) + (separator + condition if condition else "")
         if not fits(requirement, Text):
             return Malformed(f"its requirement {printable(stripped)!r} is not one line of text")
         requires.append(requirement)

@@ -17,6 +17,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from dbmirror import __version__
+from dbmirror.clean_urls import without_login
 from dbmirror.lock.errors import IndexUnreachable
 from dbmirror.lock.python.index_settings import IndexLocation, IndexSettings
 from dbmirror.lock.python.project_page import Refused, parse_project_page
@@ -198,7 +199,7 @@ class Index:
                 take(chunk)
                 if time.monotonic() > end:
                     raise requests.exceptions.ReadTimeout(f"no end of its answer within {deadline:.0f} s")
-            return response.headers.get("content-type", "text/html"), _without_credentials(response.url)
+            return response.headers.get("content-type", "text/html"), without_login(response.url)
 
     def _check_status(self, response: requests.Response, location: IndexLocation | None) -> None:
         if response.status_code == 401 and location is not None:
@@ -244,8 +245,3 @@ def unusable(location: IndexLocation, text: str) -> IndexUnreachable:
         )
     )
     return IndexUnreachable(f"The package index {location.url} ({location.origin}) {text}.", remedy=remedy)
-
-
-def _without_credentials(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -21,6 +21,7 @@ from dbmirror.publish.registries.errors import (
     UntrustedCertificate,
 )
 from dbmirror.publish.registries.target import RegistryTarget
+from dbmirror.redaction import foreign_line
 
 _LONGEST = 400
 """Characters of the registry's words that a message repeats."""
@@ -148,6 +149,4 @@ def complaint(
 
 
 def _shown(words: str) -> str:
-    """`words` on one line, printable and not too long: they come from a stranger and go to a terminal."""
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in words).split())
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+    return foreign_line(words, _LONGEST)

@@ -1,4 +1,4 @@
-"""Take what is secret out of a URL and leave what finds the file."""
+"""URLs that are written down: what is secret is taken out of them, what finds the file is left."""
 
 from __future__ import annotations
 
@@ -10,20 +10,24 @@ _SECRET_PARAMETER = re.compile(
 )
 """Names of query parameters that may be secret: rather one too many than one too few."""
 _HARMLESS_FRAGMENT = re.compile(r"(sha256|sha384|sha512|sha1|md5|egg|subdirectory)=[A-Za-z0-9._/+-]*", re.IGNORECASE)
-_USER_OF_SSH = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,31}")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
+"""A name before the host that is no credential: `git@` of ssh, the container of an Azure storage account."""
+_WEB = ("http", "https")
 _PATH_PARAMETERS = re.compile(r";[^/]*")
 _NESTED = re.compile(r"@|://|%")
 """A value of a query that holds another URL, which may have credentials of its own."""
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[/\\\\]+[^\s'\"<>]*[^\s'\"<>;]")
-_LEFT_OVER = re.compile(r":.*@", re.DOTALL)
+_URL = re.compile(r"(?<![A-Za-z0-9+.-])[0-9+.-]*+[A-Za-z][A-Za-z0-9+.-]*+:[/\\]++[^\s'\"<>]*[^\s'\"<>;]")
+"""Possessive, so that the search is linear in a hostile text."""
 
 
 class CredentialsInUrl(ValueError):
     """A URL is so odd that its credentials cannot be told from the rest."""
 
 
-def without_credentials(url: str) -> str:
-    """`url` without user and password, secret query parameters and odd fragments; ssh keeps its user (`git@`).
+def clean_url(url: str) -> str:
+    """`url` without user and password, secret query parameters and odd fragments.
+
+    A user without a password stays where it is no credential: `git+ssh://git@…`, `abfss://container@account…`.
 
     Raises CredentialsInUrl where the URL cannot be taken apart with certainty.
     """
@@ -33,7 +37,7 @@ def without_credentials(url: str) -> str:
     except ValueError:
         raise CredentialsInUrl("the URL cannot be taken apart") from None
     user, at, host = parts.netloc.rpartition("@")
-    if at and parts.scheme.endswith("ssh") and _USER_OF_SSH.fullmatch(user):
+    if at and parts.scheme.rpartition("+")[2] not in _WEB and _USER.fullmatch(user):
         host = f"{user}@{host}"
     path = _PATH_PARAMETERS.sub("", parts.path)
     query = "&".join(part for part in re.split("[&;]", parts.query) if _is_harmless(part))
@@ -43,9 +47,19 @@ def without_credentials(url: str) -> str:
         # scp's way of writing an address, `user:secret@host:path`, is not a URL and gets no benefit of the doubt.
         before, _, after = clean.rpartition("@")
         clean = after if ":" in before else clean
-    if parts.scheme != "file" and _LEFT_OVER.search(path if parts.netloc else clean.partition(":")[2]):
+    if parts.scheme != "file" and _has_login(path if parts.netloc else clean.partition(":")[2]):
         raise CredentialsInUrl("the URL hides credentials in an unusual place")
     return clean
+
+
+def without_login(url: str) -> str:
+    """`url` without user and password, and else as it is: for an address that links start from."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _has_login(text: str) -> bool:
+    return -1 < text.find(":") < text.rfind("@")
 
 
 def _is_harmless(parameter: str) -> bool:
@@ -54,12 +68,12 @@ def _is_harmless(parameter: str) -> bool:
     return bool(equals) and not nested and not _SECRET_PARAMETER.search(unquote(name))
 
 
-def without_credentials_in_text(text: str) -> str:
+def clean_urls_in(text: str) -> str:
     """`text` with every URL in it cleaned; one that cannot be cleaned is replaced by `removed:`."""
 
     def clean(match: re.Match[str]) -> str:
         try:
-            return without_credentials(match.group())
+            return clean_url(match.group())
         except CredentialsInUrl:
             return "removed:"
 
