@@ -16,6 +16,7 @@ from dbmirror.errors import UsageError
 from dbmirror.files import canonical_json
 from dbmirror.lock.python.index_settings import IndexSettings
 from dbmirror.mirror_folder.files import read_below, write_below
+from dbmirror.own_records import Kind, is_own, remember
 from dbmirror.progress import SILENT, Observer
 from dbmirror.temporary import temporary_folder
 
@@ -71,8 +72,14 @@ def build_image(
     return built, result
 
 
+def built_here(built: Built) -> bool:
+    """Whether this machine built that image; a record that came with the repository is no more than a claim."""
+    return is_own(Kind.BUILD, canonical_json(built))
+
+
 def write_built(built: Built, record: Path) -> None:
-    """Write the record of what was built to the file `record`."""
+    """Write the record of what was just built to the file `record`, and remember that it was built here."""
+    remember(Kind.BUILD, canonical_json(built))
     write_below(record.parent, {record.name: canonical_json(built)})
 
 

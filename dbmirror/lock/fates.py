@@ -12,7 +12,7 @@ from packaging.version import InvalidVersion, Version
 
 from dbmirror.filters.model import Decision, Selection
 from dbmirror.inventory.layers import Installed, Layer, P, nearness
-from dbmirror.inventory.model import Inventory, Problem
+from dbmirror.inventory.model import Problem
 from dbmirror.lock.errors import LockError, Unaccounted
 from dbmirror.lock.model import Fate, FateKind
 from dbmirror.redaction import foreign_line
@@ -83,15 +83,17 @@ def account(selection: Selection[P], fates: Iterable[Fate]) -> tuple[Fate, ...]:
     return found
 
 
-def require_complete(fates: Iterable[Fate], inventory: Inventory) -> None:
-    """Raise LockError where `fates`, read from a file, do not speak of just what `inventory` found."""
-    expected = Counter(_identity(distribution) for distribution in inventory.distributions)
-    expected.update(_identity(unreadable(problem)) for problem in inventory.problems)
-    found = Counter(_identity(fate) for fate in fates)
-    if difference := sorted(set((expected - found) + (found - expected))):
+def require_complete(
+    fates: Iterable[Fate], found: Iterable[Installed], problems: Iterable[Problem] = (), *, file: str
+) -> None:
+    """Raise LockError where `fates`, read from `file`, do not speak of just what was found."""
+    expected = Counter(_identity(package) for package in found)
+    expected.update(_identity(unreadable(problem)) for problem in problems)
+    accounted = Counter(_identity(fate) for fate in fates)
+    if difference := sorted(set((expected - accounted) + (accounted - expected))):
         name, version, layer, _ = difference[0]
         raise LockError(
-            f"fates.json and the snapshot do not speak of the same packages: {name} {version} ({layer}).",
+            f"{file} and the snapshot do not speak of the same packages: {name} {version} ({layer}).",
             remedy="Restore the file from version control, or make it again with 'dbmirror lock MIRROR'.",
         )
 

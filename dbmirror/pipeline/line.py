@@ -38,8 +38,10 @@ from dbmirror.lab.stack import up as start_stack
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.fates import require_complete
 from dbmirror.lock.mirror_lock import LOCK_FILES, MirrorLock, read_mirror_lock, write_mirror_lock
+from dbmirror.lock.python.document import FATES
 from dbmirror.lock.python.files import remove_unnamed
 from dbmirror.lock.python.index_settings import IndexSettings, find_indexes
+from dbmirror.lock.r.renv import R_FATES
 from dbmirror.lock.stage import Sources, lock_mirror
 from dbmirror.mirror_folder.files import LARGEST_ARCHIVE, is_file_below, read_below
 from dbmirror.mirror_folder.trees import copy_below
@@ -57,7 +59,7 @@ from dbmirror.temporary import temporary_folder
 from dbmirror.verify.errors import ReportError
 from dbmirror.verify.model import Report
 from dbmirror.verify.report import FILE_NAME as REPORT_FILE
-from dbmirror.verify.report import read_report, write_report
+from dbmirror.verify.report import made_here, read_report, remember_report, write_report
 from dbmirror.verify.verifier import still_holds, verifier
 from dbmirror.verify.verify import verify
 
@@ -297,7 +299,9 @@ class Pipeline:
                 f"The lock in {self.folder} was not made from the snapshot beside it.",
                 remedy=f"Make it again with 'dbmirror lock {self.name}'.",
             )
-        require_complete(lock.python.fates, self.snapshot().inventory)
+        inventory = self.snapshot().inventory
+        require_complete(lock.python.fates, inventory.distributions, inventory.problems, file=FATES)
+        require_complete(lock.r.fates if lock.r is not None else (), inventory.r_packages, file=R_FATES)
         return lock
 
     def render(self, lock: MirrorLock) -> BuildContext:
@@ -378,14 +382,14 @@ class Pipeline:
     def verify(self, built: Built, lock: MirrorLock, snapshot: Snapshot, *, again: bool = False) -> Report:
         """The built image held against lock, snapshot and contract; the report is written.
 
-        A report that is there already, of this very image and lock by this very verification, is given back unless
+        A report that this machine made of this very image and lock by this very verification is given back unless
         `again`.
         """
         path = self.folder / REPORT_FILE
         if not again and is_file_below(self.folder, REPORT_FILE):
             with contextlib.suppress(ReportError):
                 known = read_report(path)
-                if still_holds(known, image_id=built.image_id, lock=built.lock, snapshot=built.snapshot):
+                if made_here(known) and self.still_holds(known, built):
                     self.observer.note("This very image was verified before: its report still holds.")
                     return known
         report = verify(
@@ -399,11 +403,32 @@ class Pipeline:
             flavour=lock.flavour,
         )
         report = replace(report, lock=lock.digest, verifier=verifier())
+        remember_report(report)
         write_report(report, path)
         return report
 
     def report(self) -> Report | None:
-        """The last verification's report; None where there is none. Raises ReportError where it is damaged."""
+        """What this machine found when it verified last; None where it did not. Raises ReportError where it is damaged.
+
+        A report that came with the repository is a claim: it is named so, and not given.
+        """
+        report = self.claimed_report()
+        if report is None or made_here(report):
+            return report
+        says = "passed" if report.passed else "did not pass"
+        self.observer.note(
+            f"A report from elsewhere ({REPORT_FILE}, of {self.name}) says that {report.image_id[:19]} {says}. "
+            "What counts is what this machine verifies."
+        )
+        return None
+
+    def still_holds(self, report: Report, built: Built) -> bool:
+        """Whether verifying `built` again, as this mirror is configured, would find just what `report` says."""
+        waivers = {waiver.rule: waiver.reason for waiver in self.section.waive}
+        return still_holds(report, image_id=built.image_id, lock=built.lock, snapshot=built.snapshot, waivers=waivers)
+
+    def claimed_report(self) -> Report | None:
+        """The report in the mirror's folder, whoever made it; None where there is none. Raises ReportError."""
         return read_report(self.folder / REPORT_FILE) if is_file_below(self.folder, REPORT_FILE) else None
 
     def _previous_lock(self) -> MirrorLock | None:

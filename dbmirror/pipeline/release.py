@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from dbmirror.build.foundation import Built
+from dbmirror.build.foundation import Built, built_here
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.mirror_folder.files import write_below
 from dbmirror.pipeline.line import Pipeline
 from dbmirror.publish.gate import FILE_NAME as PUSH_FILE
-from dbmirror.publish.gate import Destination, Pushed, find_destinations, publish, require_verified
+from dbmirror.publish.gate import Destination, Pushed, find_destinations, publish, require_built_here, require_verified
 from dbmirror.render.deployment import FOLDER_NAME as DEPLOYMENT_FOLDER
 from dbmirror.render.deployment import PullSecret, render_deployment
 from dbmirror.snapshot import Snapshot
-from dbmirror.verify.model import Outcome
+from dbmirror.verify.model import Outcome, Report
 
 
 def destinations(pipeline: Pipeline, names: Sequence[str], *, password: str | None = None) -> tuple[Destination, ...]:
@@ -33,9 +33,9 @@ def push(
 ) -> tuple[Pushed, ...]:
     """The built image in every destination, under its own tag; the record is written.
 
-    Raises NotVerified unless the last verification was of this very image and passed, or that is allowed.
+    Raises NotBuiltHere, NotVerified where the gate does not let it pass.
     """
-    verified = require_verified(built, pipeline.report(), mirror=pipeline.name, allow_unverified=allow_unverified)
+    verified = pass_gate(pipeline, built, allow_unverified=allow_unverified)
     if not verified:
         pipeline.observer.warn(f"{built.tags[0]} is pushed without having passed verification, as asked.")
     return publish(
@@ -47,6 +47,34 @@ def push(
         replace=replace,
         observer=pipeline.observer,
     )
+
+
+def pass_gate(pipeline: Pipeline, built: Built, *, allow_unverified: bool = False) -> bool:
+    """Whether this machine built this very image of the mirror's lock, verified it, and it passed.
+
+    An image of which only a report from elsewhere speaks is verified first. Raises NotBuiltHere, NotVerified where
+    something of it does not hold, unless that is allowed.
+    """
+    report = None
+    if not allow_unverified:
+        require_built_here(built, mirror=pipeline.name, lock=pipeline.lock().digest)
+        report = _judgement(pipeline, built)
+    elif built_here(built):
+        report = pipeline.report()
+    return require_verified(built, report, mirror=pipeline.name, allow_unverified=allow_unverified)
+
+
+def _judgement(pipeline: Pipeline, built: Built) -> Report | None:
+    """What this machine says of the image: at once where it verified it, else after it did, where a report asks for it.
+
+    None where there is no report of this image at all.
+    """
+    claimed = pipeline.claimed_report()
+    if claimed is None or (claimed.image_id, claimed.lock) != (built.image_id, built.lock):
+        return None
+    if pipeline.report() is not None and pipeline.still_holds(claimed, built):
+        return claimed
+    return pipeline.verify(built, pipeline.lock(), pipeline.snapshot())
 
 
 def deploy(pipeline: Pipeline, snapshot: Snapshot, pushed: Sequence[Pushed]) -> tuple[Path, ...]:

@@ -8,13 +8,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
-from dbmirror.build.foundation import Built
+from dbmirror.build.foundation import Built, built_here
 from dbmirror.engine.docker import client
 from dbmirror.errors import DifferenceFound, UsageError
 from dbmirror.files import canonical_json
-from dbmirror.mirror_folder.files import read_below, write_below
+from dbmirror.mirror_folder.files import write_below
 from dbmirror.progress import SILENT, Observer
 from dbmirror.publish.registries.config import RegistryConfig
 from dbmirror.publish.registries.credentials import FoundCredential, find_credential
@@ -29,6 +27,10 @@ _SILENCE = 300.0
 
 class NotVerified(DifferenceFound):
     """An image was to be pushed that was not verified, or did not pass."""
+
+
+class NotBuiltHere(DifferenceFound):
+    """An image was to be pushed that only a record from elsewhere calls this mirror's, or that is of another lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,24 @@ def find_destinations(
     )
 
 
+def require_built_here(built: Built, *, mirror: str, lock: str) -> None:
+    """Raise NotBuiltHere unless this machine built the image, and from the lock of that digest.
+
+    Verification finds what is missing or other than locked; what a stranger's image has beyond that it need not find.
+    """
+    if not built_here(built):
+        said = f"A record from elsewhere (build.json, of {mirror}) says that {built.image_id[:19]} is its image"
+        message = f"{said}; this machine did not build it, so it is not pushed."
+    elif built.lock != lock:
+        message = f"{built.tags[0]} was built from another lock than the one {mirror} has now, so it is not pushed."
+    else:
+        return
+    raise NotBuiltHere(
+        message,
+        remedy=f"'dbmirror build {mirror} --frozen' builds and verifies it from the committed lock.",
+    )
+
+
 def require_verified(built: Built, report: Report | None, *, mirror: str, allow_unverified: bool) -> bool:
     """Whether this very image passed verification. Raises NotVerified where it did not, unless that is allowed."""
     current = report is not None and (report.image_id, report.lock) == (built.image_id, built.lock)
@@ -148,14 +168,3 @@ def publish(
             content = canonical_json({"schema": 1, "snapshot": built.snapshot, "pushed": pushed})
             write_below(record.parent, {record.name: content})
     return tuple(pushed)
-
-
-def read_published(record: Path) -> tuple[Pushed, ...]:
-    """What was pushed last; nothing where there is no record. Raises UsageError where it is damaged."""
-    try:
-        document = msgspec.json.decode(read_below(record.parent, record.name), type=dict[str, msgspec.Raw])
-        return msgspec.json.decode(document["pushed"], type=tuple[Pushed, ...])
-    except FileNotFoundError:
-        return ()
-    except (OSError, KeyError, msgspec.DecodeError) as error:
-        raise UsageError(f"{record} is not usable: {error}.", remedy="Push the image again.") from error

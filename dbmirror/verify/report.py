@@ -9,6 +9,7 @@ import msgspec
 
 from dbmirror.files import canonical_json
 from dbmirror.mirror_folder.files import read_below, write_below
+from dbmirror.own_records import Kind, is_own, remember
 from dbmirror.verify.errors import ReportError
 from dbmirror.verify.model import Comparison, Finding, ImportAttempt, Report, RFailure, RPackageCheck
 
@@ -34,6 +35,16 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
 def encode_report(report: Report) -> bytes:
     """The file's content: the same report gives the same bytes."""
     return canonical_json({"schema": SCHEMA_VERSION, "passed": report.passed, **msgspec.to_builtins(report)})
+
+
+def made_here(report: Report) -> bool:
+    """Whether this machine verified what `report` says; one that came with the repository is no more than a claim."""
+    return is_own(Kind.VERIFICATION, encode_report(report))
+
+
+def remember_report(report: Report) -> None:
+    """Remember that this machine has just verified what `report` says."""
+    remember(Kind.VERIFICATION, encode_report(report))
 
 
 def write_report(report: Report, path: Path) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 from dbmirror import __version__
 from dbmirror.files import sha256_hex
-from dbmirror.verify.model import Report
+from dbmirror.verify.model import Outcome, Report
 
 
 @cache
@@ -21,6 +22,14 @@ def verifier() -> str:
     return f"dbmirror {__version__}, rules {sha256_hex(''.join(parts).encode())[:12]}"
 
 
-def still_holds(report: Report, *, image_id: str, lock: str, snapshot: str) -> bool:
-    """Whether verifying that image against these digests again would find just what `report` says."""
-    return (report.image_id, report.lock, report.snapshot, report.verifier) == (image_id, lock, snapshot, verifier())
+def still_holds(report: Report, *, image_id: str, lock: str, snapshot: str, waivers: Mapping[str, str]) -> bool:
+    """Whether verifying that image against these digests again would find just what `report` says.
+
+    `waivers` are the reasons by rule that the configuration waives them for.
+    """
+    same = (report.image_id, report.lock, report.snapshot, report.verifier) == (image_id, lock, snapshot, verifier())
+    return same and all(
+        finding.waiver == waivers.get(finding.rule)
+        for finding in report.findings
+        if finding.outcome in {Outcome.WAIVED, Outcome.FAILED}
+    )

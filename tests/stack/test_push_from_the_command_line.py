@@ -115,6 +115,37 @@ def test_an_image_whose_verification_is_missing_or_red_is_not_pushed(
         report.write_bytes(content)
 
 
+def test_a_report_from_elsewhere_makes_the_gate_verify_again(
+    pushed: Done, user: User, registry: RunningRegistry
+) -> None:
+    """It says that all is well, of this very image and lock, and this machine did not write it."""
+    report = user.folder / "mirrors" / "demo" / "verification.json"
+    content = report.read_bytes()
+    document = json.loads(content)
+    document["comparisons"].pop()
+    report.write_text(json.dumps(document))
+    again = user.run("push", "demo", "team", "--json", **variables(registry))
+    assert "report from elsewhere" in again.stderr
+    assert again.document["pushed"][0]["verified"] is True
+    assert report.read_bytes() == content
+
+
+def test_a_forged_pair_of_records_pushes_no_other_image(pushed: Done, user: User, registry: RunningRegistry) -> None:
+    mirror = user.folder / "mirrors" / "demo"
+    before = {name: (mirror / name).read_text() for name in ("build.json", "verification.json")}
+    foreign = docker.from_env().images.list()[-1].id
+    assert foreign != pushed.document["image"]["id"]
+    for name, content in before.items():
+        (mirror / name).write_text(content.replace(pushed.document["image"]["id"], foreign))
+    try:
+        refused = user.run("push", "demo", "team", code=1, **variables(registry))
+        assert "did not build it" in refused.stderr
+        assert "dbmirror build demo --frozen" in refused.stderr
+    finally:
+        for name, content in before.items():
+            (mirror / name).write_text(content)
+
+
 def test_an_unknown_registry_names_the_known_ones(user: User) -> None:
     done = user.run("push", "demo", "nowhere", code=2)
     assert "nowhere" in done.stderr

@@ -44,12 +44,24 @@ def test_a_report_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_a_report_holds_for_its_image_lock_and_snapshot_and_the_very_verification_that_made_it() -> None:
     of = {"image_id": REPORT.image_id, "lock": REPORT.lock, "snapshot": REPORT.snapshot}
+    waivers = {"L02": "A stand-in."}
     report = replace(REPORT, verifier=verifier())
-    assert still_holds(report, **of)
+    assert still_holds(report, **of, waivers=waivers)
     for changed in of:
-        assert not still_holds(report, **{**of, changed: "another"})
-    assert not still_holds(REPORT, **of)
-    assert not still_holds(replace(REPORT, verifier=verifier().replace("rules ", "rules f")), **of)
+        assert not still_holds(report, **{**of, changed: "another"}, waivers=waivers)
+    assert not still_holds(REPORT, **of, waivers=waivers)
+    another = replace(REPORT, verifier=verifier().replace("rules ", "rules f"))
+    assert not still_holds(another, **of, waivers=waivers)
+
+
+def test_a_report_does_not_hold_once_a_rule_is_waived_no_longer_or_for_another_reason() -> None:
+    of = {"image_id": REPORT.image_id, "lock": REPORT.lock, "snapshot": REPORT.snapshot}
+    report = replace(REPORT, verifier=verifier())
+    assert not still_holds(report, **of, waivers={})
+    assert not still_holds(report, **of, waivers={"L02": "Another reason."})
+    failed = replace(report, findings=(replace(report.findings[0], outcome=Outcome.FAILED, waiver=None),))
+    assert still_holds(failed, **of, waivers={})
+    assert not still_holds(failed, **of, waivers={"L02": "A stand-in."})
 
 
 def test_the_verification_is_told_by_dbmirrors_version_and_by_its_rules() -> None:

@@ -513,6 +513,8 @@ def test_fates_that_do_not_speak_of_every_package_of_the_snapshot_are_refused(
     server.add("six", "six-1.0-py3-none-any.whl")
     found = inventory(installed("six", "1.0"), installed("lost", "1.0"))
     fates = workshop.lock(found).fates
-    require_complete(fates, found)
+    require_complete(fates, found.distributions, found.problems, file="fates.json")
     with pytest.raises(LockError, match=r"lost 1\.0"):
-        require_complete([fate for fate in fates if fate.name != "lost"], found)
+        require_complete(
+            [fate for fate in fates if fate.name != "lost"], found.distributions, found.problems, file="fates.json"
+        )
