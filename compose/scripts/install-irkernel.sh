@@ -7,6 +7,8 @@
 set -euo pipefail
 
 library=$1
+# No environment of the mirror comes first.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin
 command -v Rscript >/dev/null || exit 0
 
 # shellcheck source=../../images/python/scripts/secrets.sh
@@ -35,17 +37,21 @@ apt-get update 2> >(tee "$work/update.log" >&2)
 # Which of IRkernel's packages are missing is left to apt, and so is whether those at hand are new enough: in a copy of
 # dpkg's records the packages that R finds in its libraries stand as installed, whoever put them there.
 dpkg-query --show --showformat='${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p' >"$work/installed"
-# To a file, for the mirror's own Rprofile may print.
-Rscript - "$work/installed" "$work/found" >/dev/null <<'EOF'
-files <- commandArgs(TRUE)
-found <- as.data.frame(installed.packages()[, c("Package", "Version")], stringsAsFactors = FALSE)
-found <- found[!duplicated(found$Package), ]
-found <- found[grepl("^[A-Za-z0-9.]+$", found$Package) & grepl("^[0-9]+([.-][0-9]+)*$", found$Version), ]
-found$Package <- paste0("r-cran-", tolower(found$Package))
-found <- found[!duplicated(found$Package) & !found$Package %in% readLines(files[[1]]), ]
-record <- "\nPackage: %s\nStatus: install ok installed\nArchitecture: all\nVersion: %s-0\nMaintainer: R\nDescription: R\n"
-writeLines(sprintf(record, found$Package, found$Version), files[[2]])
-EOF
+# Their DESCRIPTION files say it: R itself is not started, for the mirror's packages could run with it, and there are
+# secrets here. Of two packages of a name R takes the one of the first library.
+find /usr/local/lib/R/site-library /usr/lib/R/site-library /usr/lib/R/library /usr/local/lib/R/library \
+    -mindepth 2 -maxdepth 2 -name DESCRIPTION -type f 2>/dev/null >"$work/descriptions" || true
+while IFS= read -r description; do
+    name=$(sed -nE 's/^Package:[[:blank:]]*([A-Za-z0-9.]+)[[:blank:]]*$/\1/p' "$description" | head --lines=1)
+    version=$(sed -nE 's/^Version:[[:blank:]]*([0-9]+([.-][0-9]+)*)[[:blank:]]*$/\1/p' "$description" | head --lines=1)
+    name=r-cran-${name,,}
+    if [[ -n $version && $name != r-cran- ]] && ! grep --quiet --line-regexp --fixed-strings "$name" "$work/installed"; then
+        echo "$name" >>"$work/installed"
+        printf '\nPackage: %s\nStatus: install ok installed\nArchitecture: all\nVersion: %s-0\nMaintainer: R\nDescription: R\n' \
+            "$name" "$version" >>"$work/found"
+    fi
+done <"$work/descriptions"
+touch "$work/found"
 cat /var/lib/dpkg/status "$work/found" >"$work/status"
 
 # An IRkernel of the mirror's own stays at its version, too.

@@ -17,7 +17,7 @@ import dbmirror
 from dbmirror.config import MirrorName
 from dbmirror.files import digest_of, sha256_hex
 from dbmirror.lab_containers.tunnel.settings import MOST_JUMPS
-from dbmirror.lock.model import Lock
+from dbmirror.lock.model import BaseKind, Lock
 from dbmirror.lock.python.files import lock_digest
 from dbmirror.render.context import BuildContext
 from dbmirror.render.dockerfile_templates import environment, shipped_folder
@@ -25,8 +25,9 @@ from dbmirror.render.errors import RenderError
 from dbmirror.render.quoting import Quoted
 
 COMPOSE_FILE: Final = "compose.yaml"
-_SHARED_SCRIPTS: Final = ("install-build-tools.sh", "install-apt.sh", "secrets.sh", "uv.sh")
+_SHARED_SCRIPTS: Final = ("install-apt.sh", "secrets.sh")
 """Scripts of the cluster image's build that these builds run, too."""
+ENVIRONMENT_PYTHON: Final = "/databricks/python3/bin/python"
 _INSIDE: Final = Path(dbmirror.__file__).parent / "lab_containers" / "inside"
 """What runs inside the lab's containers."""
 _Host = Annotated[str, Meta(pattern=r"\A([A-Za-z0-9][A-Za-z0-9._-]*|[0-9A-Fa-f:.]+)\Z")]
@@ -86,15 +87,19 @@ def render_lab(lock: Lock, *, image: str, settings: LabSettings) -> LabFiles:
         ) from error
     shipped = shipped_folder("compose")
     templates = _templates(shipped)
+    python = _python_release(lock)
+    official = lock.base.kind is BaseKind.OFFICIAL
     values = {
         "mirror": settings.mirror,
         "runtime": lock.runtime,
         "image": image,
         "base": lock.base.reference,
+        "official": "yes" if official else "",
+        "interpreter": ENVIRONMENT_PYTHON if official else f"python{python}",
         "lock": lock_digest(lock),
         "description": f"JupyterLab in the mirror of a Databricks cluster on runtime {lock.runtime}",
     }
-    lab = BuildContext(_lab_context(shipped, templates, values))
+    lab = BuildContext(_lab_context(shipped, templates, values, python=None if official else python))
     tunnel = BuildContext(_tunnel_context(shipped, templates, values))
     repository, _, tag = image.rpartition(":")
     lab_image = f"{repository}-lab:{tag}-{_digest(lab)}"
@@ -120,7 +125,18 @@ def render_lab(lock: Lock, *, image: str, settings: LabSettings) -> LabFiles:
     )
 
 
-def _lab_context(shipped: Path, templates: jinja2.Environment, values: Mapping[str, str]) -> dict[str, bytes]:
+def _python_release(lock: Lock) -> str:
+    """X.Y of the mirror's Python."""
+    release = lock.target.python.rpartition(".")[0]
+    if not re.fullmatch(r"3\.\d+", release, re.ASCII):
+        raise RenderError(f"{lock.target.python[:80]!r} is no release of Python.", remedy="Make the lock again.")
+    return release
+
+
+def _lab_context(
+    shipped: Path, templates: jinja2.Environment, values: Mapping[str, str], *, python: str | None
+) -> dict[str, bytes]:
+    """The context of the lab's image; `python` is the release that a bare base has to be given."""
     folder = shipped / "lab"
     files = {
         "Dockerfile": templates.get_template("lab/Dockerfile.j2").render(**values).encode(),
@@ -131,7 +147,8 @@ def _lab_context(shipped: Path, templates: jinja2.Environment, values: Mapping[s
             shipped,
             (
                 *("add-user.sh", "create-lab.sh", "finish-lab.sh", "install-beside.sh", "install-irkernel.sh"),
-                *("install-missing.sh", "left-out.sh", "try-kernel.py"),
+                *("index-secrets.sh", "index-uv.sh", "install-missing.sh", "install-uv.sh"),
+                *("left-out.sh", "try-kernel.py"),
             ),
         ),
         **_tree(folder / "server", "server"),
@@ -140,6 +157,8 @@ def _lab_context(shipped: Path, templates: jinja2.Environment, values: Mapping[s
         **_tree(folder / "settings", "settings"),
         **_inside_files(values["runtime"]),
     }
+    if python is not None:
+        files["python.txt"] = f"ca-certificates\npython{python}\npython{python}-venv\n".encode()
     for start, prefix in ((folder, "lab/"), (_INSIDE, "")):
         for name, content in _tree(start / "kernels", "kernels").items():
             rendered = name.removesuffix(".j2")

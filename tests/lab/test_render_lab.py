@@ -17,6 +17,7 @@ from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
 from dbmirror.render.dockerfile_templates import shipped_folder
 from dbmirror.render.errors import RenderError
 from dbmirror.render.lab import LabFiles, LabSettings, render_lab
+from tests.dockerfile_steps import mixed
 
 TOOLS = Path(sys.executable).parent
 LOCK = Lock(
@@ -121,17 +122,37 @@ def test_every_file_that_the_dockerfiles_read_is_in_their_context() -> None:
     files = rendered()
     for context in (files.lab, files.tunnel):
         dockerfile = context.files["Dockerfile"].decode()
-        read = re.findall(r"(?:type=bind,source=|COPY )([\w./-]+)", dockerfile)
+        read = re.findall(r"(?:type=bind,source=|COPY (?!--))([\w./-]+)", dockerfile)
         folders = {name.partition("/")[0] for name in context.files} | set(context.files)
         top = {"/".join(name.split("/")[:2]) for name in context.files}
         assert read
         assert set(read) <= folders | top
 
 
+def test_no_code_of_the_mirror_runs_where_a_secret_or_the_network_is() -> None:
+    for kind in BaseKind:
+        files = render_lab(replace(LOCK, base=replace(LOCK.base, kind=kind)), image=IMAGE, settings=SETTINGS)
+        assert not mixed(files.lab.files["Dockerfile"].decode(), foreign_images=(IMAGE,))
+        assert not mixed(files.tunnel.files["Dockerfile"].decode(), foreign_images=(IMAGE,))
+
+
+def test_a_bare_base_is_given_the_mirrors_python_to_make_the_environment_with() -> None:
+    bare, official = (
+        render_lab(replace(LOCK, base=replace(LOCK.base, kind=kind)), image=IMAGE, settings=SETTINGS).lab.files
+        for kind in (BaseKind.BARE, BaseKind.OFFICIAL)
+    )
+    assert bare["python.txt"].split() == [b"ca-certificates", b"python3.11", b"python3.11-venv"]
+    assert "create-lab.sh python3.11\n" in bare["Dockerfile"].decode()
+    assert "python.txt" not in official
+    assert "create-lab.sh /databricks/python3/bin/python\n" in official["Dockerfile"].decode()
+
+
 def test_irkernel_is_installed_before_the_kernels_are_tried_and_into_no_place_of_the_mirror() -> None:
     dockerfile = rendered().lab.files["Dockerfile"].decode()
     installing = dockerfile.index("install-irkernel.sh /opt/lab/lib/R")
-    assert dockerfile.index("create-lab.sh") < installing < dockerfile.index("COPY kernels")
+    assert (
+        installing < dockerfile.index("COPY --from=environments /opt/lab /opt/lab") < dockerfile.index("COPY kernels")
+    )
     assert dockerfile.index("COPY kernels") < dockerfile.index("finish-lab.sh")
 
 

@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the files name, one a line: NAME or NAME=VERSION.
 set -euo pipefail
+# What the packages' own scripts call is the distribution's: no environment of the image comes first.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+unset PYTHONPATH PYTHONHOME LD_PRELOAD LD_LIBRARY_PATH
 
 # shellcheck source=secrets.sh
 source "${BASH_SOURCE%/*}/secrets.sh"
