@@ -1,10 +1,8 @@
 """Where a host is and how it is reached: the user's ssh config, read as OpenSSH reads it and never written.
 
-Honoured: Host and Match blocks, Include, HostName, Port, User, IdentityFile, IdentitiesOnly, ProxyJump, ProxyCommand,
-ConnectTimeout, HostKeyAlias, and for jump hosts UserKnownHostsFile, GlobalKnownHostsFile and StrictHostKeyChecking.
-paramiko.SSHConfig decides which blocks match, so what it leaves out is left out here: the tokens %%, %i, %k and %n of
-ProxyCommand, criteria of Match that are younger than `final` (`tagged`, `localnetwork`, …), environment variables in
-values; IdentityAgent, CertificateFile and AddKeysToAgent are not read either.
+Where this machine has an OpenSSH client, that client reads it (`ssh -G`). Elsewhere paramiko.SSHConfig does. It knows
+no tokens %%, %i, %k, %n in ProxyCommand and no environment variables in values; it reads everything twice, so that
+`Match user` also holds where User is set after it; a `Match` with a criterion that it does not know never holds.
 """
 
 from __future__ import annotations
@@ -12,19 +10,21 @@ from __future__ import annotations
 import getpass
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from paramiko.config import SSHConfigDict
-
+from dbmirror.hosts import openssh, ssh_include
 from dbmirror.hosts.ssh_errors import SshConfigInvalid
-from dbmirror.hosts.ssh_include import look_up
 
 DRIVER_PORT = 2200
 DRIVER_USER = "ubuntu"
 _SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
 _MOST_JUMPS = 16
+
+Settings = Mapping[str, Any]
+"""Names in lower case; `identityfile` and `certificatefile` are lists, all other values text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ def find_route(target: SshTarget) -> Route:
         raise SshConfigInvalid(f"{target.user!r} cannot be the name of a user.")
     files = (target.config_file,) if target.config_file else (Path.home() / ".ssh" / "config", _SYSTEM_CONFIG)
     given = {"Port": target.port, "User": target.user, "HostKeyAlias": target.host_key_alias}
-    found = look_up(
+    found = _look_up(
         files,
         target.host,
         first={name: value for name, value in given.items() if value is not None},
@@ -118,21 +118,31 @@ def find_route(target: SshTarget) -> Route:
     return Route(hops=(*hops, last), connect_timeout=float(seconds) if seconds.isdigit() and int(seconds) else None)
 
 
-def _identity_files(target: SshTarget, found: SSHConfigDict) -> tuple[tuple[Path, ...], bool]:
+def _look_up(
+    files: tuple[Path, ...], alias: str, *, first: Mapping[str, object], last: Mapping[str, object]
+) -> Settings:
+    """What the `files` say of `alias`; `first` beats them, and they beat `last`. Raises SshConfigInvalid."""
+    ssh = openssh.program()
+    if ssh is not None:
+        return openssh.ask_openssh(ssh, files, alias, first=first, last=last)
+    return ssh_include.parse(files, alias, first=first, last=last)
+
+
+def _identity_files(target: SshTarget, found: Settings) -> tuple[tuple[Path, ...], bool]:
     """The private keys to offer, and whether they are the only ones."""
     if target.identity_files:
         return target.identity_files, True
-    if "identityfile" in found:
+    if found.get("identityfile"):
         return _paths(found["identityfile"]), False
     own = Path.home() / ".ssh" / f"id_{target.profile}"
     return ((own,), True) if target.profile and own.is_file() else ((), False)
 
 
-def _way_to(found: SSHConfigDict, files: tuple[Path, ...], *, depth: int) -> tuple[tuple[Hop, ...], str | None]:
+def _way_to(found: Settings, files: tuple[Path, ...], *, depth: int) -> tuple[tuple[Hop, ...], str | None]:
     """The jumps before a host, and the ProxyCommand to it: of the two the one that the ssh config sets first."""
     for setting, value in found.items():
         if setting == "proxycommand":
-            return (), value
+            return (), None if value is None or value.lower() == "none" else value
         if setting == "proxyjump":
             return (() if value.lower() == "none" else _jumps(value, files, depth=depth)), None
     return (), None
@@ -148,7 +158,7 @@ def _jumps(value: str, files: tuple[Path, ...], *, depth: int) -> tuple[Hop, ...
     for text in value.split(","):
         user, host, port = _parse_jump(text.strip())
         given = {"Port": port, "User": user}
-        found = look_up(
+        found = _look_up(
             files,
             host,
             first={name: value for name, value in given.items() if value is not None},
@@ -182,7 +192,7 @@ def _parse_jump(text: str) -> tuple[str | None, str, int | None]:
     return user, bracketed or plain, int(port) if port else None
 
 
-def _known_hosts_files(found: SSHConfigDict) -> tuple[Path, ...]:
+def _known_hosts_files(found: Settings) -> tuple[Path, ...]:
     own = found.get("userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2")
     system = found.get("globalknownhostsfile", "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2")
     return tuple(Path(name).expanduser() for name in (*shlex.split(own), *shlex.split(system)) if name != "none")
@@ -192,18 +202,18 @@ def _paths(names: Iterable[str]) -> tuple[Path, ...]:
     return tuple(Path(name.strip('"')).expanduser() for name in names if name.lower() != "none")
 
 
-def _name(found: SSHConfigDict) -> str:
+def _name(found: Settings) -> str:
     """What the host's key is kept under, in OpenSSH's spelling."""
     host, port = found["hostname"], _port(found)
     return found.get("hostkeyalias") or (host if port == 22 else f"[{host}]:{port}")
 
 
-def _port(found: SSHConfigDict) -> int:
+def _port(found: Settings) -> int:
     value: str = found["port"]
     if not (value.isdigit() and 0 < int(value) < 65536):
         raise SshConfigInvalid(f"The ssh config sets Port {value!r}, which is none.")
     return int(value)
 
 
-def _says_yes(found: SSHConfigDict, setting: str) -> bool:
+def _says_yes(found: Settings, setting: str) -> bool:
     return found.get(setting, "no").lower() in {"yes", "true"}

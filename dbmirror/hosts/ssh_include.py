@@ -1,90 +1,74 @@
-"""What the ssh config files say of one host, with the Include lines that paramiko.SSHConfig does not follow."""
+"""What the ssh config says of one host where there is no OpenSSH client: paramiko's reading, and Include lines."""
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from glob import glob
 from pathlib import Path
+from typing import Final
 
 import paramiko
 from paramiko.config import SSHConfigDict
 
 from dbmirror.hosts.ssh_errors import SshConfigInvalid
+from dbmirror.hosts.ssh_files import DEEPEST, block, included_files, read
 
-_DEEPEST = 16
-"""As deep as OpenSSH follows an Include."""
+_YOUNGER: Final = frozenset({"tagged", "localnetwork", "version", "sessiontype", "command"})
+"""Criteria of Match that paramiko passes over, as if they were met."""
 
 
-def look_up(
+def parse(
     files: Iterable[Path], alias: str, *, first: Mapping[str, object], last: Mapping[str, object]
-) -> SSHConfigDict:
+) -> dict[str, str | list[str]]:
     """The settings that hold for `alias`, names in lower case, tokens filled in.
 
     `first` beats the `files`, which beat `last`: in an ssh config the first value found holds. A missing file says
     nothing. Raises SshConfigInvalid where a file is damaged.
     """
-    lines = list(_block(first))
+    lines = list(block(first))
     for file in files:
         lines += ["Host *", *_lines(file, alias, before=lines, depth=0)]
-    lines += _block(last)
-    return _parse(lines, alias)
-
-
-def _block(settings: Mapping[str, object]) -> Iterator[str]:
-    yield "Host *"
-    for name, value in settings.items():
-        text = str(value)
-        if not re.fullmatch(r"[^\s\"#]+", text):
-            raise SshConfigInvalid(f"{text!r} cannot be a value of {name}.")
-        yield f"  {name} {text}"
+    lines += block(last)
+    found: dict[str, str | list[str]] = dict(_parse(lines, alias))
+    found["identityfile"] = list(dict.fromkeys(found.get("identityfile", ())))
+    return found
 
 
 def _lines(file: Path, alias: str, *, before: list[str], depth: int) -> list[str]:
     """The lines of `file`, with those of the files that it includes where `alias` is meant."""
-    text = _read(file)
+    text = read(file)
     if text is None:
         return []
     found: list[str] = []
     block = before[-1] if depth else "Host *"
-    for line in text.splitlines():
+    for line in map(_as_paramiko_reads, text.splitlines()):
         keyword, _, value = line.strip().replace("=", " ", 1).partition(" ")
         if keyword.lower() in {"host", "match"}:
             block = line
         if keyword.lower() != "include":
             found.append(line)
-        elif depth < _DEEPEST and _holds([*before, *found], block, alias):
+        elif depth < DEEPEST and _holds([*before, *found], block, alias):
             for included in _files_of(value, file):
                 found += _lines(included, alias, before=[*before, *found, block], depth=depth + 1)
                 found.append(block)
     return found
 
 
-def _read(file: Path) -> str | None:
-    """The text of `file`; None where it is missing. Raises SshConfigInvalid where OpenSSH would not take it either.
-
-    OpenSSH (readconf.c, SSHCONF_CHECKPERM) takes the user's files, included ones too, only where they are the user's
-    or root's and nobody else can write them: they name programs (ProxyCommand, Match exec) that run as the user.
-    """
-    try:
-        with file.open(errors="replace") as opened:
-            status = os.fstat(opened.fileno())
-            if status.st_uid not in {0, os.getuid()} or status.st_mode & 0o022:
-                raise SshConfigInvalid(
-                    f"OpenSSH refuses the ssh config {file}, and so does dbmirror: somebody else owns it or can write "
-                    "it, and what it says runs as you.",
-                    remedy=f"chown {getpass.getuser()} {shlex.quote(str(file))} && chmod 600 {shlex.quote(str(file))}",
-                )
-            return opened.read()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise SshConfigInvalid(f"The ssh config {file} cannot be read: {error.strerror or error}.") from error
+def _as_paramiko_reads(line: str) -> str:
+    """`line` without its trailing comment; a Match with criteria that paramiko does not know never holds."""
+    words = re.findall(r"\"[^\"]*\"?|[^\s\"]+|\s+", line)
+    outside = next((at for at, word in enumerate(words) if word.startswith("#")), len(words))
+    line = "".join(words[:outside]).rstrip()
+    keyword, *criteria = line.replace("=", " ", 1).lower().split(maxsplit=1) or [""]
+    if keyword == "match":
+        plain = re.sub(r"\"[^\"]*\"|'[^']*'", "x", criteria[0] if criteria else "")
+        if set(re.findall(r"[a-z]+", plain)) & _YOUNGER:
+            return "Host !*"
+    return line
 
 
 def _holds(lines: list[str], block: str, alias: str) -> bool:
@@ -93,13 +77,11 @@ def _holds(lines: list[str], block: str, alias: str) -> bool:
 
 
 def _files_of(value: str, including: Path) -> list[Path]:
-    """The files that an Include line names; relative names start from ~/.ssh, or /etc/ssh for the system's config."""
-    base = including.parent if including.is_relative_to("/etc/ssh") else Path.home() / ".ssh"
     try:
         patterns = shlex.split(value, comments=True)
     except ValueError as error:
         raise SshConfigInvalid(f"The ssh config {including} has an Include that cannot be read: {error}.") from error
-    return [Path(name) for pattern in patterns for name in sorted(glob(str(base / Path(pattern).expanduser())))]  # noqa: PTH207
+    return [file for pattern in patterns for file in included_files(pattern, including)]
 
 
 def _parse(lines: Iterable[str], alias: str) -> SSHConfigDict:

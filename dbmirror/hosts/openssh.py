@@ -1,0 +1,112 @@
+"""What OpenSSH itself makes of the ssh config, where its client is on this machine (`ssh -G`)."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import pwd
+import re
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from dbmirror.hosts.ssh_errors import SshConfigInvalid
+from dbmirror.hosts.ssh_files import block, check, include_line
+from dbmirror.process import ProcessFailed, run
+
+_SECONDS: Final = 30.0
+"""A `Match exec` that asks the network takes a while; one that hangs must not hang us."""
+_NO_FILE: Final = "/dbmirror-no-identity"
+"""Stands last among the identity files, so that OpenSSH does not list its own defaults as if they were configured."""
+
+
+def program() -> str | None:
+    """OpenSSH's client; None where this machine has none, or where it would read another home than ours.
+
+    OpenSSH takes the home of the account, whatever HOME says.
+    """
+    return shutil.which("ssh") if Path.home() == Path(pwd.getpwuid(os.getuid()).pw_dir) else None
+
+
+def ask_openssh(
+    ssh: str, files: Sequence[Path], alias: str, *, first: Mapping[str, object], last: Mapping[str, object]
+) -> dict[str, str | list[str]]:
+    """The settings that hold for `alias`, names in lower case, tokens and `~` filled in.
+
+    `first` beats the `files`, which beat `last`. A missing file says nothing. Raises SshConfigInvalid with OpenSSH's
+    own words, or where OpenSSH would not take a file; nothing of such a file has run then.
+    """
+    lines = block(first)
+    twice = False
+    for file in files:
+        twice = check(file, alias) or twice
+        lines += ["Host *", *include_line(file)]
+    # The first value found holds: what `Match final` sets in the second reading must come before the defaults.
+    lines += block({**last, "IdentityFile": _NO_FILE}, head="Match final" if twice else "Host *")
+    printed: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="dbmirror-ssh-") as folder:
+        file = Path(folder) / "config"
+        file.write_text("".join(f"{line}\n" for line in lines))
+        try:
+            done = run(
+                [ssh, "-T", "-G", "-F", str(file), "--", alias],
+                on_stdout=printed.append,
+                timeout=_SECONDS,
+                check=False,
+            )
+        except ProcessFailed as error:
+            raise SshConfigInvalid(f"OpenSSH did not read the ssh config: {error.message}") from error
+    if done.code != 0:
+        said = " ".join(done.stderr.replace(str(file), "the settings of this host").split())
+        raise SshConfigInvalid(f"The ssh config cannot be read: {said[:500]}.", remedy=f"ssh -G {alias}")
+    return _filled(_parsed(printed), alias)
+
+
+def _parsed(lines: Iterable[str]) -> dict[str, str | list[str]]:
+    found: dict[str, str | list[str]] = {"identityfile": [], "certificatefile": []}
+    for line in lines:
+        name, _, value = line.partition(" ")
+        several = found.get(name)
+        if isinstance(several, list):
+            if value != _NO_FILE:
+                several.append(value)
+        else:
+            found[name] = value
+    return found
+
+
+def _filled(found: dict[str, str | list[str]], alias: str) -> dict[str, str | list[str]]:
+    """Tokens as ssh_config(5) lists them; `ssh -G` prints these settings as they were written."""
+    user = getpass.getuser()
+    name = str(found.get("hostkeyalias", alias))
+    connection = {"%": "%", "h": found["hostname"], "k": name, "n": alias, "p": found["port"], "r": found["user"]}
+    everything = connection | {
+        "d": str(Path.home()),
+        "i": str(os.getuid()),
+        "l": socket.gethostname(),
+        "L": socket.gethostname().partition(".")[0],
+        "u": user,
+    }
+    filled: dict[str, str | list[str]] = {}
+    for setting, value in found.items():
+        if isinstance(value, list):
+            filled[setting] = [_path(each, everything) for each in value]
+        elif setting == "proxycommand":
+            filled[setting] = _tokens(value, connection)
+        elif setting == "identityagent":
+            filled[setting] = value if value in {"none", "SSH_AUTH_SOCK"} else _path(value, everything)
+        else:
+            filled[setting] = value
+    return filled
+
+
+def _path(text: str, tokens: Mapping[str, object]) -> str:
+    with_variables = re.sub(r"\$\{(\w+)\}", lambda match: os.environ.get(match[1], ""), text)
+    return str(Path(_tokens(with_variables, tokens)).expanduser())
+
+
+def _tokens(text: str, tokens: Mapping[str, object]) -> str:
+    return re.sub(r"%(.)", lambda match: str(tokens.get(match[1], match[0])), text)
