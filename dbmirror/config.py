@@ -111,6 +111,11 @@ class IndexConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """A simple API; else UV_DEFAULT_INDEX, UV_INDEX_URL, PIP_INDEX_URL, pip's own configuration, PyPI."""
     extra_urls: tuple[str, ...] = ()
     """Further ones, each asked for every package; the hash in the lock decides which file is meant."""
+    internal_hosts: tuple[Annotated[str, Meta(pattern=r"\A[a-z0-9]([a-z0-9._-]*[a-z0-9])?\Z")], ...] = ()
+    """Hosts in your own network from which a package may come although no index is there: a git server, a file server.
+    Anything else that a cluster or an index names must be on the internet."""
+    ignore_error_codes: tuple[Annotated[int, Meta(ge=400, le=499)], ...] = ()
+    """Statuses by which an index says that it does not have a package, beside 404 and 410; as in uv's [[index]]."""
     ca_bundle: Path | None = None
     """PEM file of the certificate authorities to trust, outside of the repository; else SSL_CERT_FILE,
     REQUESTS_CA_BUNDLE, PIP_CERT."""

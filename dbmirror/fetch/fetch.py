@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import random
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
-import requests
-import urllib3
-
-from dbmirror.fetch.errors import FetchError, Refused
+from dbmirror.fetch.errors import FetchError
 from dbmirror.fetch.store import Store
+from dbmirror.http_client.bodies import raw_body
+from dbmirror.http_client.client import Client
+from dbmirror.http_client.limits import FILE_SECONDS, LARGEST_FILE, Limits
+from dbmirror.http_client.refused import Cause, Refused
 from dbmirror.parallel import as_ended
 
 CONNECTIONS: Final = 16
 """Files that come in at once."""
-LARGEST: Final = 8 << 30
-"""Bytes of a file whose size nobody stated; the largest wheels (of PyTorch with CUDA) have 3 GB."""
 GRACE: Final = 60.0
 SLOWEST: Final = 50_000
 """A file may take GRACE seconds, and one second more for each SLOWEST bytes: 0.4 Mbit/s is no longer a connection."""
-ATTEMPTS: Final = 4
-PAUSE: Final = 0.5
-"""Seconds before the second attempt, doubled for each further one."""
-TIMEOUT: Final = (10.0, 30.0)
-"""Seconds to connect, and between two pieces of an answer."""
 _DIGESTS: Final = ("sha256", "sha512", "sha384", "sha1", "md5")
 
 
@@ -64,26 +56,12 @@ class NotFetched:
     reason: str
 
 
-class Client(Protocol):
-    """Opens addresses: `dbmirror.lock.untrusted.ForeignClient` with the user's indexes or repositories as `trusted`.
-
-    It gives credentials to the origins that they belong to alone, also behind redirects, and refuses addresses of this
-    machine's own surroundings.
-    """
-
-    def open(
-        self, url: str, *, accept: str = "*/*", timeout: tuple[float, float], as_stored: bool = False
-    ) -> requests.Response:
-        """GET `url`; the body is still to be read. Raises Refused, and what requests raises."""
-
-
 def fetch(
     wanted: Sequence[Wanted],
     *,
     store: Store,
     client: Client,
     connections: int = CONNECTIONS,
-    pause: float = PAUSE,
     arrived: Callable[[Wanted], None] = lambda _: None,
 ) -> Mapping[Wanted, Fetched | NotFetched]:
     """Bring all of `wanted` into `store`, which must be entered (`with Store() as store:`); what became of each.
@@ -96,10 +74,7 @@ def fetch(
     stop = threading.Event()
     pool = ThreadPoolExecutor(max_workers=connections, thread_name_prefix="dbmirror-fetch")
     try:
-        work = {
-            pool.submit(_one, each, store=store, client=client, pause=pause, stop=stop): each
-            for each in dict.fromkeys(wanted)
-        }
+        work = {pool.submit(_one, each, store=store, client=client, stop=stop): each for each in dict.fromkeys(wanted)}
         for future in as_ended(work):
             found[work[future]] = future.result()
             if isinstance(found[work[future]], Fetched):
@@ -128,7 +103,7 @@ def fetch_all(
     return {each: outcome for each, outcome in outcomes.items() if isinstance(outcome, Fetched)}
 
 
-def _one(wanted: Wanted, *, store: Store, client: Client, pause: float, stop: threading.Event) -> Fetched | NotFetched:
+def _one(wanted: Wanted, *, store: Store, client: Client, stop: threading.Event) -> Fetched | NotFetched:
     algorithm, _, expected = wanted.digest.partition(":")
     if algorithm not in _DIGESTS:
         return NotFetched(reason=f"is pinned by the unknown hash {algorithm[:20]!r}")
@@ -136,54 +111,30 @@ def _one(wanted: Wanted, *, store: Store, client: Client, pause: float, stop: th
         path = store.path(expected)
         if path is not None:
             return Fetched(path=path, sha256=expected, size=path.stat().st_size)
-    reason = "was not asked for"
-    for attempt in range(ATTEMPTS):
-        if attempt and stop.wait(pause * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)):  # noqa: S311 - no secret
-            break
-        try:
-            path, sha256, size = store.put(lambda take: _receive(wanted, client, take, stop))
-        except _BrokenOff as error:
-            reason = str(error)
-        except Refused as refusal:
-            reason = str(refusal)
-            if not refusal.passes:
-                break
-        else:
-            return Fetched(path=path, sha256=sha256, size=size)
-    return NotFetched(reason=reason)
+    limit = LARGEST_FILE if wanted.size is None else wanted.size
+
+    def once(limits: Limits) -> tuple[Path, str, int]:
+        return store.put(lambda take: _receive(wanted, client, limits, take, stop))
+
+    try:
+        path, sha256, size = client.again(once, limit=limit, seconds=min(FILE_SECONDS, GRACE + limit / SLOWEST))
+    except Refused as refusal:
+        return NotFetched(reason=str(refusal))
+    return Fetched(path=path, sha256=sha256, size=size)
 
 
-class _BrokenOff(Exception):
-    """The connection failed; another attempt may go better."""
-
-
-def _receive(wanted: Wanted, client: Client, take: Callable[[bytes], None], stop: threading.Event) -> None:
+def _receive(
+    wanted: Wanted, client: Client, limits: Limits, take: Callable[[bytes], None], stop: threading.Event
+) -> None:
     """Hand the file on piece by piece; raises Refused unless it is whole and the one that is wanted."""
     algorithm, _, expected = wanted.digest.partition(":")
-    digest, received = hashlib.new(algorithm, usedforsecurity=False), 0
-    limit = LARGEST if wanted.size is None else wanted.size
-    seconds = GRACE + limit / SLOWEST
-    end = time.monotonic() + seconds
-    try:
-        with client.open(wanted.url, timeout=TIMEOUT, as_stored=True) as response:
-            if response.status_code != 200:
-                raise Refused(f"answered {response.status_code}", status=response.status_code)
-            stated = response.headers.get("content-length")
-            while piece := response.raw.read1(1 << 16, decode_content=False):
-                received += len(piece)
-                if received > limit:
-                    raise Refused(f"is larger than the {limit} bytes that it should have")
-                if time.monotonic() > end:
-                    raise Refused(f"did not come in within {seconds:.0f} s")
-                if stop.is_set():
-                    raise Refused("was interrupted")
-                digest.update(piece)
-                take(piece)
-    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        raise _BrokenOff(f"broke off ({type(error).__name__})") from error
-    if stated is not None and stated.isdecimal() and received < int(stated):
-        raise _BrokenOff(f"broke off after {received} of {stated} bytes")
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    with client.open(wanted.url, limits) as (response, _):
+        for piece in raw_body(response, limits):
+            if stop.is_set():
+                raise Refused("was interrupted")
+            digest.update(piece)
+            take(piece)
     if digest.hexdigest() != expected:
-        raise Refused(
-            f"has the {algorithm} {digest.hexdigest()}, not {expected}: another file than the one that was locked"
-        )
+        text = f"has the {algorithm} {digest.hexdigest()}, not {expected}: another file than the one that was locked"
+        raise Refused(text, cause=Cause.UNUSABLE)

@@ -101,7 +101,11 @@ def require_allowed(written: str, *, internal: bool = False) -> None:
     if not any(address in network for network in _INTERNAL):
         raise _refusal(address, "which is for this machine alone")
     if not internal:
-        raise _refusal(address, "which is inside a private network")
+        raise Refused(
+            f"leads to {address}, which is inside a private network: 'internal_hosts' in the [index] section of "
+            "dbmirror.toml would allow that host",
+            cause=Cause.ADDRESS,
+        )
 
 
 def own_addresses() -> frozenset[Address]:

@@ -15,12 +15,13 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urldefrag, urljoin, urlsplit
 
 import urllib3
 from requests.utils import requote_uri
 
 from dbmirror import __version__
+from dbmirror.clean_urls import without_login
 from dbmirror.http_client.addresses import lookup, origin_of, require_allowed
 from dbmirror.http_client.bodies import raw_body, unpacked_body
 from dbmirror.http_client.failures import refused
@@ -47,6 +48,8 @@ _CAUSES = {
     410: Cause.NOT_FOUND,
     429: Cause.THROTTLED,
 }
+AS_STORED = {"Accept": "*/*", "Accept-Encoding": "identity"}
+"""For a file as the server has it, not compressed on the way."""
 T = TypeVar("T")
 
 
@@ -128,13 +131,13 @@ class Client:
 
         def once(limits: Limits) -> T:
             wanted = {"Accept": accept, "Accept-Encoding": "gzip", **(headers or {})}
-            with self._open(url, limits, feed=feed, headers=wanted) as (response, place):
+            with self.open(url, limits, feed=feed, headers=wanted) as (response, place):
                 content = b"".join(unpacked_body(response, limits))
                 kind = response.headers.get("Content-Type", "")
                 found = {name.lower(): value for name, value in response.headers.items()}
             return parse(Answer(url=place, content=content, kind=kind, headers=found))
 
-        return self._again(once, limit=limit, seconds=seconds)
+        return self.again(once, limit=limit, seconds=seconds)
 
     def download(
         self,
@@ -155,8 +158,7 @@ class Client:
             if into is not None:
                 into.seek(0)
                 into.truncate()
-            wanted = {"Accept": "*/*", "Accept-Encoding": "identity"}
-            with self._open(url, limits, feed=feed, headers=wanted) as (response, place):
+            with self.open(url, limits, feed=feed) as (response, place):
                 for piece in raw_body(response, limits):
                     digest.update(piece)
                     size += len(piece)
@@ -165,18 +167,18 @@ class Client:
             return Download(url=place, sha256=digest.hexdigest(), size=size)
 
         try:
-            return self._again(once, limit=limit, seconds=seconds)
+            return self.again(once, limit=limit, seconds=seconds)
         except _WriteFailed as failed:
             raise failed.error from None
 
     def final_address(self, url: str, *, seconds: float = PAGE_SECONDS) -> str:
-        """Where `url` leads after all redirects, without credentials; its answer is not read. Raises Refused."""
+        """Where `url` leads after all redirects, without credentials, whatever is answered there. Raises Refused."""
 
         def once(limits: Limits) -> str:
-            with self._open(url, limits, feed=None, headers={"Accept": "*/*"}) as (_, place):
+            with self.open(url, limits, check=False) as (_, place):
                 return place
 
-        return self._again(once, limit=0, seconds=seconds)
+        return self.again(once, limit=0, seconds=seconds)
 
     def allowed_addresses(self, url: str, *, seconds: float = PAGE_SECONDS) -> tuple[str, ...]:
         """The addresses of the host of `url`, as this machine sees them; none where it cannot look them up.
@@ -193,8 +195,11 @@ class Client:
             require_allowed(address, internal=host in self._internal)
         return found
 
-    def _again(self, once: Callable[[Limits], T], *, limit: int, seconds: float) -> T:
-        """What `once` gives, tried again with growing pauses (or the server's Retry-After) within `seconds` in all."""
+    def again(self, once: Callable[[Limits], T], *, limit: int, seconds: float) -> T:
+        """What `once` gives, tried again with growing pauses (or the server's Retry-After) within `seconds` in all.
+
+        `once` hands its limits on to `open`. Raises Refused, as the last try did.
+        """
         end = time.monotonic() + seconds
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -210,10 +215,19 @@ class Client:
         raise AssertionError("the last attempt returns or raises")
 
     @contextmanager
-    def _open(
-        self, url: str, limits: Limits, *, feed: str | None, headers: Mapping[str, str]
+    def open(
+        self,
+        url: str,
+        limits: Limits,
+        *,
+        feed: str | None = None,
+        headers: Mapping[str, str] = AS_STORED,
+        check: bool = True,
     ) -> Iterator[tuple[urllib3.BaseHTTPResponse, str]]:
-        """The answer at the end of all redirects and where that is, its body still to be read. Raises Refused."""
+        """The answer at the end of all redirects and where that is, its body still to be read.
+
+        Raises Refused, with `check` also for an answer that is an error.
+        """
         place = _clean(url)
         for _ in range(REDIRECTS):
             trusted = self.logins.trusts(place)
@@ -223,7 +237,8 @@ class Client:
                 with self._step(place, limits, feed=feed if trusted else None, headers=headers) as response:
                     target = response.headers.get("Location") if response.status in {301, 302, 303, 307, 308} else None
                     if target is None:
-                        _check_status(response)
+                        if check:
+                            _check_status(response)
                         yield response, place
                         return
                     place = _next(place, target)
@@ -282,8 +297,7 @@ def _write(into: BinaryIO, piece: bytes) -> None:
 def _clean(url: str) -> str:
     """`url` without credentials and fragment, quoted once. Raises Refused where it has no usable form."""
     origin_of(url)
-    parts = urlsplit(url)
-    return requote_uri(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl())
+    return requote_uri(urldefrag(without_login(url)).url)
 
 
 def _next(place: str, target: str) -> str:

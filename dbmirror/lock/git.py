@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-import gzip
 import io
-import os
 import re
-import signal
-import subprocess
 import tarfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+import zlib
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-import requests
-
 from dbmirror.files import sha256_hex
+from dbmirror.http_client.client import Client
+from dbmirror.http_client.limits import PAGE_SECONDS
+from dbmirror.http_client.managers import proxy_for
+from dbmirror.http_client.refused import Cause, Refused
 from dbmirror.inventory.model import DirectUrl
+from dbmirror.lock.git_program import LARGEST, PROTOCOLS, Git, OverLimit
 from dbmirror.lock.model import GitSource
-from dbmirror.lock.python.project_page import Refused
-from dbmirror.lock.untrusted import ForeignClient, plain
 from dbmirror.mirror_folder.files import write_below
 from dbmirror.temporary import temporary_folder
 
-PROTOCOLS = ("http", "https", "ssh")
-DEADLINE = 180.0
-"""Seconds for one git command."""
+SECONDS = 300.0
+"""For one repository in all: 1 GB, the most that is fetched, at 30 Mbit/s."""
+MOST_FILES = 100_000
+"""Of one commit: a tree that names the same tree many times has no end, and is a few bytes of a pack."""
+LONGEST_NAME = 100
+"""Bytes of a file's path, on average."""
 _REFERENCES = "/info/refs?service=git-upload-pack"
 """What git asks an http server first, below a repository's address."""
-
-
-class _TooLate(Refused):
-    """Git had no answer in time; there is no use in asking for more."""
 
 
 def archive_commit(
@@ -41,15 +38,17 @@ def archive_commit(
     name: str,
     version: str,
     folder: Path,
-    client: ForeignClient,
-    deadline: float = DEADLINE,
+    client: Client,
+    seconds: float = SECONDS,
+    limit: int = LARGEST,
 ) -> GitSource:
     """Fetch exactly the commit that `origin` names and write it to `sources/NAME-COMMIT.tar.gz` in `folder`.
 
     The archive holds the tree of the commit, without submodules, and a PKG-INFO: there is no history in it from which
     setuptools-scm and its like could tell the `version`. The address is a cluster's word: only where `client` trusts
-    it, git gets the user's own configuration, credentials and ssh keys. Raises Refused where the repository cannot be
-    had, or its address or commit is not of a form that is safe to hand to git; nothing is written then.
+    it, git gets the user's own configuration, credentials and ssh keys. `limit` is the bytes that git may write,
+    `seconds` what all of it may take. Raises Refused where the repository cannot be had, is larger or slower, or its
+    address or commit is not of a form that is safe to hand to git; nothing is written then.
     """
     url = safe_url(origin.url)
     commit = (origin.commit or "").lower()
@@ -57,18 +56,24 @@ def archive_commit(
         raise Refused("the cluster does not record the full commit that it was installed from")
     inside = _safe_subdirectory(origin.subdirectory)
     with temporary_folder("git") as temporary:
-        place = _ask_first(url, client, deadline)
-        git = _Git(
-            repository=temporary / "repository.git",
-            home=None if client.trusts(place) else temporary,
-            addresses=() if client.trusts(place) else client.addresses(place),
+        end = time.monotonic() + seconds
+        place = _ask_first(url, client, seconds)
+        trusted = client.logins.trusts(place)
+        git = Git(
+            folder=temporary,
+            home=None if trusted else temporary,
+            addresses=() if trusted else _addresses(place, client),
             ca_bundle=client.ca_bundle,
-            deadline=deadline,
+            end=end,
+            seconds=seconds,
+            limit=limit,
         )
         git.run("init", "--quiet", "--bare", "--template=")
         _fetch(git, place, commit)
+        _check_tree(git, commit)
         tree = git.run("archive", "--format=tar", commit)
-    content = _pack(tree, root=f"{name}-{commit}", inside=inside, name=name, version=version)
+        root = f"{name}-{commit}"
+        content = _pack(tree, root=root, inside=inside, name=name, version=version, folder=temporary)
     path = f"sources/{name}-{commit}.tar.gz"
     write_below(folder, {path: content})
     return GitSource(url=url, commit=commit, path=path, sha256=sha256_hex(content), subdirectory=origin.subdirectory)
@@ -100,87 +105,44 @@ def _safe_subdirectory(subdirectory: str | None) -> PurePosixPath:
     return path
 
 
-def _ask_first(url: str, client: ForeignClient, deadline: float) -> str:
+def _ask_first(url: str, client: Client, seconds: float) -> str:
     """Where the repository is that `url` names, once its redirects are followed: git itself follows none.
 
     Raises Refused where that is nothing that a cluster may make this machine ask.
     """
     if urlsplit(url).scheme == "ssh":
-        if not client.trusts(url):
+        if not client.logins.trusts(url):
             raise Refused("its repository is at an ssh address, where it would be asked with this machine's keys")
         return url
-    wait = min(30.0, deadline)
     try:
-        with client.open(url.rstrip("/") + _REFERENCES, timeout=(wait, wait)) as response:
-            place = response.url
-    except requests.Timeout as error:
-        raise _TooLate(f"its repository gave no answer within {wait:g} s") from error
-    except (requests.RequestException, OSError) as error:
-        raise Refused(f"its repository cannot be reached ({plain(error)})") from error
+        place = client.final_address(url.rstrip("/") + _REFERENCES, seconds=min(PAGE_SECONDS, seconds))
     except Refused as refusal:
-        raise Refused(f"its repository {refusal}") from refusal
+        raise Refused(f"its repository {refusal}", cause=refusal.cause) from refusal
     if not place.endswith(_REFERENCES):
         raise Refused("its repository redirects to a place that is none")
     return safe_url(place.removesuffix(_REFERENCES))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Git:
-    """Runs git on one bare repository."""
-
-    repository: Path
-    home: Path | None
-    """An empty folder in place of the user's, and so of all configuration and credentials; None for the user's own."""
-    addresses: tuple[str, ...]
-    """The addresses that were looked at for the repository's host; none where git may look them up itself."""
-    ca_bundle: Path | None
-    deadline: float
-
-    def run(self, *arguments: str, host: tuple[str, int] | None = None) -> bytes:
-        """Run git without hooks, prompts, redirects or any protocol but those allowed; its output.
-
-        With a `host` it is reached at `addresses` alone. Raises Refused where git fails.
-        """
-        settings = [f"core.hooksPath={os.devnull}", "gc.auto=0", "core.fsmonitor=false", "http.followRedirects=false"]
-        if host is not None and self.addresses:
-            places = ",".join(f"[{address}]" if ":" in address else address for address in self.addresses)
-            settings.append(f"http.curloptResolve={host[0]}:{host[1]}:{places}")
-        return _run(
-            [*(word for each in settings for word in ("-c", each)), "--git-dir", str(self.repository), *arguments],
-            environment=self._environment(),
-            deadline=self.deadline,
-        )
-
-    def _environment(self) -> dict[str, str]:
-        environment = {
-            **{key: value for key, value in os.environ.items() if not key.startswith("GIT_")},
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_ASKPASS": "",
-            "SSH_ASKPASS": "",
-            "GIT_ALLOW_PROTOCOL": ":".join(PROTOCOLS),
-            "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes"),
-            "LC_ALL": "C",
-        }
-        if self.home is not None:
-            environment |= {
-                "HOME": str(self.home),
-                "XDG_CONFIG_HOME": str(self.home),
-                "GIT_CONFIG_NOSYSTEM": "1",
-                "GIT_ALLOW_PROTOCOL": "http:https",
-            }
-        if self.ca_bundle is not None:
-            environment["GIT_SSL_CAINFO"] = str(self.ca_bundle)
-        return environment
+def _addresses(url: str, client: Client) -> tuple[str, ...]:
+    """The addresses that git may reach the repository at; none behind a proxy, which looks them up. Raises Refused."""
+    try:
+        found = client.allowed_addresses(url)
+    except Refused as refusal:
+        raise Refused(f"its repository {refusal}", cause=refusal.cause) from refusal
+    if not found and proxy_for(url) is None:
+        # A name that could be looked up a moment ago: git must not be the one to whom another answer is given.
+        raise Refused("its repository cannot be reached: its host name is unknown", cause=Cause.DNS)
+    return found
 
 
-def _fetch(git: _Git, url: str, commit: str) -> None:
+def _fetch(git: Git, url: str, commit: str) -> None:
     """Get the commit alone where the server allows it, else all branches and tags, one of which must hold it."""
     parts = urlsplit(url)
     host = (parts.hostname or "", parts.port or (80 if parts.scheme == "http" else 443))
     start = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]
     try:
         git.run(*start, "--depth=1", "--", url, commit, host=host)
-    except _TooLate:
+    except OverLimit:
         raise
     except Refused:
         everything = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
@@ -191,59 +153,46 @@ def _fetch(git: _Git, url: str, commit: str) -> None:
         raise Refused(f"its repository no longer has the commit {commit[:12]}") from error
 
 
-def _run(arguments: Sequence[str], *, environment: Mapping[str, str], deadline: float) -> bytes:
-    try:
-        process = subprocess.Popen(
-            ["git", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise Refused("git is not installed on this machine") from error
-    with process:
-        try:
-            output, complaint = process.communicate(timeout=deadline)
-        except BaseException as error:
-            # git talks to the network in a child of its own, which a signal to git alone would leave behind.
-            os.killpg(process.pid, signal.SIGKILL)
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise _TooLate(f"its repository gave no answer within {deadline:g} s") from error
-            raise
-    if process.returncode:
-        raise Refused(f"git failed ({_last_line(complaint)})")
-    return output
+def _check_tree(git: Git, commit: str) -> None:
+    """Raise Refused where the commit's tree has more files than a package has.
+
+    Before it is archived: git puts the archive's whole list of files together in memory.
+    """
+    listing = git.run("ls-tree", "-r", "-z", "--name-only", commit, limit=MOST_FILES * LONGEST_NAME)
+    if listing.read_bytes().count(b"\0") > MOST_FILES:
+        raise Refused(f"its repository has more than {MOST_FILES} files", cause=Cause.TOO_LARGE)
 
 
-def _last_line(complaint: bytes) -> str:
-    lines = [line for line in complaint.decode("utf-8", "replace").splitlines() if line.strip()]
-    text = re.sub(r"//[^/\s]+@", "//", lines[-1] if lines else "without a word")
-    return "".join(character if character.isprintable() else "?" for character in text)[:200]
-
-
-def _pack(tree: bytes, *, root: str, inside: PurePosixPath, name: str, version: str) -> bytes:
+def _pack(tree: Path, *, root: str, inside: PurePosixPath, name: str, version: str, folder: Path) -> bytes:
     """`tree` (a tar file) below the folder `root`, sorted, without owners and times, compressed without a time."""
-    members: dict[str, tuple[tarfile.TarInfo, bytes]] = {}
-    with tarfile.open(fileobj=io.BytesIO(tree)) as source:
-        for member in source:
-            if member.isfile() or member.issym():
-                stream = source.extractfile(member) if member.isfile() else None
-                members[member.name] = (member, stream.read() if stream else b"")
+    packed = folder / "packed"
     information = (inside / "PKG-INFO").as_posix()
-    if information not in members:
+    with tarfile.open(tree, mode="r:") as source, tarfile.open(packed, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        members = {member.name: member for member in _members(source)}
         content = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
-        members[information] = (tarfile.TarInfo(information), content)
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive:
-        for path in sorted(members):
-            member, content = members[path]
+        for path in sorted(members.keys() | {information}):
+            member = members.get(path)
             entry = tarfile.TarInfo(f"{root}/{path}")
-            entry.mode = 0o755 if member.mode & 0o100 else 0o644
-            if member.issym():
+            entry.mode = 0o755 if member is not None and member.mode & 0o100 else 0o644
+            if member is not None and member.issym():
                 entry.type, entry.linkname = tarfile.SYMTYPE, member.linkname
-            else:
-                entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
-    return gzip.compress(packed.getvalue(), compresslevel=9, mtime=0)
+            entry.size = 0 if entry.issym() else len(content) if member is None else member.size
+            archive.addfile(
+                entry,
+                io.BytesIO(content) if member is None else source.extractfile(member) if member.isfile() else None,
+            )
+    compressor = zlib.compressobj(9, wbits=31)
+    pieces = []
+    with packed.open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            pieces.append(compressor.compress(piece))
+    return b"".join([*pieces, compressor.flush()])
+
+
+def _members(source: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The files and links of the tree. Raises Refused where one has a path that leaves it."""
+    for member in source:
+        if ".." in PurePosixPath(member.name).parts or member.name.startswith("/"):
+            raise Refused("its repository has a file that lies outside of it")
+        if member.isfile() or member.issym():
+            yield member

@@ -157,6 +157,7 @@ def _lock_r(
         r_version=inventory.r_version or "",
         architecture=inventory.architecture,
         ca_bundle=sources.ca_bundle,
+        internal_hosts=sources.indexes.internal_hosts,
     ) as repositories:
         return make_r_lock(
             selection,

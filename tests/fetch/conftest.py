@@ -13,8 +13,8 @@ import pytest
 
 from dbmirror.fetch.fetch import Wanted
 from dbmirror.fetch.store import Store
-from dbmirror.lock.python.index_settings import IndexLocation
-from dbmirror.lock.untrusted import ForeignClient
+from dbmirror.http_client.client import Client
+from dbmirror.http_client.logins import Feed, Logins
 
 
 @dataclass
@@ -86,8 +86,8 @@ def files() -> Iterator[FileServer]:
 
 
 @pytest.fixture
-def client(files: FileServer) -> Iterator[ForeignClient]:
-    with ForeignClient([IndexLocation(url=f"{files.address}/", origin="the test")]) as client:
+def client(files: FileServer) -> Iterator[Client]:
+    with Client(Logins([Feed(url=f"{files.address}/")]), pause=0.01) as client:
         yield client
 
 

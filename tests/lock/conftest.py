@@ -192,10 +192,10 @@ def index_of() -> Iterator[Callable[..., Index]]:
     clients: list[Index] = []
 
     def make(
-        *urls: str, credentials: tuple[str, str] | None = None, deadline: float = 20.0, ca_bundle: Path | None = None
+        *urls: str, credentials: tuple[str, str] | None = None, seconds: float = 20.0, ca_bundle: Path | None = None
     ) -> Index:
         locations = tuple(IndexLocation(url=url, origin="the test", credentials=credentials) for url in urls)
-        client = Index(IndexSettings(indexes=locations), deadline=deadline, pause=0.0, ca_bundle=ca_bundle)
+        client = Index(IndexSettings(indexes=locations), seconds=seconds, pause=0.0, ca_bundle=ca_bundle)
         clients.append(client)
         return client
 

@@ -1,26 +1,29 @@
 """A commit of a git repository becomes an archive; nothing else that an address says is done."""
 
 import io
+import os
 import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
 from dbmirror.files import sha256_hex
+from dbmirror.http_client.client import Client
+from dbmirror.http_client.logins import Feed, Logins
+from dbmirror.http_client.refused import Refused
 from dbmirror.inventory.model import DirectUrl
-from dbmirror.lock.git import _last_line, archive_commit, safe_url
-from dbmirror.lock.python.index_settings import IndexLocation
-from dbmirror.lock.python.project_page import Refused
-from dbmirror.lock.untrusted import ForeignClient
+from dbmirror.lock.git import archive_commit, safe_url
+from dbmirror.lock.git_program import last_line
 
-ELSEWHERE = "http://192.0.2.7"
-"""An address that no machine has; a proxy of the user's, on this machine, answers for it."""
+ELSEWHERE = "http://192.0.3.7"
+"""An address of the internet; a proxy of the user's, on this machine, answers for it."""
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -56,6 +59,10 @@ class Handler(SimpleHTTPRequestHandler):
 
     def translate_path(self, path: str) -> str:
         return super().translate_path(path.removeprefix(ELSEWHERE))
+
+    def copyfile(self, source: Any, outputfile: Any) -> None:
+        with suppress(OSError):
+            super().copyfile(source, outputfile)
 
     def log_message(self, *_arguments: object) -> None:
         pass
@@ -97,16 +104,16 @@ def repository(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.fixture
-def client(repository: tuple[str, list[str]]) -> Iterator[ForeignClient]:
+def client(repository: tuple[str, list[str]]) -> Iterator[Client]:
     """A client that trusts the web server of the repository, as an index of the user's own."""
-    with ForeignClient([IndexLocation(url=repository[0], origin="the test")]) as client:
+    with Client(Logins([Feed(url=repository[0])]), pause=0.0) as client:
         yield client
 
 
 @pytest.fixture
-def stranger() -> Iterator[ForeignClient]:
+def stranger() -> Iterator[Client]:
     """A client that trusts no place."""
-    with ForeignClient() as client:
+    with Client(pause=0.0) as client:
         yield client
 
 
@@ -118,7 +125,7 @@ def behind_a_proxy(repository: tuple[str, list[str]], tmp_path: Path, monkeypatc
     monkeypatch.setenv("http_proxy", repository[0].removesuffix("/repo.git"))
     home = tmp_path / "home"
     home.mkdir()
-    (home / ".netrc").write_text("machine 192.0.2.7 login jane password word\n")
+    (home / ".netrc").write_text("machine 192.0.3.7 login jane password word\n")
     (home / ".netrc").chmod(0o600)
     helper = "!f() { echo username=jane; echo password=word; }; f"
     (home / ".gitconfig").write_text(f'[credential]\n\thelper = "{helper}"\n[http]\n\textraHeader = "X-Key: word"\n')
@@ -128,7 +135,7 @@ def behind_a_proxy(repository: tuple[str, list[str]], tmp_path: Path, monkeypatc
 
 
 def test_exactly_the_commit_is_archived_even_if_it_is_not_the_newest(
-    repository: tuple[str, list[str]], client: ForeignClient, tmp_path: Path
+    repository: tuple[str, list[str]], client: Client, tmp_path: Path
 ) -> None:
     url, (first, _) = repository
     origin = DirectUrl(url=url, vcs="git", commit=first)
@@ -153,7 +160,7 @@ def test_exactly_the_commit_is_archived_even_if_it_is_not_the_newest(
 
 
 def test_the_same_commit_gives_the_same_bytes(
-    repository: tuple[str, list[str]], client: ForeignClient, tmp_path: Path
+    repository: tuple[str, list[str]], client: Client, tmp_path: Path
 ) -> None:
     url, (_, second) = repository
     origin = DirectUrl(url=f"git+{url}", vcs="git", commit=second, subdirectory="pkg")
@@ -163,9 +170,7 @@ def test_the_same_commit_gives_the_same_bytes(
     assert one.subdirectory == "pkg"
 
 
-def test_a_commit_that_is_gone_is_told(
-    repository: tuple[str, list[str]], client: ForeignClient, tmp_path: Path
-) -> None:
+def test_a_commit_that_is_gone_is_told(repository: tuple[str, list[str]], client: Client, tmp_path: Path) -> None:
     origin = DirectUrl(url=repository[0], vcs="git", commit="ab" * 20)
     with pytest.raises(Refused, match="no longer has the commit abababababab"):
         archive_commit(origin, name="acme", version="1", folder=tmp_path, client=client)
@@ -192,7 +197,7 @@ def test_a_commit_that_is_gone_is_told(
     ],
 )
 def test_an_address_that_could_make_git_do_something_else_is_refused(
-    url: str, stranger: ForeignClient, tmp_path: Path
+    url: str, stranger: Client, tmp_path: Path
 ) -> None:
     origin = DirectUrl(url=url, vcs="git", commit="0" * 40)
     with pytest.raises(Refused, match=r"^its repository (is not at an http|has no usable address)"):
@@ -213,22 +218,18 @@ def test_credentials_are_taken_out_of_the_address(url: str, safe: str) -> None:
 
 def test_what_git_says_is_told_without_credentials_and_control_characters() -> None:
     said = b"hint\nfatal: https://jane:sec@ret@host.example/a.git \x1b[31mnot found\n"
-    assert _last_line(said) == "fatal: https://host.example/a.git ?[31mnot found"
+    assert last_line(said) == "fatal: https://host.example/a.git ?[31mnot found"
 
 
 @pytest.mark.parametrize("commit", [None, "abcdef1"])
-def test_without_the_full_commit_nothing_is_fetched(
-    commit: str | None, stranger: ForeignClient, tmp_path: Path
-) -> None:
+def test_without_the_full_commit_nothing_is_fetched(commit: str | None, stranger: Client, tmp_path: Path) -> None:
     origin = DirectUrl(url="https://h.example/x", vcs="git", commit=commit)
     with pytest.raises(Refused, match="full commit"):
         archive_commit(origin, name="a", version="1", folder=tmp_path, client=stranger)
 
 
 @pytest.mark.parametrize("subdirectory", ["../x", "/x", "a/../../b"])
-def test_a_folder_outside_of_the_repository_is_refused(
-    subdirectory: str, stranger: ForeignClient, tmp_path: Path
-) -> None:
+def test_a_folder_outside_of_the_repository_is_refused(subdirectory: str, stranger: Client, tmp_path: Path) -> None:
     origin = DirectUrl(url="https://h.example/x", vcs="git", commit="0" * 40, subdirectory=subdirectory)
     with pytest.raises(Refused, match="outside"):
         archive_commit(origin, name="a", version="1", folder=tmp_path, client=stranger)
@@ -239,15 +240,15 @@ def test_a_repository_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{server.server_port}/x.git"
     origin = DirectUrl(url=url, vcs="git", commit="0" * 40)
     with (
-        ForeignClient([IndexLocation(url=url, origin="the test")]) as client,
-        pytest.raises(Refused, match=r"no answer within 0\.2 s"),
+        Client(Logins([Feed(url=url)]), pause=0.0) as client,
+        pytest.raises(Refused, match=r"no whole answer within 0\.2 s"),
     ):
-        archive_commit(origin, name="a", version="1", folder=tmp_path, client=client, deadline=0.2)
+        archive_commit(origin, name="a", version="1", folder=tmp_path, client=client, seconds=0.2)
     server.server_close()
 
 
 def test_a_stranger_gets_no_credentials_of_this_machine(
-    repository: tuple[str, list[str]], behind_a_proxy: str, stranger: ForeignClient, tmp_path: Path
+    repository: tuple[str, list[str]], behind_a_proxy: str, stranger: Client, tmp_path: Path
 ) -> None:
     origin = DirectUrl(url=behind_a_proxy, vcs="git", commit=repository[1][0])
     source = archive_commit(origin, name="acme", version="1", folder=tmp_path, client=stranger)
@@ -264,14 +265,14 @@ def test_the_host_of_an_index_of_the_users_own_gets_what_git_is_configured_for(
 ) -> None:
     Handler.private.append(ELSEWHERE)
     origin = DirectUrl(url=behind_a_proxy, vcs="git", commit=repository[1][0])
-    index = IndexLocation(url=f"{ELSEWHERE}/simple/", origin="the test")
-    with ForeignClient([index]) as client:
+    index = Feed(url=f"{ELSEWHERE}/simple/")
+    with Client(Logins([index]), pause=0.0) as client:
         assert archive_commit(origin, name="acme", version="1", folder=tmp_path, client=client).url == behind_a_proxy
     assert any(authorization for _, authorization in Handler.asked)
 
 
 def test_a_repository_that_moved_is_found(
-    repository: tuple[str, list[str]], behind_a_proxy: str, stranger: ForeignClient, tmp_path: Path
+    repository: tuple[str, list[str]], behind_a_proxy: str, stranger: Client, tmp_path: Path
 ) -> None:
     Handler.redirects[f"{ELSEWHERE}/moved/"] = f"{behind_a_proxy}/"
     url = f"{ELSEWHERE}/moved"
@@ -281,7 +282,7 @@ def test_a_repository_that_moved_is_found(
 
 @pytest.mark.usefixtures("behind_a_proxy")
 def test_a_repository_on_this_machine_is_not_asked_for_a_cluster(
-    repository: tuple[str, list[str]], stranger: ForeignClient, tmp_path: Path
+    repository: tuple[str, list[str]], stranger: Client, tmp_path: Path
 ) -> None:
     Handler.redirects[f"{ELSEWHERE}/inside/"] = f"{repository[0]}/"
     for url in (repository[0], f"{ELSEWHERE}/inside"):
@@ -292,7 +293,7 @@ def test_a_repository_on_this_machine_is_not_asked_for_a_cluster(
 
 
 def test_a_redirect_that_comes_after_dbmirror_looked_is_not_followed(
-    repository: tuple[str, list[str]], behind_a_proxy: str, stranger: ForeignClient, tmp_path: Path
+    repository: tuple[str, list[str]], behind_a_proxy: str, stranger: Client, tmp_path: Path
 ) -> None:
     Handler.later[f"{behind_a_proxy}/info/"] = f"{ELSEWHERE}/inside/info/"
     origin = DirectUrl(url=behind_a_proxy, vcs="git", commit=repository[1][0])
@@ -301,7 +302,7 @@ def test_a_redirect_that_comes_after_dbmirror_looked_is_not_followed(
     assert not [path for path, _ in Handler.asked if path.startswith(f"{ELSEWHERE}/inside/")]
 
 
-def test_ssh_would_take_this_machines_keys_along(stranger: ForeignClient, tmp_path: Path) -> None:
+def test_ssh_would_take_this_machines_keys_along(stranger: Client, tmp_path: Path) -> None:
     origin = DirectUrl(url="git+ssh://git@code.example/a.git", vcs="git", commit="0" * 40)
     with pytest.raises(Refused, match="this machine's keys"):
         archive_commit(origin, name="acme", version="1", folder=tmp_path, client=stranger)
@@ -315,7 +316,76 @@ def test_ssh_is_used_with_the_host_of_an_index_of_the_users_own(
     ssh.chmod(0o755)
     monkeypatch.setenv("GIT_SSH_COMMAND", str(ssh))
     origin = DirectUrl(url="git+ssh://git@code.example/a.git", vcs="git", commit="0" * 40)
-    index = IndexLocation(url="https://code.example/api/simple/", origin="the test")
-    with ForeignClient([index]) as client, pytest.raises(Refused, match="git failed"):
+    index = Feed(url="https://code.example/api/simple/")
+    with Client(Logins([index]), pause=0.0) as client, pytest.raises(Refused, match="git failed"):
         archive_commit(origin, name="acme", version="1", folder=tmp_path, client=client)
     assert "git@code.example" in (tmp_path / "said").read_text()
+
+
+def make_tree(served: Path, listing: str) -> str:
+    command = ["git", "-C", str(served), "mktree"]
+    return subprocess.run(command, input=listing, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def add_commit(served: Path, tree: str) -> str:
+    """A branch of the bare repository that has this tree; its commit."""
+    commit = git(served, "commit-tree", "-m", "x", tree)
+    git(served, "update-ref", "refs/heads/other", commit)
+    git(served, "update-server-info")
+    return commit
+
+
+def test_a_repository_larger_than_allowed_is_left_while_it_comes_in(
+    repository: tuple[str, list[str]], client: Client, tmp_path: Path
+) -> None:
+    large = tmp_path / "large"
+    large.write_bytes(os.urandom(8 << 20))
+    served = tmp_path / "served" / "repo.git"
+    blob = git(served, "hash-object", "-w", str(large))
+    tree = make_tree(served, f"100644 blob {blob}\tlarge\n")
+    origin = DirectUrl(url=repository[0], vcs="git", commit=add_commit(served, tree))
+    with pytest.raises(Refused, match="its repository is too large"):
+        archive_commit(origin, name="acme", version="1", folder=tmp_path, client=client, limit=1_000_000)
+    assert not (tmp_path / "sources").exists()
+
+
+def test_a_tree_without_end_is_left(repository: tuple[str, list[str]], client: Client, tmp_path: Path) -> None:
+    """Ten folders, each the same one with ten folders, and so on: 10^9 files out of a few objects."""
+    served = tmp_path / "served" / "repo.git"
+    entry = "100644 blob " + git(served, "hash-object", "-w", str(tmp_path / "work" / "setup.py"))
+    for _ in range(9):
+        listing = "".join(f"{entry}\t{number}\n" for number in range(10))
+        entry = f"040000 tree {make_tree(served, listing)}"
+    origin = DirectUrl(url=repository[0], vcs="git", commit=add_commit(served, entry.split()[-1]))
+    with pytest.raises(Refused, match="its repository is too large"):
+        archive_commit(origin, name="acme", version="1", folder=tmp_path, client=client)
+
+
+def test_a_repository_that_borrows_from_another_server_leads_nobody_there(
+    repository: tuple[str, list[str]], behind_a_proxy: str, stranger: Client, tmp_path: Path
+) -> None:
+    served = tmp_path / "served" / "repo.git"
+    (served / "objects" / "info" / "http-alternates").write_text(f"{ELSEWHERE}/inside/objects\n")
+    for place in served.joinpath("objects").glob("??"):
+        for path in place.iterdir():
+            path.unlink()
+    for path in served.glob("objects/pack/*"):
+        path.unlink()
+    origin = DirectUrl(url=behind_a_proxy, vcs="git", commit=repository[1][0])
+    with pytest.raises(Refused, match=r"git failed|no longer has"):
+        archive_commit(origin, name="acme", version="1", folder=tmp_path, client=stranger)
+    assert not [path for path, _ in Handler.asked if path.startswith(f"{ELSEWHERE}/inside/")]
+
+
+def test_a_name_that_git_alone_could_look_up_is_not_handed_to_it(
+    repository: tuple[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name server that gives dbmirror no second answer could give git another one."""
+    place = f"{repository[0]}/info/refs?service=git-upload-pack"
+    with Client(pause=0.0) as client:
+        monkeypatch.setattr(client, "final_address", lambda *_arguments, **_named: place)
+        monkeypatch.setattr(client, "allowed_addresses", lambda *_arguments, **_named: ())
+        origin = DirectUrl(url=repository[0], vcs="git", commit=repository[1][0])
+        with pytest.raises(Refused, match="its host name is unknown"):
+            archive_commit(origin, name="acme", version="1", folder=tmp_path, client=client)
+    assert not Handler.asked

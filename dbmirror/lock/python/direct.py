@@ -9,11 +9,11 @@ from urllib.parse import unquote, urlsplit
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from dbmirror.http_client.refused import Refused
 from dbmirror.inventory.model import DirectUrl, Distribution
 from dbmirror.lock.git import archive_commit
 from dbmirror.lock.model import GitSource, UrlFile
 from dbmirror.lock.python.index import Index
-from dbmirror.lock.python.project_page import Refused
 
 ARCHIVES = (".whl", ".tar.gz", ".zip")
 LARGEST = 2 << 30
@@ -23,13 +23,13 @@ def direct_source(distribution: Distribution, origin: DirectUrl, *, index: Index
     """The source that `origin` names, fetched and hashed. Raises Refused with the reason where it cannot be used.
 
     An archive must still be the one that the cluster recorded; where it recorded no hash, the one that is there now.
-    The address is a cluster's word, and asked as `ForeignClient` says: where it leads to this machine, not at all.
+    The address is a cluster's word, and asked as `Client` says: where it leads to this machine, not at all.
     """
     if origin.editable:
         raise Refused("it was installed in editable mode, from a folder of the driver")
     if origin.vcs == "git":
         return archive_commit(
-            origin, name=distribution.name, version=distribution.version, folder=folder, client=index.foreign
+            origin, name=distribution.name, version=distribution.version, folder=folder, client=index.client
         )
     if origin.vcs is not None:
         raise Refused(f"it was installed from a {origin.vcs} repository, and only git is supported")
@@ -43,7 +43,7 @@ def direct_source(distribution: Distribution, origin: DirectUrl, *, index: Index
     try:
         found = index.download(url, limit=LARGEST)
     except Refused as refusal:
-        raise Refused(f"the address that it was installed from {_predicate(refusal)}") from refusal
+        raise Refused(f"the address that it was installed from {refusal}") from refusal
     if origin.sha256 is not None and found.sha256 != origin.sha256:
         raise Refused("the address that it was installed from has another file now than the cluster recorded")
     return UrlFile(filename=filename, url=url, sha256=found.sha256, subdirectory=origin.subdirectory)
@@ -75,10 +75,3 @@ def _check_wheel(filename: str, distribution: Distribution) -> None:
 
 def _place(url: str) -> str:
     return "a file of the driver" if url.startswith("file:") else f"a {urlsplit(url).scheme or 'nameless'} address"
-
-
-def _predicate(refusal: Refused) -> str:
-    text = str(refusal)
-    return (
-        text if text.startswith(("answered", "broke", "has", "is larger", "leads")) else f"cannot be reached ({text})"
-    )

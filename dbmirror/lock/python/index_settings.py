@@ -6,7 +6,7 @@ import configparser
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -14,6 +14,7 @@ from pypi_simple import PYPI_SIMPLE_ENDPOINT
 from requests.utils import get_netrc_auth
 
 from dbmirror.config import IndexConfig
+from dbmirror.http_client.logins import Feed, Logins
 from dbmirror.lock.errors import IndexConfigurationError
 
 SYSTEM_PIP_FILES = (Path("/etc/xdg/pip/pip.conf"), Path("/etc/pip.conf"))
@@ -30,6 +31,8 @@ class IndexLocation:
     """What named it: a variable, a file, a setting."""
     credentials: tuple[str, str] | None = field(default=None, repr=False)
     """User and password out of its URL; those of a netrc file are looked up with each request."""
+    ignored_statuses: frozenset[int] = frozenset()
+    """HTTP statuses that mean, for this index, that it does not have what it was asked for."""
 
     @property
     def host(self) -> str:
@@ -44,11 +47,24 @@ class IndexSettings:
     indexes: tuple[IndexLocation, ...]
     ignored: tuple[str, ...] = ()
     """`file:` locations: a build cannot see this machine's folders."""
+    internal_hosts: frozenset[str] = frozenset()
+    """Hosts inside the user's network that a cluster may name."""
 
     @property
     def urls(self) -> tuple[str, ...]:
         """The addresses, without credentials."""
         return tuple(index.url for index in self.indexes)
+
+    def logins(self) -> Logins:
+        """The login of each index, for its own origin."""
+        return Logins(
+            Feed(
+                url=index.url,
+                user=index.credentials and index.credentials[0],
+                password=index.credentials and index.credentials[1],
+            )
+            for index in self.indexes
+        )
 
     def netrc(self) -> bytes | None:
         """The credentials as a netrc file, as uv and pip read it in a build (a secret: never to be written to disk)."""
@@ -91,7 +107,13 @@ def find_indexes(
         named.append(primary or (PYPI_SIMPLE_ENDPOINT, "the default"))
         named.extend(further)
     named.extend((url, "[index] extra_urls") for url in config.extra_urls)
-    return _settings(named)
+    settings = _settings(named)
+    ignored = frozenset(config.ignore_error_codes)
+    return replace(
+        settings,
+        indexes=tuple(replace(index, ignored_statuses=ignored) for index in settings.indexes),
+        internal_hosts=frozenset(config.internal_hosts),
+    )
 
 
 def _settings(named: list[tuple[str, str]]) -> IndexSettings:

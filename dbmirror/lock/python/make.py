@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dbmirror.filters.model import Decision, Selection, Verdict
+from dbmirror.http_client.refused import Cause, Refused
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Distribution, Inventory
 from dbmirror.lock.fates import account, excluded, fate_of, provided, same_version, unreadable, without_source
@@ -24,7 +25,7 @@ from dbmirror.lock.model import (
     Target,
 )
 from dbmirror.lock.python.capture import Capture, captured
-from dbmirror.lock.python.index import CONNECTIONS, USELESS_AFTER, Index, unusable
+from dbmirror.lock.python.index import CONNECTIONS, Index, unusable
 from dbmirror.lock.python.reuse import Reused, reusable, still_fits
 from dbmirror.lock.python.sources import AptFacts, Found, Missing, from_apt, from_direct_url, from_index
 from dbmirror.lock.python.target import target_of
@@ -35,6 +36,8 @@ from dbmirror.snapshot import Snapshot
 STAGE = "lock"
 AptCandidates = Callable[[Sequence[str]], Mapping[str, str]]
 """Debian package to the version that the base image's apt would install; see `dbmirror.lock.apt`."""
+_MANY = 5
+"""So many packages, none of which any index has, raise the question whether there is an index at all."""
 _VISIBLE = (Layer.RUNTIME, Layer.LOCAL, Layer.APT)
 """The layers of a base image that the interpreter of /databricks/python3 sees."""
 
@@ -179,9 +182,9 @@ def _or_captured(distribution: Distribution, missing: Missing, search: _Search) 
 
 def _check_index(index: Index, *, asked: int) -> None:
     """Tell an index that merely lacks a few packages from an address where no index is: any real one has pip."""
-    index.check_answered()
-    if asked >= USELESS_AFTER and not index.ever_found() and index.project(index.settings.indexes[0], "pip") is None:
-        raise unusable(index.settings.indexes[0], f"has none of the {asked} packages that it was asked for")
+    first = index.settings.indexes[0]
+    if asked >= _MANY and not index.ever_found() and index.project(first, "pip") is None:
+        raise unusable(first, Refused(f"has none of the {asked} packages that it was asked for", cause=Cause.GARBAGE))
 
 
 def _resolved(

@@ -6,9 +6,7 @@ import json
 
 from pypi_simple import DistributionPackage, ProjectPage, UnsupportedRepoVersionError, parse_links_stream
 
-from dbmirror.fetch.errors import Refused
-
-__all__ = ["Refused", "parse_project_page"]
+from dbmirror.http_client.refused import Cause, Refused
 
 _JSON = "application/vnd.pypi.simple.v1+json"
 _HTML = ("application/vnd.pypi.simple.v1+html", "text/html")
@@ -29,10 +27,14 @@ def parse_project_page(name: str, content_type: str, body: bytes, address: str) 
         if kind in _HTML:
             return _parse_html(name, body, address, parameters)
     except UnsupportedRepoVersionError as error:
-        raise Refused(f"speaks version {error.declared_version} of the simple API, which is too new") from error
+        raise _garbage("speaks a version of the simple API that is too new") from error
     except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
-        raise Refused("answered with something that is no project page") from error
-    raise Refused(f"answered with {kind or 'no type'} instead of a project page")
+        raise _garbage("answered with something that is no project page") from error
+    raise _garbage("answered with something of another type than a project page")
+
+
+def _garbage(text: str) -> Refused:
+    return Refused(text, cause=Cause.GARBAGE)
 
 
 def _parse_html(name: str, body: bytes, address: str, parameters: str) -> tuple[DistributionPackage, ...]:
@@ -45,5 +47,5 @@ def _parse_html(name: str, body: bytes, address: str, parameters: str) -> tuple[
     files = tuple(DistributionPackage.from_link(link, name) for link in links if link.text.endswith(_INSTALLABLE))
     lower = body.lower()
     if not files and (b"<form" in lower or b"<input" in lower or (links and b"pypi:repository-version" not in lower)):
-        raise Refused("answered with a web page (a login?) instead of a project page")
+        raise _garbage("answered with a web page (a login?) instead of a project page")
     return files

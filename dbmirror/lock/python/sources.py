@@ -10,15 +10,14 @@ from urllib.parse import urlsplit
 import msgspec
 from pypi_simple import DistributionPackage
 
+from dbmirror.http_client.refused import Cause, Refused
 from dbmirror.inventory.model import Distribution
 from dbmirror.lock.apt import upstream
-from dbmirror.lock.errors import IndexUnreachable
 from dbmirror.lock.model import AptPackage, GitSource, IndexFile, Source, Target
 from dbmirror.lock.python.candidates import NoFile, choose
 from dbmirror.lock.python.direct import direct_source
-from dbmirror.lock.python.index import Index
+from dbmirror.lock.python.index import Index, unusable
 from dbmirror.lock.python.index_settings import IndexLocation
-from dbmirror.lock.python.project_page import Refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,38 +53,29 @@ def from_index(
 ) -> Found | Missing:
     """The file of the indexes for the distribution's version: the first wheel, else the first source distribution.
 
-    With `sha256` only that very file. Raises IndexUnreachable where an index cannot be used at all, or where one that
-    is overloaded or broken at the moment would decide: that is no fate of a package.
+    With `sha256` only that very file. Raises IndexUnreachable where an index gives no answer, or one that is no word
+    on the distribution: that is no fate of a package.
     """
     sdist: Found | None = None
     reasons = []
-    passing: IndexUnreachable | None = None
     for location in index.settings.indexes:
+        offered = index.project(location, distribution.name)
+        if offered is None:
+            reasons.append(f"{_host(location)} does not have it")
+            continue
+        if sha256 is not None:
+            offered = tuple(file for file in offered if file.digests.get("sha256") == sha256)
+        chosen = choose(distribution.name, distribution.version, offered, target)
+        if isinstance(chosen, NoFile):
+            reasons.append(f"{_host(location)} {chosen.reason}")
+            continue
         try:
-            offered = index.project(location, distribution.name)
-            if offered is None:
-                reasons.append(f"{_host(location)} does not have it")
-                continue
-            if sha256 is not None:
-                offered = tuple(file for file in offered if file.digests.get("sha256") == sha256)
-            chosen = choose(distribution.name, distribution.version, offered, target)
-            if isinstance(chosen, NoFile):
-                reasons.append(f"{_host(location)} {chosen.reason}")
-                continue
             found = _index_file(chosen, location, index)
         except Refused as refusal:
-            reasons.append(f"{_host(location)} {refusal}")
-            if refusal.passes:
-                passing = IndexUnreachable(
-                    f"The package index {location.url} {refusal} when it was asked for {distribution.name}.",
-                    remedy="Try again a little later: nothing was changed.",
-                )
-            continue
+            raise unusable(location, refusal, distribution.name) from refusal
         if found.source.is_wheel:
             return found
         sdist = sdist or found
-    if passing is not None:
-        raise passing
     return sdist or Missing(reason="; ".join(reasons))
 
 
@@ -153,7 +143,8 @@ def _index_file(file: DistributionPackage, location: IndexLocation, index: Index
     try:
         source = msgspec.convert({**fields, "index": location.url}, IndexFile)
     except msgspec.ValidationError as error:
-        raise Refused("lists a file of that version with a malformed name, address or hash") from error
+        text = "lists a file of that version with a malformed name, address or hash"
+        raise Refused(text, cause=Cause.GARBAGE) from error
     form = "as a wheel" if source.is_wheel else "only as a source distribution, which is built for the image"
     return Found(source=source, reason=f"The index has it {form}{' (yanked there)' if file.is_yanked else ''}.")
 

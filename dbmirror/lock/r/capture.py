@@ -9,9 +9,9 @@ import msgspec
 
 from dbmirror.errors import DbmirrorError
 from dbmirror.files import sha256_hex
+from dbmirror.http_client.refused import Refused
 from dbmirror.inventory.model import Inventory, RPackage
 from dbmirror.inventory.repack import CapturedFile
-from dbmirror.lock.python.project_page import Refused
 from dbmirror.lock.r.binary import misfit
 from dbmirror.lock.r.model import CapturedRPackage
 from dbmirror.lock.r.package_file import read_package_file

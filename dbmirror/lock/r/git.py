@@ -7,12 +7,12 @@ from pathlib import Path
 
 import msgspec
 
+from dbmirror.http_client.client import Client
+from dbmirror.http_client.refused import Refused
 from dbmirror.inventory.model import DirectUrl, RPackage
 from dbmirror.lock.git import archive_commit
-from dbmirror.lock.python.project_page import Refused
 from dbmirror.lock.r.model import RGitSource
 from dbmirror.lock.r.sources import FOLDER, RFound, RMissing
-from dbmirror.lock.untrusted import ForeignClient
 from dbmirror.mirror_folder.files import write_below
 from dbmirror.temporary import temporary_folder
 
@@ -31,7 +31,7 @@ def remote_type(package: RPackage) -> str:
     return "repository" if kind in _FROM_REPOSITORIES else kind
 
 
-def from_git(package: RPackage, *, folder: Path, client: ForeignClient) -> RFound | RMissing:
+def from_git(package: RPackage, *, folder: Path, client: Client) -> RFound | RMissing:
     """The commit that the cluster installed, archived in r-sources/ of `folder`; else why it cannot be had."""
     fields = dict(package.remote)
     try:

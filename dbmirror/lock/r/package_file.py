@@ -6,10 +6,10 @@ import io
 import tarfile
 import zlib
 
+from dbmirror.http_client.refused import Cause, Refused
 from dbmirror.inventory.model import RPackage
 from dbmirror.inventory.parsers.headers import fields
 from dbmirror.inventory.parsers.malformed import Malformed
-from dbmirror.lock.python.project_page import Refused
 from dbmirror.lock.r.packages_file import described
 from dbmirror.lock.r.versions import same_version
 
@@ -24,9 +24,9 @@ def read_package_file(content: bytes, *, name: str, version: str) -> tuple[RPack
     text = _description(content, name)
     package = described(text)
     if isinstance(package, Malformed):
-        raise Refused(f"has a file there that is no package: {package.reason}")
+        raise Refused(f"has a file there that is no package: {package.reason}", cause=Cause.GARBAGE)
     if package.name != name or not same_version(package.version, version):
-        raise Refused(f"has {package.name} {package.version} under that name")
+        raise Refused(f"has {package.name} {package.version} under that name", cause=Cause.GARBAGE)
     return package, next((value for field, value in fields(text) if field == "Built"), "")
 
 
@@ -38,5 +38,5 @@ def _description(content: bytes, name: str) -> str:
                     stream = archive.extractfile(member)
                     return stream.read(_LONGEST_DESCRIPTION).decode("utf-8", "replace") if stream else ""
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise Refused("has a file there that is no package archive") from error
-    raise Refused("has an archive there without a DESCRIPTION of that package")
+        raise Refused("has a file there that is no package archive", cause=Cause.GARBAGE) from error
+    raise Refused("has an archive there without a DESCRIPTION of that package", cause=Cause.GARBAGE)

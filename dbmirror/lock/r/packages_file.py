@@ -7,12 +7,12 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dbmirror.http_client.refused import Cause, Refused
 from dbmirror.inventory.grammar import fits
 from dbmirror.inventory.model import RName, RPackage, Text
 from dbmirror.inventory.parsers.description import parse_description
 from dbmirror.inventory.parsers.headers import fields
 from dbmirror.inventory.parsers.malformed import Malformed
-from dbmirror.lock.python.project_page import Refused
 from dbmirror.lock.r.model import Md5, RVersion
 from dbmirror.lock.r.versions import version_key
 
@@ -66,7 +66,7 @@ def parse_packages(content: bytes) -> Packages:
         if known is None or version_key(found.version) > version_key(known.version):
             newest[found.name] = found
     if not listed and text.strip():
-        raise Refused("answered with something that is no list of packages")
+        raise Refused("answered with something that is no list of packages", cause=Cause.GARBAGE)
     return Packages(listed=listed, newest=newest)
 
 
@@ -103,7 +103,7 @@ def _uncompressed(content: bytes) -> bytes:
     try:
         text = unpacker.decompress(content, LARGEST)
     except zlib.error as error:
-        raise Refused("answered with a damaged list of packages") from error
+        raise Refused("answered with a damaged list of packages", cause=Cause.GARBAGE) from error
     if unpacker.unconsumed_tail or not unpacker.eof:
-        raise Refused("answered with a list of packages that is cut short or larger than 256 MiB")
+        raise Refused("answered with a list of packages that is cut short or larger than 256 MiB", cause=Cause.GARBAGE)
     return text

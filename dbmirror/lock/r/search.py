@@ -67,7 +67,7 @@ def _from_remote(package: RPackage, search: Search) -> RFound | RMissing:
     """What did not come from a repository: a package of the same name there may be anyone's, and is not taken."""
     kind = remote_type(package)
     if kind == "git":
-        outcome = from_git(package, folder=search.folder, client=search.repositories.foreign)
+        outcome = from_git(package, folder=search.folder, client=search.repositories.client)
     else:
         outcome = RMissing(reason=f"it was installed on the cluster from a place of the kind {kind!r}")
     if isinstance(outcome, RFound):

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from requests.utils import get_netrc_auth
 
 from dbmirror.config import RConfig
-from dbmirror.lock.python.index_settings import IndexLocation
+from dbmirror.http_client.logins import Feed, Logins
 from dbmirror.lock.r.errors import RepositoryConfigurationError
 from dbmirror.runtimes.r_notebooks import cran_snapshot
 
@@ -44,9 +44,9 @@ class RepositoryLocation:
         return Path(unquote(urlsplit(self.url).path)) if self.url.startswith("file://") else None
 
     @property
-    def index(self) -> IndexLocation:
-        """The same as a place whose credentials go along with a request to its host."""
-        return IndexLocation(url=self.url + "/", origin=self.origin, credentials=self.credentials)
+    def feed(self) -> str:
+        """The address under which its login is known."""
+        return self.url + "/"
 
     @property
     def host(self) -> str:
@@ -66,6 +66,18 @@ class RepositorySettings:
     def urls(self) -> tuple[str, ...]:
         """The addresses of the sources, without credentials."""
         return tuple(each.url for each in self.repositories if not each.binary)
+
+    def logins(self) -> Logins:
+        """The login of each repository, for its own origin."""
+        return Logins(
+            Feed(
+                url=each.feed,
+                user=each.credentials and each.credentials[0],
+                password=each.credentials and each.credentials[1],
+            )
+            for each in self.repositories
+            if each.folder is None
+        )
 
     def netrc(self) -> bytes | None:
         """The credentials as a netrc file, for a build (a secret: never to be written to disk)."""

@@ -9,15 +9,14 @@ from urllib.parse import quote
 
 from msgspec.structs import replace
 
+from dbmirror.http_client.refused import Refused
 from dbmirror.inventory.model import RPackage
 from dbmirror.lock.apt import upstream
-from dbmirror.lock.python.index import Download
-from dbmirror.lock.python.project_page import Refused
 from dbmirror.lock.r.binary import misfit
 from dbmirror.lock.r.model import CranFile, RAptPackage, RSource
 from dbmirror.lock.r.package_file import read_package_file
 from dbmirror.lock.r.packages_file import Listed
-from dbmirror.lock.r.repository import Repositories
+from dbmirror.lock.r.repository import Repositories, RFile, unusable
 from dbmirror.lock.r.settings import REMEDY, RepositoryLocation
 from dbmirror.lock.r.versions import same_version
 from dbmirror.mirror_folder.files import write_below
@@ -72,7 +71,7 @@ def from_repositories(
     """The file of the first repository that has the package at that version, current or in its archive.
 
     A built one only where it fits `target`. What comes out of a folder of this machine is copied to r-sources/ in
-    `folder`. Raises RepositoryUnreachable where a repository cannot be used at all.
+    `folder`. Raises RepositoryUnreachable where a repository gives no answer, or one that is no word on the package.
     """
     reasons = []
     for location in repositories.settings.repositories:
@@ -82,7 +81,7 @@ def from_repositories(
         try:
             outcome = _take(name, version, listed, location, repositories=repositories, target=target, folder=folder)
         except Refused as refusal:
-            outcome = RMissing(reason=f"the repository at {location.host} {refusal}")
+            raise unusable(location, refusal, name) from refusal
         if isinstance(outcome, RFound):
             return outcome
         reasons.append(outcome.reason)
@@ -138,7 +137,7 @@ def _knows(name: str, location: RepositoryLocation, repositories: Repositories) 
     return name in repositories.packages(location).newest
 
 
-def _keep(found: Download, filename: str, folder: Path) -> str:
+def _keep(found: RFile, filename: str, folder: Path) -> str:
     path = f"{FOLDER}/{filename}"
     write_below(folder, {path: found.content})
     return path

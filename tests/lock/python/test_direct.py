@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from dbmirror.http_client.refused import Refused
 from dbmirror.inventory.model import DirectUrl, Distribution
 from dbmirror.lock.model import UrlFile
 from dbmirror.lock.python.direct import archive_name, direct_source
 from dbmirror.lock.python.index import Index
-from dbmirror.lock.python.project_page import Refused
 
 Installed = Callable[..., Distribution]
 

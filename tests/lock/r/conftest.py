@@ -55,7 +55,7 @@ def ask(*urls: str, binary: str | None = None) -> Repositories:
     if binary is not None:
         named.insert(0, RepositoryLocation(url=binary, origin="the test", binary=True))
     settings = RepositorySettings(repositories=tuple(named))
-    return Repositories(settings, r_version="4.4.2", deadline=5.0, pause=0.01)
+    return Repositories(settings, r_version="4.4.2", seconds=5.0, pause=0.01)
 
 
 def fate(lock: RLock, name: str) -> Fate:

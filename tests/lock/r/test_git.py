@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from dbmirror.http_client.refused import Refused
 from dbmirror.inventory.repack import CapturedFile
 from dbmirror.lock.model import FateKind
-from dbmirror.lock.python.project_page import Refused
 from dbmirror.lock.r.git import remote_type, remote_url
 from dbmirror.lock.r.model import RGitSource, RLock
 from dbmirror.sandbox.driver.repository import make_repository

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dbmirror.lock.python.project_page import Refused
+from dbmirror.http_client.refused import Refused
 from dbmirror.lock.r.errors import RepositoryUnreachable
 from dbmirror.lock.r.packages_file import parse_packages
 from dbmirror.lock.r.sources import RFound, RMissing, RTarget, from_repositories
@@ -124,18 +124,15 @@ def test_a_file_below_a_folder_of_its_own_has_that_in_its_address(tmp_path: Path
 )
 def test_an_archived_file_that_is_not_that_package_is_not_taken(content: bytes, words: str, tmp_path: Path) -> None:
     answers = {"/src/contrib/PACKAGES.gz": (200, b""), "/src/contrib/Archive/a/a_1.tar.gz": (200, content)}
-    with answering(answers) as url:
-        found = find(url, "a", "1", tmp_path)
-    assert isinstance(found, RMissing)
-    assert words in found.reason
+    with answering(answers) as url, pytest.raises(RepositoryUnreachable, match=words):
+        find(url, "a", "1", tmp_path)
 
 
-def test_a_repository_that_fails_at_one_package_leaves_the_reason(tmp_path: Path) -> None:
+def test_a_repository_that_fails_at_one_package_is_one_clear_error(tmp_path: Path) -> None:
     answers = {"/src/contrib/PACKAGES.gz": (200, b""), "/src/contrib/Archive/a/a_1.tar.gz": (403, b"")}
-    with answering(answers) as url:
-        found = find(url, "a", "1", tmp_path)
-    assert isinstance(found, RMissing)
-    assert "answered 403" in found.reason
+    words = "answered 403 Forbidden when it was asked for Archive/a/a_1"
+    with answering(answers) as url, pytest.raises(RepositoryUnreachable, match=words):
+        find(url, "a", "1", tmp_path)
 
 
 def built(text: str) -> bytes:
