@@ -410,7 +410,7 @@ def test_an_entra_identity_pushes_with_a_refresh_token(
     engine: docker.DockerClient, acr: RunningRegistry, new_image: Callable[[], str], tmp_path: Path
 ) -> None:
     target = target_in(acr)
-    environ = {"HOME": str(tmp_path), "PATH": str(tmp_path)}
+    environ = {"HOME": str(tmp_path), "PATH": str(tmp_path), "DBMIRROR_ACR_REGISTRY": target.host}
     acr.tokens.asked.clear()
     found = find_credential(target, environ, identity=Identity(acr.tokens.entra_token("mia")))
     assert (found.credential.username, found.credential.source) == (ACR_NULL_USER, "Entra ID")

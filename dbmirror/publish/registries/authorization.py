@@ -11,9 +11,11 @@ import jwt
 import msgspec
 from msgspec import Struct
 
+from dbmirror.http_client.addresses import origin_of
+from dbmirror.http_client.refused import Refused
 from dbmirror.publish.registries.credential import Credential
 from dbmirror.publish.registries.errors import UnexpectedAnswer
-from dbmirror.publish.registries.target import RegistryTarget, is_loopback
+from dbmirror.publish.registries.target import DOCKER_HUB, RegistryTarget, is_loopback
 from dbmirror.publish.registries.transport import Transport
 
 _CLIENT = "dbmirror"
@@ -116,10 +118,28 @@ class Authorization:
         return token
 
     def _refuse_unsafe(self, realm: str) -> None:
-        parts = urlsplit(realm)
-        if parts.scheme == "https" or (parts.scheme == "http" and self._target.insecure and is_loopback(parts.netloc)):
-            return
-        raise UnexpectedAnswer(
-            f"The registry {self._target.host} asks for the password to be sent without encryption.",
-            remedy="Nothing was sent. Check the host, and tell whoever runs the registry.",
-        )
+        """Raise UnexpectedAnswer unless the credential may go to the token service at `realm`.
+
+        Docker and containerd send it to any: registries do keep their token service at another host (Docker Hub's is
+        auth.docker.io, GitLab's the forge itself). Here it must be an encrypted one; and where it is known which host
+        that is, as for Docker Hub and for Azure, no other will do.
+        """
+        try:
+            parts = urlsplit(realm)
+            loopback = self._target.insecure and is_loopback(parts.netloc)
+            safe = "@" not in parts.netloc and (parts.scheme == "https" or (parts.scheme == "http" and loopback))
+            host = origin_of(realm)[1] if safe else ""
+        except (Refused, ValueError):
+            raise self._transport.complaint("error parsing the challenge: its realm is no address") from None
+        if not safe:
+            raise UnexpectedAnswer(
+                f"The registry {self._target.host} asks for the password to be sent without encryption.",
+                remedy="Nothing was sent. Check the host, and tell whoever runs the registry.",
+            )
+        own = origin_of(self._target.base_url)[1]
+        hub = self._target.kind == "dockerhub" and host.endswith(f".{DOCKER_HUB}")
+        if self._target.kind != "oci" and not hub and host != own:
+            raise UnexpectedAnswer(
+                f"The registry {self._target.host} asks for the password to be sent to {host}, which is not its own.",
+                remedy="Nothing was sent. Check the host, and tell whoever runs the registry.",
+            )

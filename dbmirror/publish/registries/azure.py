@@ -10,11 +10,15 @@ from msgspec import Struct, field
 
 from dbmirror.publish.registries.child import ChildFailed, run_child
 from dbmirror.publish.registries.credential import ACR_NULL_USER, Credential, Unserved
-from dbmirror.publish.registries.target import RegistryTarget
+from dbmirror.publish.registries.target import ACR_HOST_VARIABLES, RegistryTarget, acr_host
 from dbmirror.publish.registries.transport import Transport
 
 ENTRA_SCOPE = "https://containerregistry.azure.net/.default"
 """The audience of a registry; registries may be set to refuse tokens for Azure's management API."""
+
+
+REGISTRY_DOMAINS = (".azurecr.io", ".azurecr.cn", ".azurecr.us")
+"""Where registries of Azure's clouds are (public, China, US Government): Azure's own servers answer there."""
 
 
 class TokenCredential(Protocol):
@@ -30,6 +34,20 @@ class _Exchanged(Struct):
 
 class _AzAnswer(Struct):
     access_token: str = field(name="accessToken", default="")
+
+
+def not_azure(target: RegistryTarget, environ: Mapping[str, str]) -> Unserved | None:
+    """Why no Azure identity is shown to the target's host; None where it may be.
+
+    dbmirror.toml comes with a clone, and its word alone must not send an identity of the user's to a host of its
+    choice. A host beyond Azure's domains (another cloud, a stand-in) has to be named by the user's own environment.
+    """
+    if target.host.endswith(REGISTRY_DOMAINS) or target.host == (acr_host(environ) or "").lower():
+        return None
+    return Unserved(
+        f"{target.host} is no host of Azure's, so that no Azure identity goes there "
+        f"(if it should, set {ACR_HOST_VARIABLES[0]}={target.host})"
+    )
 
 
 def credential_from_entra(

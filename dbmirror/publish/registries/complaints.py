@@ -91,7 +91,7 @@ _KINDS = (
     _kind(
         RegistryUnreachable,
         r"no such host|name or service not known|name resolution|failed to resolve|connection refused|no route to host"
-        r"|network is unreachable|nodename nor servname",
+        r"|network is unreachable|nodename nor servname|host is unreachable|cannot be looked up",
         "There is no registry to be reached at {host}.",
         "Check the host's name, and the network or proxy between here and there.",
     ),
@@ -111,7 +111,7 @@ _KINDS = (
     _kind(
         ConnectionCut,
         r"\bEOF\b|connection reset|broken pipe|timed? ?out|timeout|deadline exceeded|closed (network )?connection"
-        r"|connection (was )?aborted|incomplete|server closed|remote end closed",
+        r"|closed the connection|connection (was )?aborted|incomplete|server closed|remote end closed",
         "The connection to {host} ended in the middle.",
         "Push again: layers that arrived are kept.",
     ),

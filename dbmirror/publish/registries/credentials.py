@@ -88,7 +88,9 @@ def _sources(
         yield "--password-stdin", lambda: credential_from_stdin(target, environ, password)
     yield "environment", lambda: credential_from_environment(target, environ)
     yield "docker config", lambda: credential_from_docker_config(target, environ)
-    if target.kind == "acr":
+    if target.kind == "acr" and (stranger := azure.not_azure(target, environ)) is not None:
+        yield "Azure", lambda: stranger
+    elif target.kind == "acr":
         yield "Entra ID", lambda: azure.credential_from_entra(target, environ, identity=identity)
         yield "az acr login", lambda: azure.credential_from_az(target, environ)
         yield "service principal", lambda: azure.credential_from_service_principal(environ)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import Struct, field
 
+from dbmirror.http_client.limits import IDLE_SECONDS
 from dbmirror.publish.registries.authorization import Authorization
 from dbmirror.publish.registries.credential import Credential
 from dbmirror.publish.registries.target import RegistryTarget
@@ -56,7 +57,7 @@ class RemoteManifest:
 class RegistryClient:
     """One repository's registry API, with one credential."""
 
-    def __init__(self, target: RegistryTarget, credential: Credential, *, timeout: float = 30.0) -> None:
+    def __init__(self, target: RegistryTarget, credential: Credential, *, timeout: float = IDLE_SECONDS) -> None:
         self._target = target
         self._transport = Transport(target, credential, timeout=timeout)
         self._authorization = Authorization(target, credential, self._transport)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from dbmirror.publish.registries.credential import ACR_NULL_USER, Credential, Unserved
 from dbmirror.publish.registries.errors import TargetError
-from dbmirror.publish.registries.target import RegistryTarget
+from dbmirror.publish.registries.target import DOCKER_HUB, RegistryTarget
 
 
 def credential_from_stdin(target: RegistryTarget, environ: Mapping[str, str], password: str) -> Credential:
@@ -52,6 +52,7 @@ def _pairs(target: RegistryTarget) -> list[tuple[str, ...]]:
     """The variables of the user's name, each with those of the password that go with it."""
     stem = "DBMIRROR_" + re.sub(r"[^A-Z0-9]", "_", target.name.upper())
     own: tuple[str, ...] = (f"{stem}_USERNAME", f"{stem}_PASSWORD")
-    if target.kind == "dockerhub":
+    # A section of dbmirror.toml may call any host a Docker Hub; the token is for the real one.
+    if target.host == DOCKER_HUB:
         return [own, ("DOCKERHUB_USERNAME", "DOCKERHUB_TOKEN", "DOCKERHUB_PASSWORD")]
     return [own]

@@ -22,7 +22,7 @@ _HOST = re.compile(r"\A(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+|[a-z0-9-]+(?=:)|\[[0
 _REPOSITORY = re.compile(r"\A[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*\Z")
 _TAG = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 
-_ACR_HOST_VARIABLES = ("DBMIRROR_ACR_REGISTRY", "AZURE_CONTAINER_REGISTRY_ENDPOINT")
+ACR_HOST_VARIABLES = ("DBMIRROR_ACR_REGISTRY", "AZURE_CONTAINER_REGISTRY_ENDPOINT")
 _ACR_REPOSITORY_VARIABLE = "DBMIRROR_ACR_REPOSITORY"
 _HUB_REPOSITORY_VARIABLE = "DBMIRROR_DOCKERHUB_REPOSITORY"
 _HUB_NAMESPACE_VARIABLES = ("DOCKERHUB_NAMESPACE", "DOCKERHUB_USERNAME")
@@ -111,19 +111,23 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def acr_host(environ: Mapping[str, str]) -> str | None:
+    """The host of Azure Container Registry that the environment names; None where it names none."""
+    named = _first(environ, ACR_HOST_VARIABLES)
+    if named is None:
+        return None
+    host = re.sub(r"\Ahttps?://|/+\Z", "", named.strip(), flags=re.IGNORECASE)
+    return host if re.search(r"[.:]", host) else f"{host}.azurecr.io"
+
+
 def _from_environment(
     name: str, registries: Mapping[str, RegistryConfig], environ: Mapping[str, str]
 ) -> RegistryConfig:
     if name == "acr":
-        host = _first(environ, _ACR_HOST_VARIABLES)
-        if not host:
-            raise _missing(name, _ACR_HOST_VARIABLES, 'kind = "acr" and host = "team.azurecr.io"')
-        host = re.sub(r"\Ahttps?://|/+\Z", "", host.strip(), flags=re.IGNORECASE)
-        return RegistryConfig(
-            kind="acr",
-            host=host if "." in host else f"{host}.azurecr.io",
-            repository=environ.get(_ACR_REPOSITORY_VARIABLE) or None,
-        )
+        host = acr_host(environ)
+        if host is None:
+            raise _missing(name, ACR_HOST_VARIABLES, 'kind = "acr" and host = "team.azurecr.io"')
+        return RegistryConfig(kind="acr", host=host, repository=environ.get(_ACR_REPOSITORY_VARIABLE) or None)
     if name == "dockerhub":
         return RegistryConfig(kind="dockerhub", repository=environ.get(_HUB_REPOSITORY_VARIABLE) or None)
     known = sorted({*registries, "acr", "dockerhub"})

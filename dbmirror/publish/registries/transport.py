@@ -1,25 +1,42 @@
-"""HTTP to a registry: one session, no netrc, bounded answers, and every failure a RegistryError."""
+"""HTTP to a registry: no netrc, bounded answers, no credential to another origin, every failure a RegistryError."""
 
 from __future__ import annotations
 
-import os
+import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import msgspec
-import requests
-from requests.structures import CaseInsensitiveDict
 
+from dbmirror.ca_bundle import find_ca_bundle
+from dbmirror.http_client.addresses import origin_of, require_allowed
+from dbmirror.http_client.exchange import Exchanges
+from dbmirror.http_client.limits import IDLE_SECONDS, REDIRECTS
+from dbmirror.http_client.refused import Cause, Refused
 from dbmirror.publish.registries.complaints import complaint
 from dbmirror.publish.registries.credential import Credential
-from dbmirror.publish.registries.errors import RegistryError
+from dbmirror.publish.registries.errors import RegistryError, UnexpectedAnswer
 from dbmirror.publish.registries.target import RegistryTarget, is_loopback
 
-_LARGEST = 8 << 20
+LARGEST_ANSWER = 8 << 20
 """Bytes of an answer that are read; manifests and image configurations stay far below it."""
+ANSWER_SECONDS = 60.0
+"""For one whole answer: at 1.1 Mbit/s the largest one comes in that time."""
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_TRIGGERS = {
+    Cause.TIMEOUT: "timeout",
+    Cause.CUT: "connection reset",
+    Cause.TLS: "certificate",
+    Cause.DNS: "no such host",
+    Cause.PROXY: "connection refused",
+    Cause.GARBAGE: "error parsing the answer",
+    Cause.TOO_LARGE: "error parsing the answer: it is too long",
+    Cause.REDIRECT: "error parsing the answer",
+    Cause.ADDRESS: "error parsing the answer",
+}
+"""The words that `complaints` knows for each end that a request can come to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +44,7 @@ class Answer:
     """A whole HTTP answer."""
 
     status: int
-    headers: CaseInsensitiveDict[str]
+    headers: Mapping[str, str]
     content: bytes
 
     def words(self) -> str:
@@ -39,12 +56,10 @@ class Answer:
 class Transport:
     """The requests of one push to one registry. The user's netrc is never consulted."""
 
-    def __init__(self, target: RegistryTarget, credential: Credential | None, *, timeout: float = 30.0) -> None:
+    def __init__(self, target: RegistryTarget, credential: Credential | None, *, timeout: float = IDLE_SECONDS) -> None:
         self._target = target
         self._credential = credential
-        self._timeout = timeout
-        self._session = requests.Session()
-        self._session.trust_env = False
+        self._exchanges = Exchanges(find_ca_bundle(), idle=timeout, seconds=ANSWER_SECONDS)
 
     def request(
         self,
@@ -58,26 +73,25 @@ class Transport:
     ) -> Answer:
         """The answer to one request, whatever its status below 500 but 429.
 
+        A redirect to another origin is followed by a GET and a HEAD, and without the registry's token: blobs lie in a
+        storage of their own. What carries a password, or a form with a token, goes nowhere but to its own origin.
         Raises the RegistryError of what went wrong on the way, of a quota, or of a server's fault.
         """
-        loopback = is_loopback(urlsplit(url).netloc)
-        try:
-            with self._session.request(
-                method,
-                url,
-                headers=dict(headers or {}),
-                params=parameters,
-                data=form,
-                auth=_basic(basic),
-                timeout=self._timeout,
-                proxies={} if loopback else requests.utils.get_environ_proxies(url),
-                verify=_certificate_authorities(),
-                stream=True,
-            ) as response:
-                answer = Answer(response.status_code, response.headers, _read(response))
-        except requests.exceptions.RequestException as error:
-            # Not chained: the request hangs on requests' exceptions, and with it the authorization header.
-            raise self.complaint(_reason(error)) from None
+        place = f"{url}{'&' if '?' in url else '?'}{urlencode(parameters)}" if parameters else url
+        sent = dict(headers or {})
+        if basic is not None:
+            # Registries read UTF-8.
+            sent["Authorization"] = "Basic " + base64.b64encode(":".join(basic).encode()).decode()
+        bound = form is not None or basic is not None
+        for _ in range(REDIRECTS):
+            answer = self._ask(method, place, sent, form)
+            target = answer.headers.get("Location") if answer.status in _REDIRECTS else None
+            if target is None or method not in {"GET", "HEAD"}:
+                break
+            following = self._following(place, target, bound=bound)
+            if origin_of(following) != origin_of(place):
+                sent.pop("Authorization", None)
+            place = following
         if answer.status >= 500 or answer.status == 429:
             raise self.complaint(answer.words())
         return answer
@@ -86,41 +100,39 @@ class Transport:
         """The error that `words` mean for this target and credential."""
         return complaint(words, target=self._target, credential=self._credential, logged_in=logged_in)
 
+    def _ask(self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None) -> Answer:
+        loopback = self._target.insecure and is_loopback(urlsplit(url).netloc)
+        # The registry is the user's choice; where it leads is a stranger's word.
+        allow = None if origin_of(url) == origin_of(self._target.base_url) or loopback else _allow
+        try:
+            answer = self._exchanges.ask(
+                method, url, headers=headers, form=form, limit=LARGEST_ANSWER, direct=loopback, allow=allow
+            )
+        except Refused as refusal:
+            trigger = _TRIGGERS.get(refusal.cause)
+            raise self.complaint(f"{trigger}: {refusal}" if trigger else str(refusal)) from None
+        return Answer(answer.status, answer.headers, answer.content)
 
-def _basic(pair: tuple[str, str] | None) -> requests.auth.AuthBase | None:
-    # As bytes: requests would encode str as latin-1, and registries read UTF-8.
-    return requests.auth.HTTPBasicAuth(pair[0].encode(), pair[1].encode()) if pair else None
+    def _following(self, place: str, target: str, *, bound: bool) -> str:
+        """Where a redirect leads. Raises UnexpectedAnswer where it leaves TLS, or takes a credential elsewhere."""
+        try:
+            following = urljoin(place, target)
+            origin = origin_of(following)
+        except (Refused, ValueError):
+            raise self.complaint("error parsing the answer: it redirects to an address of no usable form") from None
+        if bound and origin != origin_of(place):
+            raise UnexpectedAnswer(
+                f"{urlsplit(place).hostname} redirects the credential for {self._target.host} to another host.",
+                remedy="Nothing was sent there. Check the host, and tell whoever runs the registry.",
+            )
+        if origin[0] == "http" and not (self._target.insecure and is_loopback(urlsplit(following).netloc)):
+            raise self.complaint("error parsing the answer: it redirects to an address without encryption")
+        return following
 
 
-def _certificate_authorities() -> str | bool:
-    named = (os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"))
-    return next((path for path in named if path), True)
-
-
-def _read(response: requests.Response) -> bytes:
-    content = b""
-    for piece in response.iter_content(64 << 10):
-        content += piece
-        if len(content) > _LARGEST:
-            raise requests.exceptions.ContentDecodingError("error parsing the answer: it is too long")
-    return content
-
-
-def _reason(error: requests.exceptions.RequestException) -> str:
-    """The innermost reason of an exception of requests, which wraps urllib3's, which wrap the system's."""
-    if isinstance(error, requests.exceptions.Timeout):
-        return "timeout: no answer in time"
-    if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.TooManyRedirects):
-        return f"error parsing the answer: {type(error).__name__}"
-    inner: Any = error
-    while True:
-        reason = getattr(inner, "reason", None)
-        arguments = getattr(inner, "args", ())
-        deeper = reason if isinstance(reason, BaseException) else None
-        deeper = deeper or next((value for value in reversed(arguments) if isinstance(value, BaseException)), None)
-        if deeper is None:
-            return str(inner)
-        inner = deeper
+def _allow(address: str) -> None:
+    """Refuse this machine and its cloud's metadata; a company's registry may well use its own network."""
+    require_allowed(address, internal=True)
 
 
 def _errors_of(content: bytes) -> list[str]:
