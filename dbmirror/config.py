@@ -11,18 +11,20 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from dbmirror.cloned_settings import require_login_kept, require_outside_repository, require_users_key
 from dbmirror.errors import UsageError
 from dbmirror.filters.model import Verdict
 from dbmirror.folders import sandbox_folder
 from dbmirror.mirror_folder.files import is_folder_below
 from dbmirror.publish.registries.config import RegistryConfig
-from dbmirror.setting_paths import require_outside_repository, require_users_key
 
 FILE_NAME = "dbmirror.toml"
 MirrorName = Annotated[str, Meta(pattern=r"\A[a-z0-9]+([._-][a-z0-9]+)*\Z", max_length=100)]
 """A mirror's name is a folder and a part of an image's name: lower case, digits, single `.`, `_` or `-` between."""
 
 
+Memory = Annotated[str, Meta(pattern=r"\A[1-9][0-9]{0,5}[mg]\Z")]
+"""An amount as Docker writes it: `512m`, `12g`."""
 RegistryName = Annotated[str, Meta(pattern=r"\A[a-z0-9]+([_-][a-z0-9]+)*\Z", max_length=50)]
 
 
@@ -57,6 +59,10 @@ class LabConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Docker networks of this machine that the driver is on; none for a driver elsewhere."""
     spark_remote: Annotated[str, Meta(pattern=r"\Asc://[A-Za-z0-9.-]+(:[0-9]{1,5})?\Z")] | None = None
     """Address of a Spark Connect server as the lab sees it: `sc://tunnel:15002` for a forwarded port of the driver."""
+    memory: Memory | None = None
+    """The most that the lab may take, such as `12g`; three quarters of the engine's memory if not given."""
+    processes: Annotated[int, Meta(ge=64, le=4_194_304)] = 4096
+    """The most processes and threads that may run in the lab at once."""
 
 
 class MirrorConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -216,7 +222,7 @@ def load_config(path: Path | None = None, *, start: Path | None = None) -> Loade
 
 
 def _checked(config: Config, path: Path, root: Path) -> Config:
-    """`config` of the file `path`, which may have come with a clone. Raises PathNotAllowed."""
+    """`config` of the file `path`, which may have come with a clone. Raises SettingNotAllowed."""
     if config.index.ca_bundle is not None:
         require_outside_repository(
             config.index.ca_bundle,
@@ -224,6 +230,11 @@ def _checked(config: Config, path: Path, root: Path) -> Config:
             origin=f"'ca_bundle' in {path}",
             remedy="Name it with --ca-bundle or in the variable SSL_CERT_FILE, or copy it to a place of your own.",
         )
+    r_sections = (config.r, *(section.r for section in config.mirrors.values() if section.r is not None))
+    repositories = [url for r in r_sections for url in (*r.repositories, *r.binary_repositories.values())]
+    snapshots = [r.snapshot_url for r in r_sections]
+    for url in (config.index.url, *config.index.extra_urls, *repositories, *snapshots):
+        require_login_kept(url or "", origin=str(path))
     for name, section in config.mirrors.items():
         if section.ssh.identity_file is not None:
             require_users_key(section.ssh.identity_file, origin=f"'identity_file' of the mirror {name} in {path}")

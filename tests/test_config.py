@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from dbmirror.cli import main
+from dbmirror.cloned_settings import SettingNotAllowed
 from dbmirror.config import ConfigError, MirrorConfig, load_config
-from dbmirror.setting_paths import PathNotAllowed
 
 
 @pytest.fixture(autouse=True)
@@ -116,8 +116,33 @@ def test_a_cloned_files_paths_lead_to_nothing_that_the_user_did_not_set_up(
     clone, link = tmp_path / "clone", tmp_path / "link.pem"
     path = written(clone, text.format(clone=clone, link=link))
     link.symlink_to(clone / "ca.pem")
-    with pytest.raises(PathNotAllowed, match=said):
+    with pytest.raises(SettingNotAllowed, match=said):
         load_config(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[index]\nurl = 'http://index.example/simple'\n",
+        "[index]\nextra_urls = ['https://other.example/', 'http://index.example:8080/simple']\n",
+        "[r]\nrepositories = ['http://index.example/cran']\n",
+        "[mirrors.demo.r]\nsnapshot_url = 'http://index.example/{date}'\n",
+    ],
+)
+def test_a_cloned_file_does_not_send_a_login_over_http(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine index.example login me password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    path = written(tmp_path / "clone", text)
+    with pytest.raises(SettingNotAllowed, match="over https alone"):
+        load_config(path)
+    path.write_text(text.replace("http://index", "https://index"))
+    load_config(path)
+    path.write_text(text.replace("index.example", "open.example"))
+    load_config(path)
 
 
 def test_a_cloned_file_selects_among_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

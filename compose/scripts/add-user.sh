@@ -10,7 +10,8 @@ if ! [[ $id =~ ^[0-9]+$ ]] || ((id == 0)); then
     exit 1
 fi
 groupadd --non-unique --gid "$id" lab
-useradd --non-unique --uid "$id" --gid "$id" --home-dir /home/lab --no-create-home --shell /bin/bash lab
+# No entry in lastlog: its place in that file grows with the uid, which may be as high as they go.
+useradd --no-log-init --non-unique --uid "$id" --gid "$id" --home-dir /home/lab --no-create-home --shell /bin/bash lab
 # Whoever is asked for the name of that uid is given the first line that has it.
 for list in /etc/passwd /etc/group; do
     { grep '^lab:' "$list"; grep --invert-match '^lab:' "$list"; } >"$list.new"

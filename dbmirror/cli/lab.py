@@ -56,7 +56,7 @@ def lab_up_command(output: Output, mirror: str, config_file: Path | None, accept
         if dry_run:
             files = pipeline.render_lab(lock)
             output.document({"mirror": mirror, "images": [files.tunnel_image, files.lab_image]})
-            output.show(f"Would build {files.tunnel_image} and {files.lab_image}, and start {files.project}.")
+            output.show(f"Would build {files.tunnel_image} and {files.lab_image}, and start the lab of {mirror}.")
             return
         found = pipeline.start_lab(lock)
         address = lab_stack.url(pipeline.lab)
@@ -117,21 +117,26 @@ def lab_status_command(output: Output, mirror: str, config_file: Path | None) ->
 @lab_group.command("url")
 @mirror_argument
 @config_option
+@click.option("--open", "opens", is_flag=True, help="Open it in the browser instead; no command line shows the token.")
 @command
-def lab_url_command(output: Output, mirror: str, config_file: Path | None) -> None:
+def lab_url_command(output: Output, mirror: str, config_file: Path | None, opens: bool) -> None:
     """Print JupyterLab's address with its token, which is a secret.
 
     \b
-    Example:
-      xdg-open "$(dbmirror lab url demo)"
+    Examples:
+      dbmirror lab url demo
+      dbmirror lab url demo --open
     """
     from dbmirror.cli.session import opened
     from dbmirror.lab import stack as lab_stack
+    from dbmirror.lab.browser import open_lab
 
     with opened(output, mirror, config_file) as pipeline:
         address = lab_stack.url(pipeline.lab)
+        if opens:
+            open_lab(pipeline.lab)
     output.document({"mirror": mirror, "url": address})
-    if not output.as_json:
+    if not (output.as_json or opens):
         click.echo(address)
 
 
@@ -150,19 +155,21 @@ def lab_logs_command(output: Output, mirror: str, service: str | None, config_fi
       dbmirror lab logs demo tunnel --follow
     """
     from dbmirror.cli.session import opened
-    from dbmirror.engine import compose
+    from dbmirror.engine.compose_project import command as compose_command
+    from dbmirror.engine.compose_project import docker_environment
     from dbmirror.lab import stack as lab_stack
+    from dbmirror.lab.files import places
 
     with opened(output, mirror, config_file) as pipeline:
         lab_stack.status(pipeline.lab)
-        argv = compose.command(
-            pipeline.folder, "logs", *(["--follow"] if follow else []), *([service] if service else [])
+        argv = compose_command(
+            places(pipeline.folder).project, "logs", *(["--follow"] if follow else []), *([service] if service else [])
         )
     if output.as_json:
-        said = subprocess.run(argv, capture_output=True, text=True, check=False)
+        said = subprocess.run(argv, env=docker_environment(), capture_output=True, text=True, check=False)
         output.document({"mirror": mirror, "lines": said.stdout.splitlines()})
         return
-    raise SystemExit(subprocess.run(argv, check=False).returncode)
+    raise SystemExit(subprocess.run(argv, env=docker_environment(), check=False).returncode)
 
 
 @lab_group.command("shell")
@@ -177,16 +184,18 @@ def lab_shell_command(output: Output, mirror: str, config_file: Path | None) -> 
       dbmirror lab shell demo
     """
     from dbmirror.cli.session import opened
-    from dbmirror.engine import compose
+    from dbmirror.engine.compose_project import command as compose_command
+    from dbmirror.engine.compose_project import docker_environment
     from dbmirror.lab import stack as lab_stack
+    from dbmirror.lab.files import places
 
     with opened(output, mirror, config_file) as pipeline:
         lab_stack.status(pipeline.lab)
-        argv = compose.command(pipeline.folder, "exec", "lab", "bash")
+        argv = compose_command(places(pipeline.folder).project, "exec", "lab", "bash")
     if output.as_json:
         output.document({"mirror": mirror, "command": argv})
         return
-    raise SystemExit(subprocess.run(argv, check=False).returncode)
+    raise SystemExit(subprocess.run(argv, env=docker_environment(), check=False).returncode)
 
 
 @lab_group.command("sync")

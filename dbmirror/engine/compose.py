@@ -1,4 +1,4 @@
-"""Compose stacks: `docker compose` as a child process, in the folder of a compose.yaml."""
+"""Compose stacks: `docker compose` as a child process that is told project, files and variables."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
+from dbmirror.engine.compose_project import ComposeProject, command, docker_environment, require_own
 from dbmirror.engine.docker import client, plugin_version
 from dbmirror.engine.errors import EngineError
 from dbmirror.process import Finished, ProcessFailed, run
@@ -53,37 +53,41 @@ def require_compose() -> None:
         raise ComposeUnavailable(f"compose {version} is too old: the lab needs {oldest}.", remedy=remedy)
 
 
-def command(folder: Path, *arguments: str) -> list[str]:
-    """The command line that runs compose on the stack in `folder`."""
-    return ["docker", "compose", "--project-directory", str(folder), "--file", str(folder / "compose.yaml"), *arguments]
-
-
 def up(
-    folder: Path, *, scale: Mapping[str, int] | None = None, on_line: Callable[[str], None] = lambda _: None
+    project: ComposeProject, *, scale: Mapping[str, int] | None = None, on_line: Callable[[str], None] = lambda _: None
 ) -> None:
     """Create and start the stack from images that are there, and replace containers whose settings changed.
 
     `scale` gives services another number of containers than compose.yaml does.
-    Raises StackFailed that says what stood in the way.
+    Raises NotOwn where something in the engine has its name and is not its own, StackFailed that says what stood in
+    the way.
     """
+    require_own(project)
     scaled = [word for service, count in (scale or {}).items() for word in ("--scale", f"{service}={count}")]
-    _run(command(folder, "up", "--detach", "--no-build", "--remove-orphans", *scaled), on_line=on_line)
+    _run(command(project, "up", "--detach", "--no-build", "--remove-orphans", *scaled), on_line=on_line)
 
 
-def down(folder: Path, *, on_line: Callable[[str], None] = lambda _: None) -> None:
-    """Stop the stack and remove its containers, networks and volumes; what it bound from this machine stays."""
-    _run(command(folder, "down", "--volumes", "--remove-orphans", "--timeout", "10"), on_line=on_line)
+def down(project: ComposeProject, *, on_line: Callable[[str], None] = lambda _: None) -> None:
+    """Stop the stack and remove its containers, networks and volumes; what it bound from this machine stays.
+
+    Raises NotOwn, StackFailed.
+    """
+    require_own(project)
+    _run(command(project, "down", "--volumes", "--remove-orphans", "--timeout", "10"), on_line=on_line)
 
 
-def restart(folder: Path, service: str) -> None:
-    """Stop the service's containers and start them again."""
-    _run(command(folder, "restart", "--timeout", "5", service))
+def restart(project: ComposeProject, service: str) -> None:
+    """Stop the service's containers and start them again. Raises NotOwn, StackFailed."""
+    require_own(project)
+    _run(command(project, "restart", "--timeout", "5", service))
 
 
-def services(folder: Path) -> tuple[Service, ...]:
-    """The stack's containers, running or not, sorted by name; none where it is down."""
+def services(project: ComposeProject) -> tuple[Service, ...]:
+    """The stack's containers, running or not, sorted by name; none where it is down, or was never up."""
+    if not project.is_known:
+        return ()
     lines: list[str] = []
-    _run(command(folder, "ps", "--all", "--format", "json"), on_line=lines.append, quiet=True)
+    _run(command(project, "ps", "--all", "--format", "json"), on_line=lines.append, quiet=True)
     documents: list[dict[str, Any]] = []
     for line in lines:
         try:
@@ -104,20 +108,25 @@ def services(folder: Path) -> tuple[Service, ...]:
     return tuple(sorted(found, key=lambda service: service.container))
 
 
-def execute(folder: Path, service: str, argv: Sequence[str], *, timeout: float = 30.0) -> Finished:
+def execute(project: ComposeProject, service: str, argv: Sequence[str], *, timeout: float = 30.0) -> Finished:
     """Run `argv` in the service's container; a code other than 0 is no error. Raises ProcessFailed after `timeout`."""
-    return run(command(folder, "exec", "--no-TTY", service, *argv), check=False, timeout=timeout)
+    return run(
+        command(project, "exec", "--no-TTY", service, *argv),
+        environment=docker_environment(),
+        check=False,
+        timeout=timeout,
+    )
 
 
-def last_logs(folder: Path, service: str, *, lines: int = 10) -> str:
+def last_logs(project: ComposeProject, service: str, *, lines: int = 10) -> str:
     """The last lines that the service wrote."""
-    argv = command(folder, "logs", "--no-color", "--no-log-prefix", "--tail", str(lines), service)
-    return run(argv, check=False, timeout=30).stdout
+    argv = command(project, "logs", "--no-color", "--no-log-prefix", "--tail", str(lines), service)
+    return run(argv, environment=docker_environment(), check=False, timeout=30).stdout
 
 
 def _run(argv: Sequence[str], *, on_line: Callable[[str], None] = lambda _: None, quiet: bool = False) -> None:
     try:
-        run(argv, on_stdout=on_line, on_stderr=None if quiet else on_line)
+        run(argv, on_stdout=on_line, on_stderr=None if quiet else on_line, environment=docker_environment())
     except ProcessFailed as error:
         raise _explained(error) from error
 
@@ -129,8 +138,8 @@ def _explained(error: ProcessFailed) -> EngineError:
     ) is not None:
         return StackFailed(
             f"Port {port[1]} of this machine is in use already.",
-            remedy="Stop what listens there ('ss -ltnp' shows it), or set another port in the file .env beside "
-            "compose.yaml: its heading lists the names.",
+            remedy="Stop what listens there ('ss -ltnp' shows it), or start the lab again: 'dbmirror lab up' takes the "
+            "next free port.",
         )
     if (network := re.search(r"network (\S+) declared as external, but could not be found", said)) is not None:
         return StackFailed(

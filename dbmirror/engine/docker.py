@@ -51,6 +51,15 @@ class EngineFacts:
     """Free space where the engine keeps its images; None where this machine cannot see that folder."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Where the engine's containers run."""
+
+    memory_bytes: int
+    maps_users: bool
+    """A uid in a container is another one on the machine: rootless Docker, or userns-remap."""
+
+
 def client(*, timeout: float = 60.0) -> docker.DockerClient:
     """A client of the engine that the `docker` command line would use: DOCKER_HOST, else DOCKER_CONTEXT, else the
     current context, else the local socket. `timeout` is in seconds of silence a request.
@@ -127,6 +136,17 @@ def facts() -> EngineFacts:
         architecture=str(info.get("Architecture", "unknown")),
         operating_system=str(info.get("OperatingSystem", "unknown")),
         free_bytes=free,
+    )
+
+
+def machine() -> Machine:
+    """The engine's machine. Raises EngineError."""
+    with closing(client()) as connected:
+        info = connected.info()
+    options = [str(option) for option in info.get("SecurityOptions") or []]
+    return Machine(
+        memory_bytes=int(info.get("MemTotal") or 0),
+        maps_users=any(option.startswith(("name=rootless", "name=userns")) for option in options),
     )
 
 

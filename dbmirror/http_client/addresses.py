@@ -55,6 +55,16 @@ def origin_of(url: str) -> Origin:
     return parts.scheme, (parts.hostname or "").rstrip("."), port or _PORTS[parts.scheme]
 
 
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a name or an address without port, is this machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def lookup(host: str, port: int, *, seconds: float) -> tuple[str, ...]:
     """The addresses of `host`, in the order in which the system would try them.
 

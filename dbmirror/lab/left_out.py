@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from dbmirror.engine import compose
+from dbmirror.lab.files import places
 from dbmirror.process import ProcessFailed
 
 FILE: Final = "/opt/lab/share/dbmirror/left-out.txt"
@@ -15,7 +16,7 @@ FILE: Final = "/opt/lab/share/dbmirror/left-out.txt"
 def left_out(folder: Path) -> tuple[str, ...]:
     """Sentences on what the lab in the mirror's `folder` goes without, and why; none where it has all or is down."""
     try:
-        said = compose.execute(folder, "lab", ["cat", FILE])
+        said = compose.execute(places(folder).project, "lab", ["cat", FILE])
     except ProcessFailed:
         return ()
     return tuple(said.stdout.splitlines()) if said.code == 0 else ()

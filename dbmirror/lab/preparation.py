@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,30 +11,31 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from dbmirror.engine import compose
+from dbmirror.engine.docker import Machine, machine
+from dbmirror.engine.errors import EngineError
 from dbmirror.errors import DbmirrorError
 from dbmirror.folders import known_hosts_file
 from dbmirror.hosts.known_hosts import KnownHosts, trusted_keys
 from dbmirror.hosts.ssh_config import Hop, SshTarget, find_route
 from dbmirror.hosts.ssh_keys import default_files
+from dbmirror.lab.environment import choose_ports, read_environment, write_environment
 from dbmirror.lab.files import (
-    choose_ports,
+    LabPlaces,
     ensure_token,
-    lab_user,
     places,
     publish_jump_pins,
     publish_pin,
-    read_environment,
     read_workspace_token,
-    write_environment,
     write_workspace_token,
 )
 from dbmirror.lab.model import Lab, Supplies
+from dbmirror.lab.user import lab_user
 from dbmirror.lab_containers.tunnel.settings import MOST_JUMPS, SettingsInvalid, read_settings
 from dbmirror.workspace import clusters
 from dbmirror.workspace.errors import said_clearly
 
 _LAST_ADDRESS: Final = "DBMIRROR_LAST_ADDRESS"
-"""In `.env`, for the next preparation alone: what the ssh config was asked for when the workspace last stated it."""
+"""For the next preparation alone: what the ssh config was asked for when the workspace last stated it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +50,15 @@ class WorkspaceLogin:
 
 
 def prepare(lab: Lab, supplies: Supplies) -> None:
-    """Key, pinned host keys, tokens and ports of this machine, named in `.env`.
+    """Key, pinned host keys, tokens and ports of this machine, named in the lab's environment file.
 
     What cannot be had is warned of: JupyterLab is of use without the driver. What an earlier preparation knew is kept
     where it is not known now, so that no container that works is replaced. First contact asks for the host key.
     """
     where = places(lab.folder)
-    user = lab_user(where)
+    engine = _machine()
+    user = lab_user(where, engine_maps_users=engine is not None and engine.maps_users)
+    _warn_of_other_owner(lab, where, user)
     ensure_token(where, user=user)
     known = read_environment(where)
     kept = WorkspaceLogin(url=known.get("DBMIRROR_WORKSPACE") or None, token=read_workspace_token(where))
@@ -86,7 +91,9 @@ def prepare(lab: Lab, supplies: Supplies) -> None:
         "DBMIRROR_WORKSPACE_FOLDER": str(where.workspace),
         "DBMIRROR_LAB_TOKEN": str(where.token),
         "DBMIRROR_LAB_UID": str(user),
-        "DBMIRROR_CA_BUNDLE": _ca_bundle(supplies, known, running=running),
+        "DBMIRROR_LAB_MEMORY": lab.settings.memory or (_share(engine) if engine else ""),
+        # The shell's SSL_CERT_FILE, which compose.yaml falls back to, is not asked again.
+        "DBMIRROR_CA_BUNDLE": _ca_bundle(supplies, known, running=running) or os.devnull,
         **choose_ports(known, lab.settings.forwards, running=running),
     }
     if running and known.get("DBMIRROR_WORKSPACE"):
@@ -99,7 +106,7 @@ def settle_ports(lab: Lab) -> None:
     """Choose the ports of this machine again, right before a start: while images are built others may take them."""
     where = places(lab.folder)
     known = read_environment(where)
-    write_environment(where, choose_ports(known, lab.settings.forwards, running=_runs(lab)))
+    write_environment(where, {**known, **choose_ports(known, lab.settings.forwards, running=_runs(lab))})
 
 
 def log_in(lab: Lab, supplies: Supplies, *, kept: WorkspaceLogin) -> WorkspaceLogin:
@@ -135,7 +142,7 @@ def log_in(lab: Lab, supplies: Supplies, *, kept: WorkspaceLogin) -> WorkspaceLo
 def url_in_containers(url: str) -> str:
     """The workspace's `url` as the containers reach it: seen from there, this machine has another name."""
     parts = urlsplit(url)
-    name = "host.docker.internal" if parts.hostname in {"127.0.0.1", "localhost"} else parts.hostname
+    name = "host.docker.internal" if parts.hostname in {"127.0.0.1", "::1", "localhost"} else parts.hostname
     return f"{parts.scheme}://{name}:{parts.port}" if parts.port else f"{parts.scheme}://{name}"
 
 
@@ -171,7 +178,30 @@ def way_to_driver(lab: Lab, supplies: Supplies, address: str | None) -> tuple[tu
 
 
 def _runs(lab: Lab) -> bool:
-    return any(service.state == "running" for service in compose.services(lab.folder))
+    return any(service.state == "running" for service in compose.services(places(lab.folder).project))
+
+
+def _machine() -> Machine | None:
+    """The engine's machine; None where no engine answers, without which there is nothing to start."""
+    try:
+        return machine()
+    except EngineError:
+        return None
+
+
+def _share(engine: Machine) -> str:
+    """Three quarters of the memory, so that a notebook that takes all it can get does not end other programs."""
+    return f"{engine.memory_bytes * 3 // 4 >> 20}m"
+
+
+def _warn_of_other_owner(lab: Lab, where: LabPlaces, user: int) -> None:
+    owner = where.notebooks.lstat().st_uid
+    if os.name == "posix" and owner != user:
+        lab.observer.warn(
+            f"{where.notebooks} belongs to user {owner}, and the lab runs as user {user}: notebooks can be read, not "
+            f"saved. Run 'dbmirror lab up {lab.mirror}' as user {owner}, or give the folder away: "
+            f"chown -R {user}:{user} {shlex.quote(str(where.notebooks))}"
+        )
 
 
 def _ca_bundle(supplies: Supplies, known: Mapping[str, str], *, running: bool) -> str:
@@ -205,7 +235,7 @@ def jumps_as_setting(jumps: Sequence[Hop]) -> str:
 
 
 def _jump_keys(lab: Lab, jumps: Sequence[Hop], drivers: Path | None) -> dict[str, str]:
-    """The key files of the jump hosts as variables of `.env`: empty where it is the driver's own."""
+    """The key files of the jump hosts as variables of the environment file: empty where it is the driver's own."""
     found = {f"DBMIRROR_JUMP_KEY_{number}": "" for number in range(1, MOST_JUMPS + 1)}
     for number, hop in enumerate(jumps, 1):
         key = next((file for file in (*hop.identity_files, *default_files(hop)) if file.is_file()), None)

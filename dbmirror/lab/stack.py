@@ -15,9 +15,11 @@ from dbmirror.build.foundation import build_secrets
 from dbmirror.engine import compose
 from dbmirror.engine.buildx import build
 from dbmirror.engine.compose import Service, StackFailed
+from dbmirror.engine.compose_project import require_own
 from dbmirror.engine.images import inspect_image
 from dbmirror.errors import UsageError
-from dbmirror.lab.files import places, read_environment
+from dbmirror.lab.environment import read_environment
+from dbmirror.lab.files import places, write_compose_file
 from dbmirror.lab.left_out import left_out
 from dbmirror.lab.model import Lab, Supplies
 from dbmirror.lab.preparation import prepare, settle_ports
@@ -34,8 +36,8 @@ TUNNEL_SECONDS: Final = 30.0
 _SETTLED: Final = frozenset({"connected", "auth-failed", "host-key-changed", "cluster-down"})
 
 
-class LabNotRendered(UsageError):
-    """The mirror's folder has no compose.yaml."""
+class LabNotStarted(UsageError):
+    """This user never started a lab from this folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,8 @@ def render_files(lab: Lab, lock: MirrorLock, *, image: str, cluster: str) -> Lab
             forwards=lab.settings.forwards,
             networks=lab.settings.networks,
             spark_remote=lab.settings.spark_remote,
+            memory=lab.settings.memory,
+            processes=lab.settings.processes,
         ),
     )
     folder = lab.folder
@@ -94,7 +98,7 @@ def render_files(lab: Lab, lock: MirrorLock, *, image: str, cluster: str) -> Lab
     files.tunnel.write(folder / "tunnel")
     write_below(folder, {COMPOSE_FILE: files.compose})
     if not is_file_below(folder, ".gitignore"):
-        write_below(folder, {".gitignore": b"# Where the lab's secrets lie on this machine.\n.env\n"})
+        write_below(folder, {".gitignore": b"# What 'lab up' writes of this machine.\n.env\n"})
     if not is_folder_below(folder, "notebooks"):
         files.examples.write(folder / "notebooks")
     return files
@@ -126,17 +130,20 @@ def up(lab: Lab, files: LabFiles, supplies: Supplies) -> LabStatus:
     """
     compose.require_compose()
     observer, folder = lab.observer, lab.folder
+    project = places(folder).project
+    require_own(project)
+    write_compose_file(places(folder), files.compose)
     prepare(lab, supplies)
     build_images(lab, files, supplies)
     settle_ports(lab)
     observer.started(STAGE)
     before = _tunnel(folder)
     # The user's own `--scale engine=4` stays in force: compose would go back to the number in the file, which is none.
-    engines = sum(service.name == "engine" for service in compose.services(folder))
-    compose.up(folder, scale={"engine": engines}, on_line=lambda line: observer.advanced(STAGE, line, steps=0))
+    engines = sum(service.name == "engine" for service in compose.services(project))
+    compose.up(project, scale={"engine": engines}, on_line=lambda line: observer.advanced(STAGE, line, steps=0))
     if before is not None and before.get("state") == "auth-failed":
         # The tunnel took its keys over when it started.
-        compose.restart(folder, "tunnel")
+        compose.restart(project, "tunnel")
     _await_lab(lab)
     for sentence in left_out(folder):
         observer.warn(sentence)
@@ -148,17 +155,17 @@ def up(lab: Lab, files: LabFiles, supplies: Supplies) -> LabStatus:
 
 def down(lab: Lab) -> None:
     """Stop the lab and remove its containers, network and volume. Notebooks, images and settings stay."""
-    _require_rendered(lab)
+    _require_started(lab)
     lab.observer.started(STAGE)
-    compose.down(lab.folder, on_line=lambda line: lab.observer.advanced(STAGE, line, steps=0))
+    compose.down(places(lab.folder).project, on_line=lambda line: lab.observer.advanced(STAGE, line, steps=0))
     lab.observer.finished(STAGE, "stopped; the notebooks stay")
 
 
 def status(lab: Lab) -> LabStatus:
     """How the lab stands at this moment."""
     folder = lab.folder
-    _require_rendered(lab)
-    services = compose.services(folder)
+    _require_started(lab)
+    services = compose.services(places(folder).project)
     up_now = {service.name for service in services if service.state == "running"}
     address = _address(folder)
     return LabStatus(
@@ -185,15 +192,15 @@ def url(lab: Lab) -> str:
 
 
 def _await_lab(lab: Lab) -> None:
-    deadline = time.monotonic() + LAB_SECONDS
+    project, deadline = places(lab.folder).project, time.monotonic() + LAB_SECONDS
     while time.monotonic() < deadline:
-        jupyter = next((service for service in compose.services(lab.folder) if service.name == "lab"), None)
+        jupyter = next((service for service in compose.services(project) if service.name == "lab"), None)
         if jupyter is not None and jupyter.health == "healthy":
             return
         if jupyter is None or jupyter.state in {"exited", "dead", "restarting"}:
             break
         time.sleep(0.5)
-    said = compose.last_logs(lab.folder, "lab").strip().splitlines()[-1:] or ["it said nothing"]
+    said = compose.last_logs(project, "lab").strip().splitlines()[-1:] or ["it said nothing"]
     raise StackFailed(
         f"JupyterLab did not start: {said[0]}", remedy=f"'dbmirror lab logs {lab.mirror}' shows all it said."
     )
@@ -210,7 +217,7 @@ def _await_tunnel(folder: Path) -> None:
 
 def _tunnel(folder: Path) -> dict[str, Any] | None:
     try:
-        said = compose.execute(folder, "tunnel", ["cat", "/run/dbmirror/tunnel/state.json"])
+        said = compose.execute(places(folder).project, "tunnel", ["cat", "/run/dbmirror/tunnel/state.json"])
         document = json.loads(said.stdout)
     except (ProcessFailed, ValueError):
         return None
@@ -242,8 +249,8 @@ def _address(folder: Path) -> str:
     return f"http://127.0.0.1:{read_environment(places(folder)).get('DBMIRROR_LAB_PORT') or '8888'}"
 
 
-def _require_rendered(lab: Lab) -> None:
-    if not is_file_below(lab.folder, COMPOSE_FILE):
-        raise LabNotRendered(
-            f"{lab.folder} has no {COMPOSE_FILE} yet.", remedy=f"'dbmirror lab up {lab.mirror}' makes it."
+def _require_started(lab: Lab) -> None:
+    if not places(lab.folder).project.is_known:
+        raise LabNotStarted(
+            f"You have not started a lab from {lab.folder} yet.", remedy=f"Start it: 'dbmirror lab up {lab.mirror}'."
         )

@@ -11,12 +11,12 @@ from typing import Final
 import msgspec
 
 from dbmirror.engine import compose
+from dbmirror.engine.compose_project import command, docker_environment
 from dbmirror.errors import RemoteError, UsageError
+from dbmirror.lab.files import places
 from dbmirror.lab.model import Lab
-from dbmirror.mirror_folder.files import is_file_below
 from dbmirror.process import ProcessFailed, run
 from dbmirror.progress import Observer
-from dbmirror.render.lab import COMPOSE_FILE
 from dbmirror.text import OBEYED
 
 STAGE: Final = "sync"
@@ -114,7 +114,8 @@ def sync(lab: Lab, source: str, target: str, *, dry_run: bool = False) -> Synced
     Raises SyncRefused; SyncFailed where the tunnel is down, a side cannot be read or written, or not all was copied.
     """
     folder, observer = lab.folder, lab.observer
-    if not is_file_below(folder, COMPOSE_FILE):
+    project = places(folder).project
+    if not project.is_known:
         raise SyncRefused(f"{folder} has no lab yet.", remedy=f"'dbmirror lab up {lab.mirror}' makes it.")
     outward = target.startswith("driver:")
     if outward == source.startswith("driver:"):
@@ -132,10 +133,12 @@ def sync(lab: Lab, source: str, target: str, *, dry_run: bool = False) -> Synced
         # Docker does not hand a signal on to what runs in the container.
         if listener.begun is not None and listener.result is None:
             with suppress(ProcessFailed):
-                compose.execute(folder, "lab", ["sh", "-c", f"kill -TERM {listener.begun.pid}"], timeout=10)
+                compose.execute(project, "lab", ["sh", "-c", f"kill -TERM {listener.begun.pid}"], timeout=10)
 
-    command = compose.command(folder, "exec", "--no-TTY", "lab", *argv)
-    finished = run(command, on_stdout=listener.hear, check=False, before_interrupt=stop)
+    called = command(project, "exec", "--no-TTY", "lab", *argv)
+    finished = run(
+        called, environment=docker_environment(), on_stdout=listener.hear, check=False, before_interrupt=stop
+    )
     match listener.result:
         case _Failed(message=message, remedy=remedy, usage=usage):
             raise (SyncRefused if usage else SyncFailed)(message, remedy=remedy)

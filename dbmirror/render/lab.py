@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 import dbmirror
-from dbmirror.config import MirrorName
+from dbmirror.config import Memory, MirrorName
 from dbmirror.files import digest_of, sha256_hex
 from dbmirror.lab_containers.tunnel.settings import MOST_JUMPS
 from dbmirror.lock.model import BaseKind, Lock
@@ -25,6 +25,8 @@ from dbmirror.render.errors import RenderError
 from dbmirror.render.quoting import Quoted
 
 COMPOSE_FILE: Final = "compose.yaml"
+OWNER_LABEL: Final = "dev.dbmirror.lab"
+"""The label of all that compose.yaml makes; its value is the identity of the lab that it was made for."""
 _SHARED_SCRIPTS: Final = ("install-apt.sh", "secrets.sh")
 """Scripts of the cluster image's build that these builds run, too."""
 ENVIRONMENT_PYTHON: Final = "/databricks/python3/bin/python"
@@ -35,6 +37,7 @@ _Word = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]*\Z")]
 _User = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9._@+-]*\Z")]
 _SparkRemote = Annotated[str, Meta(pattern=r"\Asc://[A-Za-z0-9.-]+(:[0-9]{1,5})?\Z")]
 _Port = Annotated[int, Meta(ge=1, le=65535)]
+_Processes = Annotated[int, Meta(ge=64, le=4_194_304)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,10 @@ class LabSettings:
     """Docker networks of this machine that the driver is on; none for a driver elsewhere."""
     spark_remote: _SparkRemote | None = None
     """Address of a Spark Connect server as the lab sees it; None for the workspace's."""
+    memory: Memory | None = None
+    """The most that the lab may take; None for what `lab up` makes of this machine's."""
+    processes: _Processes = 4096
+    """The most that may run in it at once, threads included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +76,6 @@ class LabFiles:
     lab_image: str
     """Tags that name what went into the images; the user's id is added by compose.yaml."""
     tunnel_image: str
-    project: str
-    """Compose's name of the stack."""
 
 
 def render_lab(lock: Lock, *, image: str, settings: LabSettings) -> LabFiles:
@@ -107,10 +112,15 @@ def render_lab(lock: Lock, *, image: str, settings: LabSettings) -> LabFiles:
     project = f"dbmirror-{settings.mirror.replace('.', '-')}"
     compose = templates.get_template("compose.yaml.j2").render(
         **values,
-        **{name: getattr(settings, name) for name in ("cluster", "host", "port", "user", "networks", "spark_remote")},
+        **{
+            name: getattr(settings, name)
+            for name in ("cluster", "host", "port", "user", "networks", "spark_remote", "processes")
+        },
         forwards=tuple(dict.fromkeys(settings.forwards)),
         jumps=tuple(range(1, MOST_JUMPS + 1)),
         project=project,
+        owner_label=OWNER_LABEL,
+        memory=settings.memory or "8g",
         lab_image=f"{lab_image}-u${{DBMIRROR_LAB_UID:-1000}}",
         tunnel_image=f"{tunnel_image}-u${{DBMIRROR_LAB_UID:-1000}}",
     )
@@ -121,7 +131,6 @@ def render_lab(lock: Lock, *, image: str, settings: LabSettings) -> LabFiles:
         examples=BuildContext(_examples()),
         lab_image=lab_image,
         tunnel_image=tunnel_image,
-        project=project,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ def ensure_network(connected: docker.DockerClient, instance: str) -> SandboxNetw
     name = f"dbmirror-sandbox-{instance}"
     found = [network for network in connected.networks.list(names=[name]) if network.name == name]
     if found:
+        require_own("network", name, found[0].attrs.get("Labels"), instance)
         pool = found[0].attrs["IPAM"]["Config"][0]
         return SandboxNetwork(name=name, subnet=ipaddress.IPv4Network(pool["Subnet"]), gateway=pool["Gateway"])
     taken = _taken(connected)
@@ -59,6 +61,15 @@ def ensure_network(connected: docker.DockerClient, instance: str) -> SandboxNetw
         f"The sandbox's network could not be made{said}.",
         remedy="'docker network ls' shows the networks of this machine; 'docker network prune' removes unused ones.",
     )
+
+
+def require_own(kind: str, name: str, labels: Mapping[str, str] | None, instance: str) -> None:
+    """Raises SandboxNotBuilt where what has a name of the sandbox `instance` was not made by it."""
+    if (labels or {}).get(LABEL) != instance:
+        raise SandboxNotBuilt(
+            f"The {kind} {name} has the name of this sandbox, and the sandbox did not make it.",
+            remedy=f"Look at it with 'docker {kind} inspect {name}'; if nobody needs it, remove it by hand.",
+        )
 
 
 def build_gateway(connected: docker.DockerClient) -> str:

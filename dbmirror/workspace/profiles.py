@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import ipaddress
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from databricks.sdk.config import Config
 from dbmirror import __version__
 from dbmirror.clean_urls import clean_urls_in
 from dbmirror.folders import sandbox_profile_file
+from dbmirror.http_client.addresses import is_loopback
 from dbmirror.redaction import foreign_line
 from dbmirror.text import one_line
 from dbmirror.workspace.errors import ProfileInvalid, ProfileUnknown, said_clearly
@@ -132,20 +132,12 @@ def _require_secrecy(host: str | None, *, origin: str) -> None:
     parts = urlsplit(host or "")
     if parts.scheme == "https" or not host:
         return
-    if parts.scheme == "http" and _is_loopback(parts.hostname or ""):
+    if parts.scheme == "http" and is_loopback(parts.hostname or ""):
         return
     raise ProfileInvalid(
         f"{origin} names {host}: a login is sent over https alone, but to this machine's own loopback.",
         remedy="Write the workspace's address with https://.",
     )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return False
 
 
 @contextmanager

@@ -1,10 +1,9 @@
-"""What a lab keeps on this machine: tokens, pins, ports and the .env that names them."""
+"""Where a lab's parts lie on this machine, whose they are, its tokens and pins."""
 
 from __future__ import annotations
 
 import base64
 import os
-import socket
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,10 @@ from dbmirror.folders import known_hosts_file
 from dbmirror.hosts.known_hosts import HostKey, KnownHosts
 from dbmirror.lab.files import (
     LabPlaces,
-    PathRefused,
-    choose_ports,
     ensure_token,
-    lab_user,
     places,
     publish_jump_pins,
     publish_pin,
-    read_environment,
-    write_environment,
     write_workspace_token,
 )
 
@@ -49,8 +43,22 @@ def test_secrets_lie_outside_the_mirrors_folder(where: LabPlaces) -> None:
     assert not where.workspace_token.is_relative_to(where.folder)
 
 
-def test_two_mirrors_of_one_name_have_labs_of_their_own(where: LabPlaces, tmp_path: Path) -> None:
-    assert places(tmp_path / "elsewhere" / "demo").private != where.private
+def test_two_checkouts_and_two_users_have_labs_of_their_own(
+    where: LabPlaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = places(tmp_path / "elsewhere" / "demo")
+    (tmp_path / "short").symlink_to(tmp_path / "mirrors")
+    assert places(tmp_path / "short" / "demo") == where
+    monkeypatch.setattr(os, "geteuid", lambda: 4321)
+    others = places(where.folder)
+    assert len({each.project.name for each in (where, elsewhere, others)}) == 3
+    assert len({each.private for each in (where, elsewhere, others)}) == 3
+    assert where.project.name == f"dbmirror-demo-{where.project.owner}"
+
+
+def test_compose_is_told_of_nothing_that_lies_in_the_mirrors_folder(where: LabPlaces) -> None:
+    for file in (where.project.file, where.project.environment_file):
+        assert not file.is_relative_to(where.folder)
 
 
 def test_a_workspace_token_says_whether_it_is_new(where: LabPlaces) -> None:
@@ -100,37 +108,3 @@ def test_a_pin_for_a_lab_that_was_never_prepared_writes_nothing(where: LabPlaces
     KnownHosts(known_hosts_file()).pin(CLUSTER, OLD)
     assert not publish_pin(where.folder, CLUSTER)
     assert not where.private.exists()
-
-
-def test_the_environment_file_keeps_what_the_user_wrote(where: LabPlaces) -> None:
-    where.environment_file.write_text("MINE=1\n# a remark\nDBMIRROR_LAB_PORT=9999\n")
-    write_environment(where, {"DBMIRROR_LAB_PORT": "8888", "DBMIRROR_SSH_KEY": "/home/me and you/id $x"})
-    write_environment(where, {"DBMIRROR_LAB_PORT": "8889", "DBMIRROR_SSH_KEY": "/home/me and you/id $x"})
-    lines = where.environment_file.read_text().splitlines()
-    assert lines.count("MINE=1") == lines.count("# a remark") == 1
-    read = read_environment(where)
-    assert read["DBMIRROR_LAB_PORT"] == "8889"
-    assert read["DBMIRROR_SSH_KEY"] == "/home/me and you/id $x"
-
-
-@pytest.mark.parametrize("value", ["a'b", "a\nB=c"])
-def test_a_value_that_would_end_its_line_or_quotes_is_refused(where: LabPlaces, value: str) -> None:
-    with pytest.raises(PathRefused, match="DBMIRROR_SSH_KEY"):
-        write_environment(where, {"DBMIRROR_SSH_KEY": value})
-
-
-def test_a_port_that_is_in_use_is_passed_over_and_a_running_labs_stays() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = str(taken.getsockname()[1])
-        chosen = choose_ports({"DBMIRROR_LAB_PORT": port}, (int(port),), running=False)
-        assert port not in chosen.values()
-        assert len(set(chosen.values())) == 2
-        assert choose_ports({"DBMIRROR_LAB_PORT": port}, (), running=True) == {"DBMIRROR_LAB_PORT": port}
-
-
-def test_the_notebooks_are_made_and_the_lab_runs_as_their_owner_but_never_as_root(where: LabPlaces) -> None:
-    user = lab_user(where)
-    assert where.notebooks.is_dir()
-    assert user == where.notebooks.stat().st_uid != 0

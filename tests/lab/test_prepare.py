@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,7 +18,8 @@ from dbmirror.engine.compose import Service
 from dbmirror.folders import known_hosts_file
 from dbmirror.hosts.known_hosts import HostKey, KnownHosts
 from dbmirror.inventory.model import Interpreter, Inventory
-from dbmirror.lab.files import places, read_environment
+from dbmirror.lab.environment import read_environment
+from dbmirror.lab.files import places
 from dbmirror.lab.preparation import prepare, settle_ports, url_in_containers
 from dbmirror.pipeline.line import Pipeline
 from dbmirror.progress import Observer
@@ -86,7 +88,7 @@ class Lab:
 
     @property
     def route(self) -> str:
-        """The way to the driver as `.env` has it, with the names of the key files."""
+        """The way to the driver as the environment file has it, with the names of the key files."""
         keys = [Path(self.environment[f"DBMIRROR_{key}"]).name for key in ("SSH_KEY", "JUMP_KEY_1")]
         user, port = (self.environment[f"DBMIRROR_DRIVER_{part}"] for part in ("USER", "PORT"))
         return " ".join([self.environment["DBMIRROR_JUMPS"], f"{user}@:{port}", *keys]).strip()
@@ -326,7 +328,7 @@ def test_a_shell_that_names_no_certificate_authorities_does_not_take_them_from_a
     assert lab.environment["DBMIRROR_CA_BUNDLE"] == str(bundle)
     bundle.unlink()
     lab.prepare()
-    assert lab.environment["DBMIRROR_CA_BUNDLE"] == ""
+    assert lab.environment["DBMIRROR_CA_BUNDLE"] == os.devnull
 
 
 def test_a_port_that_was_taken_while_the_images_were_built_is_passed_over(lab: Lab) -> None:

@@ -16,7 +16,7 @@ import yaml
 from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
 from dbmirror.render.dockerfile_templates import shipped_folder
 from dbmirror.render.errors import RenderError
-from dbmirror.render.lab import LabFiles, LabSettings, render_lab
+from dbmirror.render.lab import OWNER_LABEL, LabFiles, LabSettings, render_lab
 from tests.dockerfile_steps import mixed
 
 TOOLS = Path(sys.executable).parent
@@ -46,6 +46,27 @@ def test_every_published_port_is_bound_to_this_machine_alone() -> None:
     ports = [(where, port) for where, port in published if port in {"8888", "4040", "15002"} and "{" in where]
     assert [port for _, port in ports] == ["4040", "15002", "8888"]
     assert all(where.startswith("127.0.0.1:${DBMIRROR_") for where, _ in ports)
+
+
+def test_containers_can_write_and_use_no_more_than_they_need() -> None:
+    for name, service in yaml.safe_load(rendered(memory="2g", processes=99).compose)["services"].items():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        given = (service["pids_limit"], service["mem_limit"])
+        assert given == ((256, "512m") if name == "tunnel" else (99, "${DBMIRROR_LAB_MEMORY:-2g}"))
+
+
+def test_all_that_compose_makes_says_whose_it_is() -> None:
+    stack = yaml.safe_load(rendered().compose)
+    made = [*stack["services"].values(), *stack["volumes"].values(), stack["networks"]["lab"]]
+    assert [each["labels"] for each in made] == [{OWNER_LABEL: "${DBMIRROR_LAB_ID:-}"}] * len(made)
+
+
+@pytest.mark.parametrize("memory", ["0g", "8", "8G", "8g\n", "${HOME}", "-1m"])
+def test_an_amount_of_memory_that_docker_does_not_know_is_refused(memory: str) -> None:
+    with pytest.raises(RenderError):
+        rendered(memory=memory)
 
 
 def test_the_lab_waits_for_the_tunnels_start_and_not_for_its_health() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from dbmirror.lab.environment import write_environment
+from dbmirror.lab.files import places, write_compose_file
 from dbmirror.lab.model import Lab
 from dbmirror.lab.sync import Synced, SyncFailed, SyncRefused, files_in_words, size_in_words, sync
 from dbmirror.progress import Observer
@@ -53,7 +55,8 @@ class Program:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "mirror"
         self.folder.mkdir()
-        (self.folder / "compose.yaml").write_text("services: {}\n")
+        write_compose_file(places(self.folder), b"services: {}\n")
+        write_environment(places(self.folder), {})
         self.bin = folder / "bin"
         self.bin.mkdir()
         self.says(BEGIN, END)
@@ -78,6 +81,7 @@ class Program:
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+    monkeypatch.setenv("DBMIRROR_HOME", str(tmp_path / "state"))
     made = Program(tmp_path)
     monkeypatch.setenv("PATH", f"{made.bin}:/usr/bin:/bin")
     return made

@@ -59,6 +59,8 @@ def test_empty_variables_are_the_defaults() -> None:
         ("DBMIRROR_JUMPS", 'me"@bastion:22'),
         ("DBMIRROR_JUMPS", "me@a:22 me@b:22 me@c:22 me@d:22"),
         ("DBMIRROR_WORKSPACE", "file:///etc/passwd"),
+        ("DBMIRROR_WORKSPACE", "http://workspace.example"),
+        ("DBMIRROR_WORKSPACE", "http://localhost.evil.example"),
     ],
 )
 def test_a_setting_of_another_form_is_refused_by_name(name: str, value: str) -> None:

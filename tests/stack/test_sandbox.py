@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import docker
@@ -21,8 +22,9 @@ from dbmirror.inventory.collect import collect
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Inventory
 from dbmirror.sandbox import SandboxState, down, status, up
-from dbmirror.sandbox.errors import SandboxRefused
-from dbmirror.sandbox.network import LABEL, remove_network
+from dbmirror.sandbox.driver.containers import DriverContainers
+from dbmirror.sandbox.errors import SandboxNotBuilt, SandboxRefused
+from dbmirror.sandbox.network import LABEL, ensure_network, remove_network
 from dbmirror.sandbox.state import instance
 from dbmirror.sandbox.workspace import process
 
@@ -311,6 +313,26 @@ def test_all_pins_of_a_real_runtime_can_be_had(sandbox: Callable[[], SandboxStat
     path = LISTS / "15.4.python.txt"
     state = up(packages=path, ca_bundle=CA_BUNDLE)
     assert (state.pins, state.missing) == (134, ())
+
+
+def test_what_has_a_name_of_the_sandbox_and_is_not_its_own_stays(
+    sandbox: Callable[[], SandboxState], engine: docker.DockerClient
+) -> None:
+    other = f"{instance()}-other"
+    drivers = DriverContainers(engine, instance=other, network="none", subnet=IPv4Network("10.0.0.0/24"))
+    container = engine.containers.create(sandbox().base_image, "true", name=drivers.container_name("1-2-3"))
+    network = engine.networks.create(f"dbmirror-sandbox-{other}", labels={LABEL: "somebody"})
+    try:
+        with pytest.raises(SandboxNotBuilt, match="did not make it"):
+            drivers.stop("1-2-3")
+        with pytest.raises(SandboxNotBuilt, match="did not make it"):
+            ensure_network(engine, other)
+        remove_network(engine, other)
+        assert engine.containers.get(str(container.id))
+        assert engine.networks.get(str(network.id))
+    finally:
+        container.remove()
+        network.remove()
 
 
 def test_down_leaves_nothing_but_the_images(

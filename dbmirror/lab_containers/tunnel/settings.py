@@ -19,6 +19,8 @@ SECRETS = Path("/run/secrets")
 MOST_JUMPS = 3
 """How many jump hosts a way to the driver may have; compose.yaml has a secret for the key of each."""
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*|[0-9A-Fa-f:.]+")
+_WORKSPACE = re.compile(r"(https://[A-Za-z0-9.-]+|http://(host\.docker\.internal|localhost|127\.0\.0\.1))(:\d+)?/?")
+"""A token is sent over https, or to the machine that the lab runs on."""
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _JUMP = re.compile(rf"({_USER.pattern})@(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9][A-Za-z0-9._-]*)):([0-9]{{1,5}})")
@@ -63,7 +65,7 @@ class Settings:
     forwards: tuple[int, ...]
     """Ports of the driver, each listened on under the same number."""
     workspace: str | None
-    """`https://…`; None where the workspace is not to be asked."""
+    """`https://…`, or this machine; None where the workspace is not to be asked."""
     jumps: tuple[Jump, ...] = ()
     """The hosts that the connection goes through, in their order."""
     control: Path = TUNNEL / "control"
@@ -118,6 +120,6 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         port=port("DBMIRROR_DRIVER_PORT", environment.get("DBMIRROR_DRIVER_PORT") or "2200"),
         user=text("DBMIRROR_DRIVER_USER", _USER, "ubuntu") or "",
         forwards=tuple(port("DBMIRROR_FORWARDS", value) for value in forwards),
-        workspace=text("DBMIRROR_WORKSPACE", re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?/?")),
+        workspace=text("DBMIRROR_WORKSPACE", _WORKSPACE),
         jumps=tuple(jump(number, value) for number, value in enumerate(jumps, 1)),
     )

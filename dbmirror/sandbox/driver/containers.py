@@ -18,7 +18,7 @@ from docker.types import EndpointConfig
 
 from dbmirror.engine.docker import unavailable
 from dbmirror.sandbox.errors import SandboxNotBuilt
-from dbmirror.sandbox.network import LABEL
+from dbmirror.sandbox.network import LABEL, require_own
 
 SSH_PORT: Final = 2200
 _BOOT_SECONDS: Final = 60.0
@@ -88,9 +88,15 @@ class DriverContainers:
         return address
 
     def stop(self, cluster_id: str) -> None:
-        """Remove the cluster's container, if it has one. Raises EngineError where Docker does not."""
+        """Remove the cluster's container, if it has one. Raises EngineError where Docker does not.
+
+        SandboxNotBuilt where the container of that name is not the sandbox's.
+        """
+        name = self.container_name(cluster_id)
         try:
-            self._docker.containers.get(self.container_name(cluster_id)).remove(force=True)
+            container = self._docker.containers.get(name)
+            require_own("container", name, container.labels, self._instance)
+            container.remove(force=True)
         except docker.errors.NotFound:
             pass
         except (docker.errors.DockerException, requests.RequestException) as error:

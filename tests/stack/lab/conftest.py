@@ -14,9 +14,10 @@ from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.config import load_config
 from dbmirror.engine import compose
 from dbmirror.lab import stack as lab_stack
+from dbmirror.lab.files import places, write_compose_file
 from dbmirror.pipeline.line import Choices, Pipeline
 from tests.stack.conftest import tree
-from tests.stack.lab.stack import health, settles
+from tests.stack.lab.stack import health, project_of, settles
 
 SETTINGS = ["DATABRICKS_CONFIG_FILE", "DATABRICKS_HOST", "DATABRICKS_TOKEN", "DATABRICKS_CONFIG_PROFILE"]
 
@@ -32,7 +33,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("DOCKER_CONFIG", os.environ.get("DOCKER_CONFIG") or str(Path.home() / ".docker"))
         patch.setenv("HOME", str(folder))
         patch.setenv("DBMIRROR_HOME", str(folder / "state"))
-        patch.setenv("COMPOSE_PROJECT_NAME", f"dbmirror-test-{os.getpid()}")
         for name in SETTINGS:
             patch.delenv(name, raising=False)
         yield folder
@@ -63,12 +63,14 @@ def pipeline(home: Path, users_own: dict[str, bytes]) -> Iterator[Pipeline]:
 def stack(pipeline: Pipeline, home: Path, users_own: dict[str, bytes]) -> Iterator[Path]:
     """The lab, started with plain `docker compose up` in the mirror's folder. ~/.ssh is as it was when all is over."""
     folder = pipeline.folder
-    pipeline.render_lab(pipeline.lock())
+    write_compose_file(places(folder), pipeline.render_lab(pipeline.lock()).compose)
     lab_stack.prepare(pipeline.lab, pipeline.lab_supplies())
     try:
         subprocess.run(["docker", "compose", "up", "--detach"], cwd=folder, check=True, capture_output=True)
-        assert settles(lambda: health(folder, "lab") == "healthy", 120), compose.last_logs(folder, "lab")
-        assert settles(lambda: health(folder, "tunnel") == "healthy", 60), compose.last_logs(folder, "tunnel")
+        assert settles(lambda: health(folder, "lab") == "healthy", 120), compose.last_logs(project_of(folder), "lab")
+        assert settles(lambda: health(folder, "tunnel") == "healthy", 60), compose.last_logs(
+            project_of(folder), "tunnel"
+        )
         yield folder
     finally:
         subprocess.run(["docker", "compose", "down", "--volumes"], cwd=folder, check=False, capture_output=True)

@@ -15,8 +15,10 @@ import requests
 
 from dbmirror import sandbox
 from dbmirror.engine import compose
+from dbmirror.engine.compose_project import ComposeProject, command
 from dbmirror.lab import stack as lab_stack
-from dbmirror.lab.files import places, read_environment
+from dbmirror.lab.environment import read_environment
+from dbmirror.lab.files import places
 from dbmirror.pipeline.line import Pipeline
 from tests.stack.conftest import PROGRAM, tree
 
@@ -32,21 +34,26 @@ def settles(what: Callable[[], bool], seconds: float) -> bool:
     return False
 
 
+def project_of(folder: Path) -> ComposeProject:
+    """The lab's stack as dbmirror calls compose for it."""
+    return places(folder).project
+
+
 def container(folder: Path, service: str) -> str:
-    return next(each.container for each in compose.services(folder) if each.name == service)
+    return next(each.container for each in compose.services(project_of(folder)) if each.name == service)
 
 
 def health(folder: Path, service: str) -> str:
-    return next((each.health for each in compose.services(folder) if each.name == service), "")
+    return next((each.health for each in compose.services(project_of(folder)) if each.name == service), "")
 
 
 def docker(*arguments: str) -> str:
     return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout
 
 
-def in_lab(folder: Path, *argv: str) -> str:
-    command = compose.command(folder, "exec", "--no-TTY", "lab", *argv)
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+def in_lab(folder: Path, *words: str) -> str:
+    argv = command(project_of(folder), "exec", "--no-TTY", "lab", *words)
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -210,7 +217,7 @@ def logs(name: str) -> str:
 def environments(folder: Path, service: str) -> str:
     """The environment of every process of a service's container."""
     script = "cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'"
-    return compose.execute(folder, service, ["sh", "-c", script]).stdout
+    return compose.execute(project_of(folder), service, ["sh", "-c", script]).stdout
 
 
 def is_in_layers(folder: Path, secrets: Sequence[str]) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -13,15 +15,19 @@ from dbmirror.engine import compose
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.inventory.collect import collect
 from dbmirror.lab import stack as lab_stack
-from dbmirror.lab.files import places, read_environment
+from dbmirror.lab.environment import read_environment
+from dbmirror.lab.files import places
 from dbmirror.pipeline.line import Pipeline
 from tests.stack.conftest import tree
 from tests.stack.lab.stack import (
     container,
+    docker,
     driver_container,
     health,
     in_lab,
     is_in_layers,
+    logs,
+    project_of,
     settles,
     shown,
     user_runs,
@@ -108,24 +114,28 @@ def test_the_mirrored_environment_is_the_mirrors(stack: Path, pipeline: Pipeline
     assert {name: after.get(name) for name in before} == before
 
 
-def test_without_anything_prepared_the_lab_makes_a_token_and_prints_its_url(stack: Path) -> None:
-    where = places(stack)
-    kept = where.environment_file.read_text()
-    ports = [line for line in kept.splitlines() if "_PORT" in line and "DRIVER" not in line]
-    where.environment_file.write_text("\n".join(ports) + "\n")
+def test_without_anything_prepared_the_lab_makes_a_token_and_prints_its_url(
+    stack: Path, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a fresh clone; only that ports and user are given, so that neither is another program's."""
+    file = places(stack).copy_for_compose
+    kept = file.read_text()
+    lab_stack.down(pipeline.lab)
+    given = [line for line in kept.splitlines() if re.match(r"DBMIRROR_(LAB_|)PORT|DBMIRROR_LAB_UID", line)]
+    file.write_text("\n".join(given) + "\n")
+    monkeypatch.setenv("COMPOSE_PROJECT_NAME", name := f"dbmirror-clone-{os.getpid()}")
     try:
         subprocess.run(["docker", "compose", "up", "--detach"], cwd=stack, check=True, capture_output=True)
-        assert settles(lambda: health(stack, "lab") == "healthy", 120)
-        said = compose.last_logs(stack, "lab", lines=100)
-        address = next(
-            word for line in said.splitlines() for word in line.split() if "/lab?token=" in word and "..." not in word
-        )
+        state = ("inspect", "--format", "{{.State.Health.Status}}", f"{name}-lab-1")
+        assert settles(lambda: docker(*state).strip() == "healthy", 120)
+        address = next(word for word in logs(f"{name}-lab-1").split() if "/lab?token=" in word and "..." not in word)
         with requests.Session() as session:
             session.trust_env = False
             assert session.get(address, timeout=10).status_code == 200
     finally:
         subprocess.run(["docker", "compose", "down", "--volumes"], cwd=stack, check=True, capture_output=True)
-        where.environment_file.write_text(kept)
+        monkeypatch.delenv("COMPOSE_PROJECT_NAME")
+        file.write_text(kept)
         subprocess.run(["docker", "compose", "up", "--detach"], cwd=stack, check=True, capture_output=True)
         assert settles(lambda: health(stack, "tunnel") == "healthy", 60)
 
@@ -134,7 +144,7 @@ def test_down_keeps_the_notebooks_and_the_token(stack: Path, pipeline: Pipeline)
     before = tree(stack / "notebooks")
     token = lab_stack.url(pipeline.lab)
     user_runs(stack, "lab", "down", "demo")
-    assert compose.services(stack) == ()
+    assert compose.services(project_of(stack)) == ()
     assert tree(stack / "notebooks") == before != {}
     assert token in user_runs(stack, "lab", "up", "demo")
     assert health(stack, "tunnel") == "healthy"

@@ -12,8 +12,9 @@ from statistics import median
 import pytest
 
 from dbmirror.engine import compose
-from dbmirror.lab.files import places, read_environment
-from tests.stack.lab.stack import container, docker, driver_container, in_lab, running_driver, settles
+from dbmirror.lab.environment import read_environment
+from dbmirror.lab.files import places
+from tests.stack.lab.stack import container, docker, driver_container, in_lab, project_of, running_driver, settles
 
 pytestmark = pytest.mark.stack
 
@@ -144,4 +145,4 @@ def test_a_forward_is_as_fast_as_plain_ssh(stack: Path) -> None:
 
 def listens_in_tunnel(folder: Path, port: int) -> bool:
     program = f"import socket; socket.create_connection(('127.0.0.1', {port}), 2)"
-    return compose.execute(folder, "tunnel", ["python3", "-c", program]).code == 0
+    return compose.execute(project_of(folder), "tunnel", ["python3", "-c", program]).code == 0

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from dbmirror.lab import stack as lab_stack
-from dbmirror.lab.files import places, read_environment
+from dbmirror.lab.environment import read_environment
+from dbmirror.lab.files import places
 from dbmirror.pipeline.line import Pipeline
 from tests.stack.lab.stack import (
     container,

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from dbmirror.engine import compose
+from dbmirror.engine.compose_project import command
 from dbmirror.pipeline.line import Pipeline
 from tests.stack.lab.stack import (
     container,
@@ -21,6 +22,7 @@ from tests.stack.lab.stack import (
     in_lab,
     kernels_on_driver,
     logs,
+    project_of,
     settles,
     tunnel_state,
 )
@@ -101,9 +103,9 @@ def lab(stack: Path, pipeline: Pipeline) -> Iterator[Path]:
     """The lab while nothing of it is on the driver; afterwards it runs as before."""
     assert settles(lambda: kernels_on_driver() == [], CLEAR_SECONDS), kernels_on_driver()
     yield stack
-    subprocess.run(compose.command(stack, "up", "--detach"), check=True, capture_output=True)
-    assert settles(lambda: health(stack, "lab") == "healthy", 120), compose.last_logs(stack, "lab")
-    assert settles(lambda: health(stack, "tunnel") == "healthy", 60), compose.last_logs(stack, "tunnel")
+    subprocess.run(command(project_of(stack), "up", "--detach"), check=True, capture_output=True)
+    assert settles(lambda: health(stack, "lab") == "healthy", 120), compose.last_logs(project_of(stack), "lab")
+    assert settles(lambda: health(stack, "tunnel") == "healthy", 60), compose.last_logs(project_of(stack), "tunnel")
 
 
 def test_a_kernel_on_the_driver_is_ready_within_five_seconds(lab: Path) -> None:
@@ -150,25 +152,27 @@ def test_a_kernels_folder_with_files_of_root_is_named_and_goes_once_it_can(lab: 
     docker("exec", driver_container(), "rm", "-r", f"/tmp/{name}/of-root")
     assert settles(lambda: kernels_on_driver() == [], CLEAR_SECONDS), kernels_on_driver()
     look = "ls /run/dbmirror/tunnel"
-    assert settles(lambda: "lease-" not in compose.execute(lab, "tunnel", ["sh", "-c", look]).stdout, CLEAR_SECONDS)
+    assert settles(
+        lambda: "lease-" not in compose.execute(project_of(lab), "tunnel", ["sh", "-c", look]).stdout, CLEAR_SECONDS
+    )
     assert logs(container(lab, "tunnel")).count(name) == 1
 
 
 def in_lab_until_it_ends(folder: Path, program: str) -> None:
     """Run a program that takes its container along."""
-    argv = compose.command(folder, "exec", "--no-TTY", "lab", "/opt/lab/bin/python", "-c", program)
+    argv = command(project_of(folder), "exec", "--no-TTY", "lab", "/opt/lab/bin/python", "-c", program)
     subprocess.run(argv, check=False, capture_output=True, timeout=30)
 
 
 def test_a_stack_that_is_stopped_while_a_cell_runs_leaves_nothing_on_the_driver(lab: Path) -> None:
     assert kernel_that_runs(lab, BUSY)["said"] == "running\n"
-    subprocess.run(compose.command(lab, "stop"), check=True, capture_output=True, timeout=60)
+    subprocess.run(command(project_of(lab), "stop"), check=True, capture_output=True, timeout=60)
     assert settles(lambda: kernels_on_driver() == [], CLEAR_SECONDS), kernels_on_driver()
 
 
 def test_a_cell_that_runs_while_the_tunnel_is_restarted_loses_no_output(lab: Path) -> None:
     source = "import time\nfor n in range(150):\n    print(n, flush=True); time.sleep(0.1)"
-    argv = compose.command(lab, "exec", "--no-TTY", "lab", "/opt/lab/bin/python", "-c", LISTEN, source)
+    argv = command(project_of(lab), "exec", "--no-TTY", "lab", "/opt/lab/bin/python", "-c", LISTEN, source)
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(argv, **pipes, text=True) as listener:
         assert listener.stdout is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dbmirror.engine import compose
+from dbmirror.engine.compose_project import command
 from dbmirror.lab import stack as lab_stack
 from dbmirror.pipeline.line import Pipeline
 from tests.stack.lab.stack import (
@@ -18,6 +18,7 @@ from tests.stack.lab.stack import (
     in_lab,
     kernels_on_driver,
     outputs_of,
+    project_of,
     run_in_browser,
     session_of,
     settles,
@@ -54,7 +55,7 @@ def test_the_example_gives_the_same_outputs_in_both_kernels_of_the_lab(stack: Pa
 
 def test_the_parallel_example_runs_on_engines_that_compose_starts(stack: Path, pipeline: Pipeline) -> None:
     def scale(count: int) -> None:
-        argv = compose.command(stack, "up", "--detach", "--no-build", "--scale", f"engine={count}")
+        argv = command(project_of(stack), "up", "--detach", "--no-build", "--scale", f"engine={count}")
         subprocess.run(argv, check=True, capture_output=True)
 
     def lab_container() -> str:

@@ -16,6 +16,7 @@ from tests.stack.lab.stack import (
     driver_container,
     health,
     in_lab,
+    project_of,
     running_driver,
     settles,
     sshd_answers,
@@ -39,7 +40,7 @@ def connected(stack: Path, pipeline: Pipeline) -> Iterator[None]:
     yield
     user_runs(stack, "ssh", "repin", "demo", "--start", "--accept-host-key")
     user_runs(stack, "lab", "up", "demo")
-    assert settles(lambda: health(stack, "tunnel") == "healthy", 60), compose.last_logs(stack, "tunnel")
+    assert settles(lambda: health(stack, "tunnel") == "healthy", 60), compose.last_logs(project_of(stack), "tunnel")
 
 
 def test_an_sshd_that_is_killed_and_comes_back_after_30_seconds_is_healthy_within_ten(

@@ -11,12 +11,23 @@ import pytest
 
 from dbmirror.engine import compose
 from dbmirror.lab import stack as lab_stack
-from dbmirror.lab.files import places, read_environment
+from dbmirror.lab.environment import read_environment
+from dbmirror.lab.files import places
 from dbmirror.lab.model import Lab, Supplies
 from dbmirror.pipeline.line import Pipeline
 from dbmirror.render.lab import LabFiles
 from dbmirror.workspace.profiles import list_profiles
-from tests.stack.lab.stack import address_of, container, docker, health, session_of, settles, tunnel_state, user_runs
+from tests.stack.lab.stack import (
+    address_of,
+    container,
+    docker,
+    health,
+    project_of,
+    session_of,
+    settles,
+    tunnel_state,
+    user_runs,
+)
 
 pytestmark = pytest.mark.stack
 
@@ -92,4 +103,4 @@ def test_a_port_that_another_program_takes_during_the_build_is_passed_over(
         status = pipeline.start_lab(pipeline.lock())
         assert status.running
         assert status.url != f"http://127.0.0.1:{port}/lab"
-    assert settles(lambda: health(stack, "tunnel") == "healthy", 60), compose.last_logs(stack, "tunnel")
+    assert settles(lambda: health(stack, "tunnel") == "healthy", 60), compose.last_logs(project_of(stack), "tunnel")

@@ -21,11 +21,21 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from dbmirror.engine import compose
+from dbmirror.engine.compose_project import command
 from dbmirror.lab import stack as lab_stack
-from dbmirror.lab.files import places, read_environment, write_workspace_token
+from dbmirror.lab.environment import read_environment
+from dbmirror.lab.files import places, write_workspace_token
 from dbmirror.pipeline.line import Pipeline
-from tests.stack.lab.stack import container, docker, give_to_lab, in_lab, outputs_of, settles, write_notebook
+from tests.stack.lab.stack import (
+    container,
+    docker,
+    give_to_lab,
+    in_lab,
+    outputs_of,
+    project_of,
+    settles,
+    write_notebook,
+)
 
 pytestmark = pytest.mark.stack
 
@@ -92,7 +102,7 @@ def endpoint(stack: Path) -> Iterator[Path]:
     (folder / "server.py").write_bytes(Path(__file__).with_name("connect_server.py").read_bytes())
     for path in (folder, *folder.iterdir()):
         give_to_lab(stack, path)
-    argv = compose.command(stack, "exec", "--no-TTY", "--env", "PYTHONPATH=/opt/lab/lib/spark", "lab", PYTHON)
+    argv = command(project_of(stack), "exec", "--no-TTY", "--env", "PYTHONPATH=/opt/lab/lib/spark", "lab", PYTHON)
     server = subprocess.Popen([*argv, f"{INSIDE}/server.py", INSIDE], stdin=subprocess.DEVNULL)
     try:
         assert settles((folder / "port").exists, 60)

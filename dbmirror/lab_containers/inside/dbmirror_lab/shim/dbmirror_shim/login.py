@@ -56,6 +56,11 @@ def given_login() -> Login | None:
     cluster = os.environ.get("DATABRICKS_CLUSTER_ID") or os.environ.get("DBMIRROR_CLUSTER", "")
     if not (host and cluster):
         raise Unavailable(f"this lab was given no workspace; {remedy()} gives it the one of the mirror's profile.")
+    parts = urlsplit(host)
+    if parts.scheme != "https" and parts.hostname not in {"host.docker.internal", "localhost", "127.0.0.1"}:
+        raise Unavailable(
+            f"this lab was given the workspace {host}: a token is sent over https alone; {remedy()} mends it."
+        )
     try:
         login = Login(host, TOKEN.read_text().strip(), cluster)
     except FileNotFoundError:

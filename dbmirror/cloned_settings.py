@@ -1,38 +1,58 @@
-"""Where the paths in dbmirror.toml may lead: the file may be a cloned one, which selects among what the user has."""
+"""What a dbmirror.toml may say that came with a clone: it selects among what the user has, and brings nothing."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from dbmirror.errors import UsageError
 from dbmirror.folders import state_folder
+from dbmirror.http_client.addresses import is_loopback
 
 
-class PathNotAllowed(UsageError):
-    """A path in dbmirror.toml leads to a place that a cloned file may not name."""
+class SettingNotAllowed(UsageError):
+    """dbmirror.toml says what a cloned file may not say."""
 
 
 def require_users_key(path: Path, *, origin: str) -> None:
-    """Raises PathNotAllowed unless `path` is a file of ~/.ssh or of dbmirror's own state.
+    """Raises SettingNotAllowed unless `path` is a file of ~/.ssh or of dbmirror's own state.
 
     The lab hands the key to a container that is made of the mirror's base: any other file would leave the machine.
     """
     if not any(_is_below(path, folder) for folder in (Path.home() / ".ssh", state_folder())):
-        raise PathNotAllowed(
+        raise SettingNotAllowed(
             f"{origin} names {path}, which is no file of ~/.ssh.",
             remedy="Move the key to ~/.ssh, or name it with IdentityFile in ~/.ssh/config.",
         )
 
 
 def require_outside_repository(path: Path, *, root: Path, origin: str, remedy: str) -> None:
-    """Raises PathNotAllowed where `path` is relative, or lies in the repository that has the folder `root`.
+    """Raises SettingNotAllowed where `path` is relative, or lies in the repository that has the folder `root`.
 
     What decides whom this machine trusts has to be on the machine already; it cannot come with a clone.
     """
     if not path.is_absolute() or _is_below(path, repository_of(root)):
-        raise PathNotAllowed(
+        raise SettingNotAllowed(
             f"{origin} names {path}, which comes with the repository: a clone cannot say whom this machine trusts.",
             remedy=remedy,
+        )
+
+
+def require_login_kept(url: str, *, origin: str) -> None:
+    """Raises SettingNotAllowed where ~/.netrc has a login for the host of `url` that would go there unencrypted."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return  # said where the address is used
+    if parts.scheme != "http" or is_loopback(host):
+        return
+    from requests.utils import get_netrc_auth  # noqa: PLC0415 - few need it, and it takes its time
+
+    if get_netrc_auth(url) is not None:
+        raise SettingNotAllowed(
+            f"{origin} names {host} over http, and ~/.netrc has a login for it: it is sent over https alone.",
+            remedy="Write the address with https://.",
         )
 
 
