@@ -35,8 +35,7 @@ PLATFORM: Final = "linux/amd64"
 SECRET_VARIABLES: Final = {
     "ca-bundle": "DBMIRROR_CA_BUNDLE",
     "netrc": "DBMIRROR_NETRC",
-    "pip-config": "DBMIRROR_PIP_CONFIG",
-    "uv-config": "DBMIRROR_UV_CONFIG",
+    "proxy": "DBMIRROR_PROXY",
 }
 """The secret mounts of the Dockerfiles, by id, and the variable that names the file of each."""
 _SHARED: Final = "_mirror"

@@ -12,6 +12,7 @@ import msgspec
 import tomli_w
 
 from dbmirror.engine.buildx import BuildResult, build
+from dbmirror.engine.proxies import proxy_secret
 from dbmirror.errors import UsageError
 from dbmirror.files import canonical_json
 from dbmirror.lock.python.index_settings import IndexSettings
@@ -56,16 +57,23 @@ def build_image(
     record: Path,
     netrc: bytes | None = None,
     build_arguments: Mapping[str, str] | None = None,
+    contexts: Mapping[str, Path] | None = None,
     observer: Observer = SILENT,
 ) -> tuple[Built, BuildResult]:
-    """Build the rendered `context` and write the record of it to the file `record`.
+    """Build the rendered `context` with the files in `contexts`, and write the record of it to the file `record`.
 
-    The index addresses, their credentials (with those in `netrc`) and the CA bundle reach the build as secrets alone.
+    Credentials of indexes (with those in `netrc`), proxies and the CA bundle reach the build as secrets alone.
     Raises BuildFailed.
     """
     with build_secrets(indexes, ca_bundle, netrc=netrc) as secrets:
         result = build(
-            context, tags=tags, labels={}, secrets=secrets, build_arguments=build_arguments, observer=observer
+            context,
+            tags=tags,
+            labels={},
+            secrets=secrets,
+            build_arguments=build_arguments,
+            contexts=contexts,
+            observer=observer,
         )
     built = Built(image_id=result.image_id, tags=tuple(tags), snapshot=snapshot, lock=lock)
     write_built(built, record)
@@ -101,12 +109,18 @@ def build_secrets(
 ) -> Iterator[dict[str, Path]]:
     """The secret mounts of a build: id to file, in a folder that only this user can read and that goes afterwards.
 
-    `uv-config` and `pip-config` name the indexes, `netrc` holds their credentials and the given ones, `ca-bundle` the
-    certificate authorities (see images/python/). None of them is in a cache key or in a layer.
+    `uv-config` and `pip-config` name the indexes, `netrc` holds their credentials and the given ones, `proxy` the
+    proxies' variables, `ca-bundle` the certificate authorities (see images/python/). None of them is in a cache key or
+    in a layer.
     """
     with temporary_folder("secrets", in_memory=True) as folder:
         logins = b"".join(filter(None, (indexes.netrc(), netrc))) or None
-        contents = {"uv-config": _uv_config(indexes), "pip-config": _pip_config(indexes), "netrc": logins}
+        contents = {
+            "uv-config": _uv_config(indexes),
+            "pip-config": _pip_config(indexes),
+            "netrc": logins,
+            "proxy": proxy_secret(),
+        }
         secrets = {}
         for secret, content in contents.items():
             if content is not None:

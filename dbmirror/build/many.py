@@ -53,21 +53,25 @@ def bake_images(
     ca_bundle: Path | None,
     netrc: bytes | None = None,
     build_arguments: Mapping[str, str] | None = None,
+    contexts: Mapping[str, Mapping[str, Path]] | None = None,
     observer: Observer = SILENT,
 ) -> Mapping[str, tuple[Built, BuildResult] | BuildFailed]:
     """Build `mirrors`, all of them targets of the bake file `file`, and write the record of each image.
 
     A mirror that fails has its error as value and keeps the record that it had. The stage of each mirror's progress
-    is `build NAME`. The index addresses, their credentials (with those in `netrc`) and the CA bundle reach the build as
-    secrets alone.
+    is `build NAME`. `contexts` are the files of each. Credentials of indexes (with those in `netrc`), proxies and the
+    CA bundle reach the build as secrets alone.
     Raises EngineError where Docker or buildx cannot be used.
     """
     with build_secrets(indexes, ca_bundle, netrc=netrc) as secrets:
         results = bake(
             file,
             stages={target_name(mirror.mirror): f"build {mirror.mirror}" for mirror in mirrors},
-            variables={SECRET_VARIABLES[secret]: str(path) for secret, path in secrets.items()},
+            variables={
+                SECRET_VARIABLES[secret]: str(path) for secret, path in secrets.items() if secret in SECRET_VARIABLES
+            },
             build_arguments=build_arguments,
+            contexts={target_name(mirror): folders for mirror, folders in (contexts or {}).items()},
             observer=observer,
         )
     outcomes: dict[str, tuple[Built, BuildResult] | BuildFailed] = {}

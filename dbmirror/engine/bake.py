@@ -22,12 +22,12 @@ from dbmirror.engine.buildx import (
     built,
     explain_silence,
     in_brief,
-    proxies,
     read_metadata,
     run_build,
 )
 from dbmirror.engine.docker import plugin_version, require_buildx
 from dbmirror.engine.failures import BuildFailed, diagnose
+from dbmirror.engine.proxies import without_proxies
 from dbmirror.progress import SILENT, Observer
 from dbmirror.temporary import temporary_folder
 
@@ -42,6 +42,7 @@ def bake(
     stages: Mapping[str, str],
     variables: Mapping[str, str] | None = None,
     build_arguments: Mapping[str, str] | None = None,
+    contexts: Mapping[str, Mapping[str, Path]] | None = None,
     no_cache: bool = False,
     observer: Observer = SILENT,
 ) -> dict[str, BuildResult | BuildFailed]:
@@ -49,7 +50,8 @@ def bake(
 
     `stages` maps each wanted target to the name under which `observer` is told of it. `variables` are the file's own;
     `build_arguments` are for all Dockerfiles, and one that does not know an argument passes it over. Both are handed
-    on in the environment: no value stands on a command line. The images are put where the file says, and their
+    on in the environment: no value stands on a command line. `contexts` are the named build contexts of each target,
+    each in place of the stage of that name. The images are put where the file says, and their
     ids are those of the engine where it has them. `seconds` of a result reach to that target's own end.
     A target that fails hides no other: its value is the error. Raises EngineError where Docker or buildx cannot be
     used. Ctrl-C cancels all.
@@ -64,6 +66,7 @@ def bake(
             {target: stages[target] for target in together},
             variables=variables or {},
             build_arguments=build_arguments or {},
+            contexts=contexts or {},
             no_cache=no_cache,
             observer=observer,
         )
@@ -83,6 +86,7 @@ def _solve(
     *,
     variables: Mapping[str, str],
     build_arguments: Mapping[str, str],
+    contexts: Mapping[str, Mapping[str, Path]],
     no_cache: bool,
     observer: Observer,
 ) -> dict[str, BuildResult | BuildFailed]:
@@ -92,10 +96,12 @@ def _solve(
         argv = [
             *("docker", "buildx", "bake", "--progress", "rawjson", "--builder", builder()),
             *("--file", file.name, "--metadata-file", str(metadata_file)),
+            *(argument for name in [*without_proxies(), *build_arguments] for argument in ("--set", f"*.args.{name}")),
             *(
                 argument
-                for name in [*proxies(os.environ), *build_arguments]
-                for argument in ("--set", f"*.args.{name}")
+                for target in stages
+                for name, path in sorted(contexts.get(target, {}).items())
+                for argument in ("--set", f"{target}.contexts.{name}={path}")
             ),
             *(["--no-cache"] if no_cache else []),
             *stages,

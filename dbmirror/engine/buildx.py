@@ -16,13 +16,12 @@ from dbmirror.engine.docker import client, plugin_version, require_buildx
 from dbmirror.engine.errors import EngineError
 from dbmirror.engine.failures import BuildFailed, diagnose
 from dbmirror.engine.images import inspect_image
+from dbmirror.engine.proxies import without_proxies
 from dbmirror.engine.rawjson import STAGE, BuildProgress, Step
 from dbmirror.process import Finished, run
 from dbmirror.progress import SILENT, Observer
 from dbmirror.temporary import temporary_folder
 
-PROXY_VARIABLES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
-"""Build arguments that BuildKit predefines, in both cases: they reach the steps, and neither cache keys nor history."""
 SETTLE_SECONDS: Final = 0.6
 """How long a step must have run before the build is cancelled: within 0.1 s of its start BuildKit (Engine 26.1) ends
 the build and leaves the step's process running for good."""
@@ -64,6 +63,7 @@ def build(
     labels: Mapping[str, str],
     secrets: Mapping[str, Path],
     build_arguments: Mapping[str, str] | None = None,
+    contexts: Mapping[str, Path] | None = None,
     platform: str = "linux/amd64",
     load: bool = True,
     no_cache: bool = False,
@@ -73,8 +73,9 @@ def build(
     """Build the folder `context` into an image with `tags` and `labels`; with `load` it is in the engine afterwards.
 
     `secrets` maps the id of a BuildKit secret mount to the file that holds it. `build_arguments` are visible in the
-    image's history: no secrets. The proxies of the environment are handed on by name alone. Without `load` the
-    build runs and its result stays in the cache. Ctrl-C cancels the build.
+    image's history: no secrets. `contexts` are named build contexts, each in place of the stage of that name. No step
+    is given a proxy: one that needs it reads it from a secret. Without `load` the build runs and its result stays in
+    the cache. Ctrl-C cancels the build.
     Raises BuildFailed where a step fails, EngineError where Docker or buildx cannot be used.
     """
     require_buildx(plugin_version("buildx"))
@@ -88,7 +89,12 @@ def build(
             *(argument for tag in tags for argument in ("--tag", tag)),
             *(argument for name, value in sorted(labels.items()) for argument in ("--label", f"{name}={value}")),
             *(argument for name, path in sorted(secrets.items()) for argument in ("--secret", f"id={name},src={path}")),
-            *(argument for name in proxies(os.environ) for argument in ("--build-arg", name)),
+            *(argument for empty in without_proxies() for argument in ("--build-arg", empty)),
+            *(
+                argument
+                for name, path in sorted((contexts or {}).items())
+                for argument in ("--build-context", f"{name}={path}")
+            ),
             *(
                 argument
                 for name, value in sorted((build_arguments or {}).items())
@@ -170,12 +176,6 @@ def builder() -> str:
     if os.environ.get("DOCKER_HOST"):
         return "default"
     return os.environ.get("DOCKER_CONTEXT") or ContextAPI.get_current_context().name
-
-
-def proxies(environment: Mapping[str, str]) -> list[str]:
-    """The names of the proxy variables that `environment` sets."""
-    names = (name for upper in PROXY_VARIABLES for name in (upper, upper.lower()))
-    return [name for name in names if environment.get(name)]
 
 
 def explain_silence(failed: Step | None) -> None:

@@ -27,7 +27,7 @@ class Store:
     Nobody but dbmirror writes here, and a file takes its place in one step when its content is known: another run, or
     one that was killed, leaves no half file. While any run uses the store nothing is removed, so that a path that it
     gave stays valid; the last one that leaves removes what was used least recently until `limit` bytes are left.
-    A file's modification time never changes: BuildKit sends a file again whose time changed.
+    The modification time of a file follows from its content: BuildKit tells by size and time what it has already.
     """
 
     def __init__(self, folder: Path | None = None, *, limit: int = LIMIT) -> None:
@@ -123,6 +123,14 @@ class Store:
                 shutil.copyfile(found, target)
                 os.utime(target, ns=(found.stat().st_mtime_ns,) * 2)
 
+    @contextmanager
+    def folder_for_links(self) -> Iterator[Path]:
+        """An empty folder where `place` makes links and no copies; it goes when the block ends."""
+        with _as_store_error(self.folder):
+            folder = tempfile.TemporaryDirectory(dir=self._incoming, ignore_cleanup_errors=True)
+        with folder as name:
+            yield Path(name)
+
     def _place(self, sha256: str) -> Path:
         if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
             raise StoreError(f"{sha256[:80]!r} is not a SHA-256.")
@@ -132,14 +140,14 @@ class Store:
         place = self._place(sha256)
         place.parent.mkdir(mode=0o700, exist_ok=True)
         temporary.chmod(0o444)
-        os.utime(temporary, ns=(time.time_ns(), 0))
+        os.utime(temporary, ns=(time.time_ns(), int(sha256[:7], 16) * 1_000_000_000))
         temporary.replace(place)
         return place
 
     def _clear_up(self) -> None:
         """Remove what killed runs left and what was used least recently; nobody else uses the store."""
         for path in self._incoming.iterdir():
-            path.unlink(missing_ok=True)
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
         left = self.limit
         for _, size, path in sorted(self._kept(), reverse=True):
             left -= size

@@ -115,6 +115,15 @@ class AptPackage(Struct, frozen=True, kw_only=True, tag="apt", tag_field="source
 Source = IndexFile | UrlFile | GitSource | CapturedWheel | AptPackage
 
 
+class BuildRequirement(Struct, frozen=True, kw_only=True):
+    """A package that another one's build imports: never in the image."""
+
+    name: Name
+    version: Version
+    sha256: Sha256
+    """Of its wheel, which is one of `Lock.support`."""
+
+
 class FateKind(StrEnum):
     """What becomes of a package."""
 
@@ -163,6 +172,8 @@ class LockedPackage:
     source: Source
     requires: tuple[Text, ...] = ()
     """Its Requires-Dist lines on the cluster."""
+    build_requires: tuple[BuildRequirement, ...] = ()
+    """All that its build imports, sorted by name, for one that is built from source."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +222,9 @@ class Lock:
     fates: tuple[Fate, ...]
     indexes: tuple[Url, ...] = ()
     """The package indexes that were asked, in order."""
+    support: tuple[IndexFile, ...] = ()
+    """Wheels that the build works with, sorted by file name: the installer, what the runtime's environments are made
+    with, and what packages that are built from source require for it."""
 
     def counts(self) -> dict[FateKind, int]:
         """How many packages have each fate; the sum is the number of distributions and problems found."""

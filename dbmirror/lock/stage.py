@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dbmirror.config import RConfig
+from dbmirror.fetch.store import Store
 from dbmirror.filters.flavour import Flavour, without_python, without_r
 from dbmirror.filters.model import Selection
 from dbmirror.hosts.container import ContainerHost
@@ -22,6 +23,7 @@ from dbmirror.lock.model import BaseImage, Lock
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.index_settings import IndexSettings
 from dbmirror.lock.python.make import make_lock
+from dbmirror.lock.python.support import BuildNeeds, with_support
 from dbmirror.lock.r.make import make_r_lock, only_excluded
 from dbmirror.lock.r.model import RLock
 from dbmirror.lock.r.repository import Repositories
@@ -101,6 +103,20 @@ def lock_mirror(
     elif r_selection.decisions:
         r = only_excluded(without_r(r_selection), snapshot)
     return MirrorLock(python=python, r=r)
+
+
+def lock_support(
+    lock: Lock,
+    needs: BuildNeeds,
+    *,
+    sources: Sources,
+    folder: Path,
+    previous: Lock | None = None,
+    observer: Observer = SILENT,
+) -> Lock:
+    """`lock` with what its image is built with. Raises what `with_support` raises."""
+    with Index(sources.indexes, ca_bundle=sources.ca_bundle) as index, Store() as store:
+        return with_support(lock, needs, index=index, store=store, folder=folder, previous=previous, observer=observer)
 
 
 def _lock_python(

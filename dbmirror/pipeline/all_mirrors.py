@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from dbmirror.build.bakefile import FILE_NAME as BAKE_FILE
+from dbmirror.build.files import build_contexts
 from dbmirror.build.foundation import FILE_NAME as BUILD_FILE
 from dbmirror.build.foundation import Built
 from dbmirror.build.many import RenderedMirror, bake_images, write_bakefile
@@ -144,15 +145,22 @@ class AllMirrors:
             return outcomes
         any_pipeline = next(iter(self.pipelines.values()))
         logins = [self.pipelines[name].r_netrc(mirror.lock) for name, mirror in ready.items()]
-        baked = bake_images(
-            self.bake_file,
-            list(rendered.values()),
+        with build_contexts(
+            {name: self.pipelines[name].build_files(mirror.lock) for name, mirror in ready.items()},
             indexes=any_pipeline.indexes,
             ca_bundle=any_pipeline.ca_bundle,
-            netrc=b"".join(dict.fromkeys(filter(None, logins))) or None,
-            build_arguments={"KEEP_GOING": "1"} if any_pipeline.choices.keep_going else {},
             observer=self._observer,
-        )
+        ) as contexts:
+            baked = bake_images(
+                self.bake_file,
+                list(rendered.values()),
+                indexes=any_pipeline.indexes,
+                ca_bundle=any_pipeline.ca_bundle,
+                netrc=b"".join(dict.fromkeys(filter(None, logins))) or None,
+                build_arguments={"KEEP_GOING": "1"} if any_pipeline.choices.keep_going else {},
+                contexts=contexts,
+                observer=self._observer,
+            )
 
         def verified(name: str) -> BuiltMirror:
             image, mirror = baked[name], ready[name]

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from dbmirror import __version__
+from dbmirror.build.files import Groups, build_contexts
 from dbmirror.build.foundation import FILE_NAME as BUILD_FILE
 from dbmirror.build.foundation import Built, build_image, image_tag, read_built
 from dbmirror.ca_bundle import find_ca_bundle
@@ -42,11 +43,12 @@ from dbmirror.lock.python.document import FATES
 from dbmirror.lock.python.files import remove_unnamed
 from dbmirror.lock.python.index_settings import IndexSettings, find_indexes
 from dbmirror.lock.r.renv import R_FATES
-from dbmirror.lock.stage import Sources, lock_mirror
+from dbmirror.lock.stage import Sources, lock_mirror, lock_support
 from dbmirror.mirror_folder.files import LARGEST_ARCHIVE, is_file_below, read_below
 from dbmirror.mirror_folder.trees import copy_below
 from dbmirror.pipeline.access import ClusterAccess, Questions
 from dbmirror.progress import SILENT, Observer
+from dbmirror.render.build_files import build_needs, file_groups
 from dbmirror.render.context import BuildContext
 from dbmirror.render.image import linked_files, render
 from dbmirror.render.lab import LabFiles
@@ -265,6 +267,14 @@ class Pipeline:
         """One source for each selected package, and a fate for every one that was found; written to the folder."""
         runtime, flavour, previous = self.runtime(snapshot), self.flavour(snapshot), self._previous_lock()
         may_capture = self.section.capture and self.choices.capture
+        sources = Sources(
+            indexes=self.indexes,
+            r=self.loaded.r(self.name),
+            root=self.loaded.root,
+            ca_bundle=self.ca_bundle,
+            driver=(lambda: self.access.driver) if may_capture else None,
+        )
+        kept = None if self.choices.refresh else previous
         try:
             lock = lock_mirror(
                 snapshot,
@@ -273,17 +283,20 @@ class Pipeline:
                 flavour=flavour,
                 runtime=runtime,
                 base_reference=self.choices.base or self.section.base or official_base(runtime, flavour),
-                sources=Sources(
-                    indexes=self.indexes,
-                    r=self.loaded.r(self.name),
-                    root=self.loaded.root,
-                    ca_bundle=self.ca_bundle,
-                    driver=(lambda: self.access.driver) if may_capture else None,
-                ),
+                sources=sources,
                 folder=self.folder,
-                previous=None if self.choices.refresh else previous,
+                previous=kept,
                 observer=self.observer,
             )
+            python = lock_support(
+                lock.python,
+                build_needs(lock.python, runtime, flavour=lock.flavour),
+                sources=sources,
+                folder=self.folder,
+                previous=kept.python if kept else None,
+                observer=self.observer,
+            )
+            lock = replace(lock, python=python)
         except BaseException:
             # Archives that were fetched for a lock that did not come about.
             remove_unnamed(previous.python if previous else None, self.folder)
@@ -347,18 +360,26 @@ class Pipeline:
 
     def build(self, lock: MirrorLock) -> tuple[Built, BuildResult]:
         """The image of the rendered context; the record is written."""
-        return build_image(
-            self.context_folder,
-            tags=[self.tag(lock)],
-            snapshot=lock.snapshot,
-            lock=lock.digest,
-            indexes=self.indexes,
-            netrc=self.r_netrc(lock),
-            ca_bundle=self.ca_bundle,
-            build_arguments={"KEEP_GOING": "1"} if self.choices.keep_going and lock.r_in_image else {},
-            record=self.folder / BUILD_FILE,
-            observer=self.observer,
-        )
+        with build_contexts(
+            {self.name: self.build_files(lock)}, indexes=self.indexes, ca_bundle=self.ca_bundle, observer=self.observer
+        ) as contexts:
+            return build_image(
+                self.context_folder,
+                tags=[self.tag(lock)],
+                snapshot=lock.snapshot,
+                lock=lock.digest,
+                indexes=self.indexes,
+                netrc=self.r_netrc(lock),
+                ca_bundle=self.ca_bundle,
+                build_arguments={"KEEP_GOING": "1"} if self.choices.keep_going and lock.r_in_image else {},
+                contexts=contexts[self.name],
+                record=self.folder / BUILD_FILE,
+                observer=self.observer,
+            )
+
+    def build_files(self, lock: MirrorLock) -> Groups:
+        """The files that the image of `lock` is built from, in their groups."""
+        return file_groups(lock.python, lookup(lock.runtime), flavour=lock.flavour)
 
     def r_netrc(self, lock: MirrorLock) -> bytes | None:
         """Credentials of the R repositories, where the image has R."""

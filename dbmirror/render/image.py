@@ -18,11 +18,12 @@ from dbmirror.lock.r.files import r_lock_digest
 from dbmirror.lock.r.model import RLock
 from dbmirror.render.bom_link import LABEL as BOM_LABEL
 from dbmirror.render.bom_link import bom_link
+from dbmirror.render.build_files import file_groups, list_of
 from dbmirror.render.context import BuildContext
 from dbmirror.render.dockerfile_templates import environment, shipped_folder
 from dbmirror.render.errors import RenderError
 from dbmirror.render.r import RPart, linked_r_files, r_files, r_part
-from dbmirror.render.requirements import build_line, context_path, wheel_line
+from dbmirror.render.requirements import build_line, build_requirement_lines, context_path, wheel_line
 from dbmirror.render.settings import ImageSettings
 from dbmirror.render.system import compilers_list, headers_list, native_packages, packages_list, system_list
 from dbmirror.runtimes.model import Runtime
@@ -42,6 +43,10 @@ class _Layer:
     @property
     def sources(self) -> bool:
         return any(isinstance(package.source, GitSource) for package in self.builds)
+
+    @property
+    def fetched_sources(self) -> bool:
+        return any(package.build_requires or not isinstance(package.source, GitSource) for package in self.builds)
 
     @property
     def headers(self) -> bool:
@@ -86,6 +91,8 @@ def render(
     if not official:
         files["apt/system.txt"] = system_list(runtime, lock.base, python=python, fuse=settings.fuse)
         files |= _environment_files(runtime, lsp=flavour.has_python)
+    groups = file_groups(lock, runtime, flavour=flavour)
+    files |= {f"files/{group}.tsv": list_of(group_files) for group, group_files in groups.items()}
     part: RPart | None = None
     if r_lock is not None:
         repository, architecture = settings.r_repository, lock.target.architecture
@@ -106,6 +113,7 @@ def render(
             r=part,
             image_layers=_image_layers(layers, part),
             apt_packages=bool(apt_packages),
+            groups=groups,
             labels=_labels(lock, r_lock, mirror=mirror, waivers=waivers, flavour=flavour),
         )
     )
@@ -168,7 +176,7 @@ def _layers(lock: Lock) -> tuple[_Layer, ...]:
 
 def _shipped_files(*, tools: bool) -> dict[str, str]:
     folder = shipped_folder("images") / "python"
-    files = {f"scripts/{path.name}": path.read_text("utf-8") for path in sorted((folder / "scripts").glob("*.sh"))}
+    files = {f"scripts/{path.name}": path.read_text("utf-8") for path in sorted((folder / "scripts").iterdir())}
     if tools:
         files["requirements/build-tools.txt"] = (folder / "build-tools.txt").read_text("utf-8")
     return files
@@ -176,20 +184,16 @@ def _shipped_files(*, tools: bool) -> dict[str, str]:
 
 def _layer_files(layers: tuple[_Layer, ...]) -> dict[str, str]:
     files = {}
-    default = (shipped_folder("images") / "python" / "build-constraints.txt").read_text("utf-8")
     for layer in layers:
         if layer.wheels:
             files[f"requirements/{layer.name}.txt"] = _lines(wheel_line(package) for package in layer.wheels)
         if layer.captured:
             files[f"requirements/{layer.name}.captured.txt"] = _lines(wheel_line(package) for package in layer.captured)
         if layer.builds:
-            files[f"requirements/{layer.name}.build.txt"] = _lines(build_line(package) for package in layer.builds)
-            files[f"build-constraints/{layer.name}/default.txt"] = default
+            files[f"builds/{layer.name}/packages.tsv"] = _lines(build_line(package) for package in layer.builds)
         for package in layer.builds:
-            native = native_packages().get(package.name)
-            if native is not None and native.constraints:
-                own = f"# {native.reason}\n" + _lines(native.constraints)
-                files[f"build-constraints/{layer.name}/{package.name}.txt"] = default + own
+            required = _lines(build_requirement_lines(package))
+            files[f"builds/{layer.name}/requirements/{package.name}.txt"] = required
     return files
 
 

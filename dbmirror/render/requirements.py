@@ -8,11 +8,9 @@ from urllib.parse import quote, urldefrag, urlsplit
 
 from packaging.version import InvalidVersion, Version
 
-from dbmirror.lock.model import AptPackage, CapturedWheel, GitSource, LockedPackage, UrlFile
+from dbmirror.lock.model import AptPackage, CapturedWheel, GitSource, IndexFile, LockedPackage, UrlFile
 from dbmirror.render.errors import RenderError
 
-MOUNTED = "/run/dbmirror"
-"""Where the build mounts the context's folders."""
 _URL_SAFE = ":/?[]@!&()*+,;=%~-._"
 """Characters of a URL that no installer reads as something else; `$`, quotes, `#` and `\\` are written as `%XX`."""
 
@@ -22,30 +20,41 @@ _SUBDIRECTORY = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./+-]*", re.ASCII)
 def wheel_line(package: LockedPackage) -> str:
     """The requirement that installs `package` without a build: pinned, and by the hash of its one file.
 
-    A captured wheel is found in the layer's own folder, by name, version and hash.
+    The file lies in a folder of the build, wherever it came from, and is found by name, version and hash.
     """
     source = package.source
     if isinstance(source, AptPackage | GitSource) or not source.is_wheel:
         raise RenderError(f"{package.name} {package.version} is no wheel.", remedy="Make the lock again.")
-    if isinstance(source, UrlFile):
-        # The comment is for the script that names a package whose installation fails.
-        return f"{package.name} @ {_url(package, source.url)} --hash=sha256:{source.sha256} # {_named(package)}"
     return f"{package.name}=={_version(package)} --hash=sha256:{source.sha256}"
 
 
 def build_line(package: LockedPackage) -> str:
-    """The requirement that builds `package` from source, by hash, with its name and version behind it."""
+    """The line of scripts/build-wheels.sh for `package`: name, version, archive, its SHA-256, subdirectory or `-`."""
+    source = package.source
+    if isinstance(source, AptPackage | CapturedWheel) or source.is_wheel:
+        raise RenderError(f"{package.name} {package.version} is not built from source.", remedy="Make the lock again.")
+    subdirectory = source.subdirectory if isinstance(source, GitSource | UrlFile) else None
+    folder = "sources" if isinstance(source, GitSource) else "files"
+    archive = f"{folder}/{archive_name(package)}"
+    return "\t".join(
+        (package.name, _version(package), archive, source.sha256, _subdirectory(package, subdirectory) or "-")
+    )
+
+
+def build_requirement_lines(package: LockedPackage) -> tuple[str, ...]:
+    """The requirements that the build of `package` is given, each pinned and by hash."""
+    return tuple(f"{pin.name}=={pin.version} --hash=sha256:{pin.sha256}" for pin in package.build_requires)
+
+
+def archive_name(package: LockedPackage) -> str:
+    """What the source of `package` is called where it is built: archives of two addresses may have one name."""
     source = package.source
     if isinstance(source, GitSource):
-        target = f"@ file://{MOUNTED}/sources/{PurePosixPath(source.path).name}"
-        target += _subdirectory(package, source.subdirectory)
-    elif isinstance(source, UrlFile):
-        target = f"@ {_url(package, source.url)}{_subdirectory(package, source.subdirectory)}"
-    elif isinstance(source, AptPackage | CapturedWheel) or source.is_wheel:
-        raise RenderError(f"{package.name} {package.version} is not built from source.", remedy="Make the lock again.")
-    else:
-        return f"{package.name}=={_version(package)} --hash=sha256:{source.sha256} # {_named(package)}"
-    return f"{package.name} {target} --hash=sha256:{source.sha256} # {_named(package)}"
+        return PurePosixPath(source.path).name
+    assert isinstance(source, IndexFile | UrlFile)  # noqa: S101 - nothing else is built
+    if isinstance(source, IndexFile):
+        return source.filename
+    return f"{package.name}-{source.sha256[:12]}{'.zip' if source.filename.endswith('.zip') else '.tar.gz'}"
 
 
 def apt_line(package: AptPackage) -> str:
@@ -62,10 +71,6 @@ def context_path(package: LockedPackage, source: CapturedWheel | GitSource) -> s
     return f"{path.parts[0]}/{package.layer}/{path.name}"
 
 
-def _named(package: LockedPackage) -> str:
-    return f"{package.name} {_version(package)}"
-
-
 def _version(package: LockedPackage) -> str:
     try:
         Version(package.version)
@@ -77,12 +82,12 @@ def _version(package: LockedPackage) -> str:
     return package.version
 
 
-def _url(package: LockedPackage, url: str) -> str:
+def safe_url(name: str, url: str) -> str:
+    """`url`, of the file of `name`, for a list of files. Raises RenderError where no build can use it."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or "@" in parts.netloc:
         raise RenderError(
-            f"The URL of {package.name} {package.version} is not one that a build can use: "
-            "it points into a file system or holds credentials.",
+            f"The URL of {name} is not one that a build can use: it points into a file system or holds credentials.",
             remedy="Make the lock again; credentials belong into netrc.",
         )
     return quote(urldefrag(url).url, safe=_URL_SAFE)
@@ -91,10 +96,9 @@ def _url(package: LockedPackage, url: str) -> str:
 def _subdirectory(package: LockedPackage, subdirectory: str | None) -> str:
     if subdirectory is None:
         return ""
-    # pip takes the fragment as it stands: what would need an escape cannot be said.
     if not _SUBDIRECTORY.fullmatch(subdirectory) or ".." in PurePosixPath(subdirectory).parts:
         raise RenderError(
             f"The subdirectory {subdirectory[:80]!r} of {package.name} cannot be named to an installer.",
             remedy="Leave the package out with a blacklist entry, or take the snapshot again.",
         )
-    return f"#subdirectory={subdirectory}"
+    return subdirectory

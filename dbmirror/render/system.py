@@ -33,6 +33,7 @@ class Native(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     run: tuple[str, ...] = ()
     always: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
 
 
 class _Distributions(msgspec.Struct, forbid_unknown_fields=True):

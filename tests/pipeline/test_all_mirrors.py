@@ -17,6 +17,7 @@ from dbmirror.pipeline.all_mirrors import AllMirrors, FailedMirror, PreparedMirr
 from dbmirror.pipeline.line import Questions
 from dbmirror.progress import Observer
 from dbmirror.snapshot import Cluster, Snapshot, Taken, write_snapshot
+from tests.supported import supported
 
 NAMES = ("one", "three", "two")
 
@@ -65,7 +66,7 @@ def commit(folder: Path, name: str) -> None:
         packages=(),
         fates=(),
     )
-    write_lock(lock, folder)
+    write_lock(supported(lock), folder)
 
 
 def test_a_file_without_mirrors_is_an_error_that_says_what_to_write(tmp_path: Path) -> None:

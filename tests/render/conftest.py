@@ -20,6 +20,7 @@ from dbmirror.lock.model import (
     Target,
     UrlFile,
 )
+from tests.supported import supported
 
 BOOKWORM = BaseImage(reference="debian:bookworm", kind=BaseKind.BARE, os_id="debian", os_version="12")
 NOBLE = BaseImage(reference="ubuntu:24.04", kind=BaseKind.BARE, os_id="ubuntu", os_version="24.04")
@@ -52,13 +53,15 @@ def package(name: str, version: str, source: Source, layer: ImageLayer = ImageLa
 def lock_of(
     *packages: LockedPackage, base: BaseImage = BOOKWORM, runtime: str = "15.4", python: str = "3.11.11"
 ) -> Lock:
-    return Lock(
-        snapshot="sha256:" + "5" * 64,
-        runtime=runtime,
-        target=Target(python=python, architecture="x86_64", glibc="2.35"),
-        base=base,
-        packages=packages,
-        fates=(),
+    return supported(
+        Lock(
+            snapshot="sha256:" + "5" * 64,
+            runtime=runtime,
+            target=Target(python=python, architecture="x86_64", glibc="2.35"),
+            base=base,
+            packages=packages,
+            fates=(),
+        )
     )
 
 

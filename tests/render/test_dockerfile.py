@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import subprocess
@@ -10,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from dockerfile_parse import DockerfileParser
 
 from dbmirror.render.dockerfile_templates import shipped_folder
 from dbmirror.render.image import linked_files, render
 from dbmirror.runtimes.lookup import lookup
+from tests.render.steps import assert_foreign_code_meets_no_secret, instructions
 
 TOOLS = Path(sys.executable).parent
 
@@ -28,11 +27,6 @@ def context(lock_name, locks):
 @pytest.fixture
 def dockerfile(context) -> str:
     return context.files["Dockerfile"].decode()
-
-
-def instructions(dockerfile: str) -> list[dict[str, str]]:
-    parsed = DockerfileParser(fileobj=io.BytesIO(dockerfile.encode())).structure
-    return [item for item in parsed if item["instruction"] != "COMMENT"]
 
 
 def test_hadolint_finds_nothing(dockerfile):
@@ -77,15 +71,15 @@ def test_the_last_stage_is_the_image_and_ends_in_its_labels(dockerfile):
     assert set(kinds[first_label:]) == {"LABEL"}
 
 
-def test_no_address_of_an_index_stands_in_a_file_that_pins_by_name(context):
+def test_addresses_stand_in_the_lists_of_files_alone(context):
     for name, content in context.files.items():
-        if name != "requirements/notebook.txt" and not name.endswith("notebook.build.txt"):
+        if not name.startswith("files/") and name != "scripts/fetch.py":
             assert not re.search(rb"https?://", content), name
 
 
 def test_every_secret_is_optional_and_given_as_a_file(dockerfile):
     mounts = re.findall(r"--mount=type=secret,(\S+)", dockerfile)
-    assert set(mounts) == {f"id={name},required=false" for name in ("ca-bundle", "uv-config", "pip-config", "netrc")}
+    assert set(mounts) == {f"id={name},required=false" for name in ("ca-bundle", "netrc", "proxy")}
 
 
 def test_every_file_that_is_mounted_is_in_the_context(context, dockerfile, lock_name, locks):
@@ -106,6 +100,10 @@ def test_only_what_is_mounted_is_sent_to_the_engine(context, lock_name, locks):
     allowed = context.files[".dockerignore"].decode().splitlines()[2:]
     names = {*context.files, *linked_files(locks[lock_name])} - {"Dockerfile", ".dockerignore"}
     assert allowed == sorted({f"!{name.partition('/')[0]}" for name in names})
+
+
+def test_no_step_with_a_secret_runs_code_of_a_package(dockerfile):
+    assert_foreign_code_meets_no_secret(dockerfile)
 
 
 def test_compilers_are_in_stages_that_only_wheels_leave(dockerfile):
@@ -134,6 +132,7 @@ def test_a_layers_step_depends_on_its_own_files_alone(everything):
     steps = [item["value"] for item in instructions(dockerfile) if item["instruction"] == "RUN"]
     (cluster,) = [step for step in steps if "requirements/cluster.txt" in step]
     assert "wheels/cluster" in cluster
+    assert "from=files-cluster," in cluster
     assert "runtime" not in cluster
     assert "notebook" not in cluster
 

@@ -28,6 +28,7 @@ from dbmirror.render.errors import RenderError
 from dbmirror.render.image import render
 from dbmirror.render.settings import ImageSettings
 from dbmirror.runtimes.lookup import lookup
+from tests.supported import SETUPTOOLS, supported
 
 HOSTILE = [
     "x\nRUN id",
@@ -64,12 +65,40 @@ def index_file(**changes: str) -> IndexFile:
     return IndexFile(**({**values, "index": "https://index.example"} | changes))
 
 
+def lock_without_packages() -> Lock:
+    return Lock(
+        snapshot="sha256:0",
+        runtime="15.4",
+        base=BaseImage(reference="debian:bookworm", kind=BaseKind.BARE),
+        target=Target(python="3.11.2", architecture="x86_64", glibc="2.36"),
+        packages=(),
+        fates=(),
+    )
+
+
+SUPPORT = (
+    *supported(lock_without_packages()).support,
+    IndexFile(
+        filename="setuptools-81.0.0-py3-none-any.whl",
+        url="https://files.example/setuptools",
+        sha256=SETUPTOOLS.sha256,
+        index="https://index.example",
+    ),
+)
+
+
+def support_with(**changes: str) -> tuple[IndexFile, ...]:
+    return (*SUPPORT[:-1], msgspec.structs.replace(SUPPORT[-1], **changes))
+
+
 def lock_with(*, source: Any = None, name: str = "a", version: str = "1.0", layer: Any = ImageLayer.RUNTIME, **top):
     base = {"reference": "debian:bookworm", "kind": BaseKind.BARE, "os_id": "debian", "os_version": "12"}
     base |= top.pop("base", {})
     target = {"python": "3.11.2", "architecture": "x86_64", "glibc": "2.36"} | top.pop("target", {})
-    packages = (LockedPackage(name=name, version=version, layer=layer, source=source or index_file()),)
-    values = {"snapshot": "sha256:0", "runtime": "15.4"} | top
+    source = source or index_file()
+    needs = () if source.is_wheel or isinstance(source, AptPackage) else (top.pop("requirement", SETUPTOOLS),)
+    packages = (LockedPackage(name=name, version=version, layer=layer, source=source, build_requires=needs),)
+    values = {"snapshot": "sha256:0", "runtime": "15.4", "support": SUPPORT} | top
     return Lock(base=BaseImage(**base), target=Target(**target), packages=packages, fates=(), **values)
 
 
@@ -114,6 +143,19 @@ PLACES: dict[str, Callable[[str], Lock]] = {
     "captured wheel": lambda text: lock_with(source=CapturedWheel(path=f"wheels/{text}", sha256="a" * 64)),
     "debian package": lambda text: lock_with(source=AptPackage(package=text, version="1")),
     "debian version": lambda text: lock_with(source=AptPackage(package="a", version=text)),
+    "build requirement": lambda text: lock_with(
+        source=git(), requirement=msgspec.structs.replace(SETUPTOOLS, name=text)
+    ),
+    "build requirement's version": lambda text: lock_with(
+        source=git(), requirement=msgspec.structs.replace(SETUPTOOLS, version=text)
+    ),
+    "build requirement's hash": lambda text: lock_with(
+        source=git(), requirement=msgspec.structs.replace(SETUPTOOLS, sha256=text)
+    ),
+    "build requirement's file name": lambda text: lock_with(source=git(), support=support_with(filename=text)),
+    "build requirement's address": lambda text: lock_with(
+        source=git(), support=support_with(url=f"https://files.example/{text}")
+    ),
 }
 
 
@@ -129,7 +171,7 @@ def words(context) -> list[str]:
     """All that an installer, apt or a shell could take for an option or an expansion, beyond what is ours."""
     found = []
     for name, content in context.files.items():
-        if name.startswith(("requirements/", "apt/")) and "environments" not in name:
+        if name.startswith(("requirements/", "apt/", "builds/", "files/")) and "environments" not in name:
             for line in content.decode().splitlines():
                 text = line.partition(" #")[0] if not line.startswith("#") else ""
                 found += [word for word in text.split(" ")[1:] if not word.startswith(("--hash=sha256:", "@", "http"))]
@@ -148,6 +190,7 @@ def test_a_hostile_value_is_refused_or_stays_a_value(place, text):
         "base version": "99",
         "name": "a",
     }
+    benign |= {"build requirement's version": "81.0.0", "build requirement's hash": SETUPTOOLS.sha256}
     wheel = "a-1.0-py3-none-any"
     benign |= {"file name": f"{wheel}.whl", "file name of a wheel": wheel, "captured wheel": f"{wheel}.whl"}
     expected = shape(render(PLACES[place](benign.get(place, "benign")), lookup("15.4"), mirror="demo"))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from dbmirror.filters.flavour import Flavour
 from dbmirror.lock.model import BaseImage, BaseKind, ImageLayer, IndexFile, UrlFile
 from dbmirror.lock.python.files import lock_digest
+from dbmirror.render.build_files import build_needs
 from dbmirror.render.errors import RenderError
 from dbmirror.render.image import linked_files, render
 from dbmirror.render.settings import ImageSettings
 from dbmirror.runtimes.lookup import lookup
+from tests.supported import SETUPTOOLS
 
 
 def files_of(lock, **settings) -> dict[str, str]:
@@ -23,7 +28,12 @@ def test_a_wheel_of_an_index_is_pinned_by_name_version_and_hash(everything):
 
 def test_a_source_distribution_is_built_and_not_installed_as_a_wheel(everything):
     files = files_of(everything)
-    assert files["requirements/runtime.build.txt"].splitlines()[0].endswith(" # psycopg2 2.9.3")
+    assert (
+        files["builds/runtime/packages.tsv"]
+        .splitlines()[0]
+        .startswith("psycopg2\t2.9.3\tfiles/psycopg2-2.9.3.tar.gz\t")
+    )
+    assert "psycopg2-2.9.3.tar.gz\t" in files["files/build-runtime.tsv"]
     assert "psycopg2" not in files["requirements/runtime.txt"]
 
 
@@ -38,11 +48,22 @@ def test_a_program_that_a_package_calls_goes_into_the_image_though_it_is_a_wheel
     assert "git\n" in files_of(everything)["apt/packages.txt"]
 
 
-def test_a_package_has_its_own_build_constraints_beside_those_of_all(everything):
+def test_what_a_build_requires_is_pinned_by_hash_for_each_package_and_among_its_files(everything):
     files = files_of(everything)
-    assert "cython<3\n" in files["build-constraints/runtime/pyyaml.txt"]
-    assert "setuptools<82\n" in files["build-constraints/runtime/pyyaml.txt"]
-    assert files["build-constraints/runtime/default.txt"].endswith("setuptools<82\n")
+    assert files["builds/runtime/requirements/pyyaml.txt"] == f"setuptools==81.0.0 --hash=sha256:{SETUPTOOLS.sha256}\n"
+    assert SETUPTOOLS.sha256 in files["files/build-runtime.tsv"]
+
+
+def test_a_package_has_its_own_build_constraints_beside_those_of_all(everything):
+    needs = build_needs(everything, lookup("15.4"), flavour=Flavour.PYTHON)
+    assert needs.constraints["pyyaml"] == ("setuptools<82", "cython<3")
+    assert needs.constraints[""] == ("setuptools<82",)
+    assert needs.extra["fasttext"] == ("pybind11",)
+
+
+def test_a_lock_that_does_not_say_where_a_needed_file_is_cannot_be_rendered(everything):
+    with pytest.raises(RenderError, match="does not say where a file comes from"):
+        files_of(replace(everything, support=()))
 
 
 def test_a_debian_package_is_pinned_at_the_clusters_version(everything):
@@ -58,18 +79,26 @@ def test_a_captured_wheel_is_installed_from_its_layers_folder_by_hash(everything
 
 def test_a_vendored_source_is_built_from_its_layers_folder_by_hash(everything):
     name = f"acme-tools-{'c' * 40}.tar.gz"
-    line = files_of(everything)["requirements/notebook.build.txt"].splitlines()[1]
-    assert line.startswith(f"acme-tools @ file:///run/dbmirror/sources/{name}#subdirectory=python/tools --hash=sha256:")
+    line = files_of(everything)["builds/notebook/packages.tsv"].splitlines()[1]
+    assert line.split("\t")[:3] == ["acme-tools", "0.3", f"sources/{name}"]
+    assert line.endswith("\tpython/tools")
     assert linked_files(everything)[f"sources/notebook/{name}"] == f"sources/{name}"
 
 
-def test_an_archive_keeps_its_address_without_anything_that_an_installer_would_read_into_it(everything):
+def test_an_archive_keeps_its_address_without_anything_that_a_shell_would_read_into_it(everything):
     files = files_of(everything)
-    assert "itsdangerous @ https://files.example/%24a/itsdangerous-" in files["requirements/notebook.txt"]
-    assert (
-        "acme-report @ https://files.example/report.zip#subdirectory=lib --hash="
-        in (files["requirements/notebook.build.txt"])
-    )
+    assert "\thttps://files.example/%24a/itsdangerous-" in files["files/notebook.tsv"]
+    assert files["requirements/notebook.txt"].startswith("itsdangerous==2.1.2 --hash=sha256:")
+
+
+def test_archives_of_addresses_get_names_of_their_own(everything):
+    files = files_of(everything)
+    report = next(line for line in files["files/build-notebook.tsv"].splitlines() if "report.zip" in line)
+    name = report.partition("\t")[0]
+    assert name.startswith("acme-report-")
+    assert name.endswith(".zip")
+    assert f"\tfiles/{name}\t" in files["builds/notebook/packages.tsv"]
+    assert report.endswith("\thttps://files.example/report.zip")
 
 
 def test_packages_of_the_system_layer_that_apt_lacks_are_installed_before_the_runtimes(make_lock, make_package):
@@ -77,7 +106,7 @@ def test_packages_of_the_system_layer_that_apt_lacks_are_installed_before_the_ru
         filename="wadllib-1.3.6.tar.gz", url="https://files.example/w", sha256="a" * 64, index="https://index.example"
     )
     files = files_of(make_lock(make_package("wadllib", "1.3.6", source, ImageLayer.SYSTEM)))
-    assert files["requirements/system.build.txt"].endswith("# wadllib 1.3.6\n")
+    assert files["builds/system/packages.tsv"].startswith("wadllib\t1.3.6\t")
     assert "AS build-system" in files["Dockerfile"]
 
 

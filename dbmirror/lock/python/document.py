@@ -25,6 +25,7 @@ from dbmirror.lock.model import (
     Fate,
     FateKind,
     ImageLayer,
+    IndexFile,
     Lock,
     LockedPackage,
     Source,
@@ -34,7 +35,7 @@ from dbmirror.lock.model import (
 from dbmirror.lock.python.pylock import PackageTool, package_table, source_fields
 from dbmirror.pep508 import ONE_PARSER
 
-SCHEMA = 1
+SCHEMA = 2
 PYLOCK = "pylock.toml"
 FATES = "fates.json"
 REMEDY = "Restore it from version control, or make it again with 'dbmirror lock MIRROR'."
@@ -50,6 +51,9 @@ class _AptEntry(Struct, forbid_unknown_fields=True):
     requires: tuple[Text, ...] = ()
 
 
+_APT_FIELDS = _AptEntry.__struct_fields__
+
+
 class _LockTool(Struct, forbid_unknown_fields=True):
     """`[tool.dbmirror]`."""
 
@@ -59,6 +63,7 @@ class _LockTool(Struct, forbid_unknown_fields=True):
     target: Target
     base: BaseImage
     indexes: tuple[Url, ...] = ()
+    support: tuple[IndexFile, ...] = ()
     apt: tuple[_AptEntry, ...] = ()
 
 
@@ -91,8 +96,9 @@ def encode_pylock(lock: Lock) -> bytes:
         "target": msgspec.to_builtins(lock.target),
         "base": msgspec.to_builtins(lock.base),
         "indexes": list(lock.indexes),
+        "support": [_without_nothing(msgspec.to_builtins(file)) for file in lock.support],
         "apt": [
-            _without_nothing(msgspec.to_builtins(package))
+            {key: value for key, value in _without_nothing(msgspec.to_builtins(package)).items() if key in _APT_FIELDS}
             for package in lock.packages
             if isinstance(package.source, AptPackage)
         ],
@@ -155,6 +161,7 @@ def decode(pylock: bytes, fates: bytes) -> Lock:
                 layer=found.layer,
                 source=_convert(source_fields(raw, found), Source, file=PYLOCK, key=key),
                 requires=found.requires,
+                build_requires=found.build_requires,
             )
         )
     packages.extend(
@@ -169,6 +176,7 @@ def decode(pylock: bytes, fates: bytes) -> Lock:
         packages=tuple(sorted(packages, key=lambda package: (package.name, list(ImageLayer).index(package.layer)))),
         fates=_decode_fates(fates, snapshot=tool.snapshot),
         indexes=tool.indexes,
+        support=tool.support,
     )
     _check_together(lock)
     _check_same(document, tomllib.loads(_encoded(lock)), file=PYLOCK)
@@ -192,6 +200,10 @@ def _check_together(lock: Lock) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise LockError(f"{PYLOCK}: {twice[0]} stands there twice.", remedy=REMEDY)
+    supported = {file.sha256 for file in lock.support}
+    for package in lock.packages:
+        if any(requirement.sha256 not in supported for requirement in package.build_requires):
+            raise LockError(f"{PYLOCK}: a build requirement of {package.name} has no file.", remedy=REMEDY)
     mirrored = {fate.name: fate for fate in lock.fates if fate.kind == "mirrored"}
     for package in lock.packages:
         fate = mirrored.pop(package.name, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from packaging.pylock import Package, PackageArchive, PackageSdist, PackageWheel
 from packaging.utils import canonicalize_name
@@ -13,6 +14,7 @@ from packaging.version import Version as PythonVersion
 
 from dbmirror.inventory.model import Text, Version
 from dbmirror.lock.model import (
+    BuildRequirement,
     CapturedWheel,
     GitSource,
     GitUrl,
@@ -39,6 +41,7 @@ class PackageTool(Struct, forbid_unknown_fields=True):
     """As the cluster spells it, where that is not PEP 440's normal form."""
     requires: tuple[Text, ...] = ()
     git: Repository | None = None
+    build_requires: tuple[BuildRequirement, ...] = ()
 
 
 def package_table(package: LockedPackage) -> Package:
@@ -50,6 +53,8 @@ def package_table(package: LockedPackage) -> Package:
         tool["version"] = package.version
     if package.requires:
         tool["requires"] = list(package.requires)
+    if package.build_requires:
+        tool["build_requires"] = [msgspec.to_builtins(requirement) for requirement in package.build_requires]
     wheels: list[PackageWheel] | None = None
     sdist = archive = None
     match source:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -48,9 +49,19 @@ class AptFacts:
     """None where the base image could not be asked."""
 
 
-def from_index(
-    distribution: Distribution, *, index: Index, target: Target, sha256: str | None = None
-) -> Found | Missing:
+class Named(Protocol):
+    """A release that an index may have."""
+
+    @property
+    def name(self) -> str:
+        """In PEP 503's form."""
+
+    @property
+    def version(self) -> str:
+        """As it is spelt where it is installed."""
+
+
+def from_index(distribution: Named, *, index: Index, target: Target, sha256: str | None = None) -> Found | Missing:
     """The file of the indexes for the distribution's version: the first wheel, else the first source distribution.
 
     With `sha256` only that very file. Raises IndexUnreachable where an index gives no answer, or one that is no word

@@ -1,71 +1,61 @@
 #!/usr/bin/env bash
-# Builds a wheel from each source in /run/dbmirror/build.txt into /wheels, several at a time. A line of that file is a
-# requirement with a hash, and "# NAME VERSION" at its end; called with such a line, this script builds it alone.
+# Builds a wheel from each source in /run/dbmirror/builds/packages.tsv into /wheels, several at a time. Called with a line
+# of that file, it builds that one alone. The columns, with tabs between:
+#   NAME VERSION ARCHIVE SHA256 SUBDIRECTORY      (ARCHIVE below /run/dbmirror; - where there is no subdirectory)
+# builds/requirements/NAME.txt has all that the build may import, which lies in files/. Packages run their own code here:
+# without network, without secrets, with no cache that another build reads.
 set -euo pipefail
 
-# shellcheck source=secrets.sh
-source "${BASH_SOURCE%/*}/secrets.sh"
-export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1
+export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 UV_NO_CONFIG=1 UV_OFFLINE=1
 
+builds=/run/dbmirror/builds
 if (($# == 0)); then
     mkdir -p /wheels
-    grep -v '^#' /run/dbmirror/build.txt | xargs --delimiter='\n' --max-procs="$(nproc)" --max-args=1 bash "$0"
+    xargs --arg-file=$builds/packages.tsv --delimiter='\n' --max-procs="$(nproc)" --max-args=1 bash "$0"
     exit
 fi
 
-requirement=${1%% # *}
-read -r name version <<<"${1##* # }"
-folder=$(mktemp --directory)
-constraints=/run/dbmirror/build-constraints/$name.txt
-if [[ ! -e $constraints ]]; then
-    constraints=/run/dbmirror/build-constraints/default.txt
-fi
+IFS=$'\t' read -r name version archive sha256 subdirectory <<<"$1"
+archive=/run/dbmirror/$archive
+folder=$(mktemp --directory --tmpdir=/var/tmp build-XXXXXX)
 
 # Equal sources give equal wheels: zip entries of 1980, the same locale. A source tree without its history cannot tell
 # its version to setuptools-scm, hatch-vcs or pbr.
 export SOURCE_DATE_EPOCH=315532800 LC_ALL=C.UTF-8
 export "SETUPTOOLS_SCM_PRETEND_VERSION_FOR_$(tr 'a-z-' 'A-Z_' <<<"$name")=$version" "PBR_VERSION=$version"
+export UV_CACHE_DIR=$folder/cache UV_LINK_MODE=hardlink
 
-# The cache is this build's own, for uv would take a wheel that it built on another distribution for one of this. What a
-# build requires has no hash, so it comes from the first index that has it (unsafe-first-match), and not from whichever
-# has the highest version.
-options=(--cache-dir "$folder/cache" --python /uv/bin/python --build-constraints "$constraints"
-    --index-strategy unsafe-first-match)
-
-# A vendored archive: its files lie in one folder, or in none.
-build_archive() {
-    local archive=$1 subdirectory=$2 sha256=$3 source=$folder/source top
+build() {
+    local source=$folder/source top
     echo "$sha256  $archive" | sha256sum --check --quiet - || return 1
     mkdir "$source"
-    tar --extract --file "$archive" --directory "$source" --no-same-owner || return 1
+    # An archive's files lie in one folder, or in none.
+    case $archive in
+    *.zip) /uv/bin/python -I -m zipfile --extract "$archive" "$source" || return 1 ;;
+    *) tar --extract --file "$archive" --directory "$source" --no-same-owner || return 1 ;;
+    esac
     mapfile -t top < <(ls -A "$source")
     if ((${#top[@]} == 1)) && [[ -d $source/${top[0]} ]]; then
         source=$source/${top[0]}
     fi
-    /uv/bin/uv build "${options[@]}" --wheel --no-create-gitignore --out-dir /wheels "$source/$subdirectory"
-}
-
-# A source distribution. uv has no command that builds a wheel from an index: it installs into a folder that is thrown
-# away, and the wheel is in its cache.
-build_distribution() {
-    echo "$requirement" >"$folder/requirement.txt"
-    /uv/bin/uv pip install "${options[@]}" --target "$folder/target" --no-deps --require-hashes --no-binary "$name" \
-        --requirement "$folder/requirement.txt" || return 1
-    find "$folder"/cache/sdists-* -name '*.whl' -exec cp {} /wheels \;
-}
-
-build() {
-    local vendored='^[^ ]+ @ file://([^# ]+)(#subdirectory=([^ ]+))? --hash=sha256:([0-9a-f]+)$'
-    if [[ $requirement =~ $vendored ]]; then
-        build_archive "${BASH_REMATCH[1]}" "${BASH_REMATCH[3]}" "${BASH_REMATCH[4]}"
-    else
-        build_distribution
+    if [[ $subdirectory != - ]]; then
+        source=$source/$subdirectory
     fi
+    # Without isolation, in which uv would ask an index for what the package's own code names at this moment.
+    /uv/bin/uv venv --quiet --no-project --python /uv/bin/python "$folder/environment" || return 1
+    /uv/bin/uv pip install --quiet --python "$folder/environment" --no-deps --no-build --require-hashes --no-index \
+        --find-links /run/dbmirror/files --requirement "$builds/requirements/$name.txt" || return 1
+    PATH=$folder/environment/bin:$PATH /uv/bin/uv build --python "$folder/environment/bin/python" --no-build-isolation \
+        --wheel --no-create-gitignore --out-dir /wheels "$source"
 }
 
 echo "dbmirror: building $name $version"
 if ! build >"$folder/log" 2>&1; then
     cat "$folder/log"
+    missing=$(sed -nE "s/^ModuleNotFoundError: No module named '([A-Za-z0-9_.]+)'.*/\1/p" "$folder/log" | tail -n 1)
+    if [[ -n $missing ]]; then
+        echo "dbmirror: the build of $name imports $missing, which is not among its locked build requirements" >&2
+    fi
     echo "dbmirror: failed $name $version (build)"
     exit 1
 fi

@@ -2,14 +2,18 @@
 # Makes /uv, an environment with uv of the version that the requirements name: install-build-tools.sh PYTHON
 set -euo pipefail
 
-# shellcheck source=secrets.sh
-source "${BASH_SOURCE%/*}/secrets.sh"
+cd /run/dbmirror
+read -r pin hash <<<"$(grep --invert-match '^#' requirements.txt)"
+wheels=("files/${pin/==/-}"-*.whl)
+echo "${hash#--hash=sha256:}  ${wheels[0]}" | sha256sum --check --quiet -
 
 python=$1
 if [[ $python == /databricks/* ]]; then
-    virtualenv --quiet --no-download --python="$python" /uv
+    virtualenv --quiet --no-download --no-seed --python="$python" /uv
 else
-    "$python" -m venv /uv
+    "$python" -I -m venv --without-pip /uv
 fi
-/uv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes \
-    --only-binary :all: --requirement /run/dbmirror/requirements.txt
+# All of it is one program.
+/uv/bin/python -I -m zipfile --extract "${wheels[0]}" /uv/wheel
+install --mode=755 /uv/wheel/*.data/scripts/uv /uv/bin/uv
+rm -r /uv/wheel

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs one layer's packages into /databricks/python3: from the indexes, from the cluster, from source.
+# Installs one layer's packages into /databricks/python3: wheels that were fetched, from the cluster, built from source.
 set -euo pipefail
 
 # shellcheck source=uv.sh
@@ -8,15 +8,14 @@ source "${BASH_SOURCE%/*}/uv.sh"
 cd /run/dbmirror
 options=(--python /databricks/python3/bin/python)
 if [[ -e requirements.txt ]]; then
-    install_wheels requirements.txt "${options[@]}" --require-hashes
+    install_wheels requirements.txt files "${options[@]}" --require-hashes
 fi
 if [[ -e captured.txt ]]; then
-    # Without the index, which need not learn the names of private packages.
-    install_wheels captured.txt "${options[@]}" --require-hashes --no-index --find-links wheels
+    install_wheels captured.txt wheels "${options[@]}" --require-hashes
 fi
-if [[ -e build.txt ]]; then
+if [[ -e packages.tsv ]]; then
     built=$(mktemp)
-    sed -nE 's/^.* # ([^ ]+) ([^ ]+)$/\1==\2/p' build.txt >"$built"
-    install_wheels "$built" "${options[@]}" --no-index --find-links built
+    sed -E 's/^([^\t]+)\t([^\t]+)\t.*/\1==\2/' packages.tsv >"$built"
+    install_wheels "$built" built "${options[@]}"
     rm -f "$built"
 fi

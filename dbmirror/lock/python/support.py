@@ -1,0 +1,238 @@
+"""What a build works with, locked like what it installs: the installer, the environments' tools, build requirements."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from dbmirror.fetch.fetch import Fetched, NotFetched, Wanted, fetch
+from dbmirror.fetch.store import Store
+from dbmirror.http_client.refused import Refused
+from dbmirror.lock.errors import LockError
+from dbmirror.lock.model import (
+    BuildRequirement,
+    Fate,
+    FateKind,
+    GitSource,
+    IndexFile,
+    Lock,
+    LockedPackage,
+    Target,
+    UrlFile,
+)
+from dbmirror.lock.python.build_system import build_requirements
+from dbmirror.lock.python.index import Index
+from dbmirror.lock.python.resolve import resolve
+from dbmirror.lock.python.sources import Missing, from_index
+from dbmirror.pep508 import ONE_PARSER
+from dbmirror.progress import SILENT, Observer
+
+STAGE = "lock: what the build needs"
+_PINNED: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==(\S+) --hash=sha256:([0-9a-f]{64})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildNeeds:
+    """What the image of a lock is built with, as its templates know it."""
+
+    pinned: tuple[str, ...] = ()
+    """`NAME==VERSION --hash=sha256:…`: the installer and what the runtime's environments are made with."""
+    constraints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Upper bounds of build requirements, by the name of the package that is built; under "" those of the others."""
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What the builds of some packages import without saying so, by their name."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pin:
+    name: str
+    version: str
+    sha256: str | None = None
+
+
+def with_support(
+    lock: Lock,
+    needs: BuildNeeds,
+    *,
+    index: Index,
+    store: Store,
+    folder: Path,
+    previous: Lock | None = None,
+    observer: Observer = SILENT,
+) -> Lock:
+    """`lock` with the wheels that its image is built with, each by hash.
+
+    The requirements of a build are read from its source, of which no code runs, and resolved against the indexes. A
+    package whose requirements cannot be had is unavailable, for that reason. What `previous` says of the same source is
+    taken over. `folder` is the mirror's. Raises LockError where an index lacks the installer or a tool, and
+    IndexUnreachable where one cannot be used.
+    """
+    known = {file.sha256: file for file in previous.support if file.index in lock.indexes} if previous else {}
+    support = {file.sha256: file for file in locked_files(needs.pinned, index=index, target=lock.target, known=known)}
+    built = [package for package in lock.packages if _is_built(package)]
+    old = {package.name: package for package in previous.packages} if previous else {}
+    outcomes: dict[str, tuple[BuildRequirement, ...] | Refused] = {
+        package.name: old[package.name].build_requires
+        for package in built
+        if package.name in old and _still_right(old[package.name], package, needs, known)
+    }
+    support |= {pin.sha256: known[pin.sha256] for pins in outcomes.values() for pin in _pins(pins)}
+    left = [package for package in built if package.name not in outcomes]
+    if left:
+        observer.started(STAGE)
+        found, files = _resolved(left, needs, lock.target, index=index, store=store, folder=folder)
+        outcomes |= found
+        support |= files
+        observer.finished(STAGE, f"{len(left)} packages are built from source")
+    unavailable = {name: str(outcome) for name, outcome in outcomes.items() if isinstance(outcome, Refused)}
+    return replace(
+        lock,
+        packages=tuple(
+            replace(package, build_requires=_pins(outcomes[package.name])) if package.name in outcomes else package
+            for package in lock.packages
+            if package.name not in unavailable
+        ),
+        fates=tuple(_fate(fate, unavailable) for fate in lock.fates),
+        support=tuple(sorted(support.values(), key=lambda file: (file.filename, file.sha256))),
+    )
+
+
+def locked_files(
+    lines: Iterable[str], *, index: Index, target: Target, known: Mapping[str, IndexFile] | None = None
+) -> tuple[IndexFile, ...]:
+    """The files that pinned requirements with one hash each mean, from the indexes or out of `known` (by hash).
+
+    Lines without a pin (comments) are passed over. Raises LockError where an index does not have one of them.
+    """
+    files = []
+    for line in lines:
+        pinned = _PINNED.match(line)
+        if pinned is None:
+            continue
+        name, version, sha256 = pinned.groups()
+        file = (known or {}).get(sha256)
+        if file is None:
+            found = from_index(
+                _Pin(canonicalize_name(name), version, sha256), index=index, target=target, sha256=sha256
+            )
+            if isinstance(found, Missing) or not isinstance(found.source, IndexFile):
+                reason = found.reason if isinstance(found, Missing) else "it is not there as a file"
+                raise LockError(
+                    f"{name} {version} is needed to build the image, and cannot be had: {reason}.",
+                    remedy="Add it to the package index, or name a further index in [index] extra_urls.",
+                )
+            file = found.source
+        files.append(file)
+    return tuple(files)
+
+
+def _resolved(
+    packages: Sequence[LockedPackage], needs: BuildNeeds, target: Target, *, index: Index, store: Store, folder: Path
+) -> tuple[dict[str, tuple[BuildRequirement, ...] | Refused], dict[str, IndexFile]]:
+    """The build requirements of each package, or why there are none, and the files of all, by hash."""
+    outcomes: dict[str, tuple[BuildRequirement, ...] | Refused] = {}
+    files: dict[str, IndexFile] = {}
+    solved: dict[tuple[object, ...], tuple[BuildRequirement, ...]] = {}
+    for package, archive in _archives(packages, index=index, store=store, folder=folder):
+        try:
+            wanted = _wanted(package, archive, needs)
+            bounds = needs.constraints.get(package.name, needs.constraints.get("", ()))
+            key = (wanted, bounds)
+            if key not in solved:
+                pins = resolve(
+                    wanted, constraints=bounds, target=target, settings=index.settings, ca_bundle=index.client.ca_bundle
+                )
+                wheels = [(name, version, _wheel(name, version, index, target)) for name, version in pins]
+                files |= {file.sha256: file for _, _, file in wheels}
+                solved[key] = tuple(BuildRequirement(name=n, version=v, sha256=file.sha256) for n, v, file in wheels)
+            outcomes[package.name] = solved[key]
+        except Refused as refusal:
+            outcomes[package.name] = refusal
+    return outcomes, files
+
+
+def _archives(
+    packages: Sequence[LockedPackage], *, index: Index, store: Store, folder: Path
+) -> Iterable[tuple[LockedPackage, Path | NotFetched]]:
+    """Each package with its source; those of indexes and addresses are fetched together."""
+    wanted = {
+        package.name: Wanted(
+            url=package.source.url, digest=f"sha256:{package.source.sha256}", size=getattr(package.source, "size", None)
+        )
+        for package in packages
+        if isinstance(package.source, IndexFile | UrlFile)
+    }
+    fetched = fetch(list(wanted.values()), store=store, client=index.client)
+    for package in packages:
+        if isinstance(package.source, GitSource):
+            yield package, folder / package.source.path
+        else:
+            outcome = fetched[wanted[package.name]]
+            yield package, outcome.path if isinstance(outcome, Fetched) else outcome
+
+
+def _wanted(package: LockedPackage, archive: Path | NotFetched, needs: BuildNeeds) -> tuple[str, ...]:
+    if isinstance(archive, NotFetched):
+        raise Refused(f"its source {archive.reason}")
+    source = package.source
+    filename = source.filename if isinstance(source, IndexFile | UrlFile) else archive.name
+    subdirectory = source.subdirectory if isinstance(source, UrlFile | GitSource) else None
+    try:
+        stated = build_requirements(archive, filename=filename, subdirectory=subdirectory)
+    except Refused as refusal:
+        raise Refused(f"its source {refusal}") from refusal
+    return (*stated, *needs.extra.get(package.name, ()))
+
+
+def _wheel(name: str, version: str, index: Index, target: Target) -> IndexFile:
+    found = from_index(_Pin(name, version), index=index, target=target)
+    if isinstance(found, Missing) or not isinstance(found.source, IndexFile) or not found.source.is_wheel:
+        raise Refused(f"its build requires {name} {version}, of which there is no wheel for the image")
+    return found.source
+
+
+def _is_built(package: LockedPackage) -> bool:
+    return isinstance(package.source, IndexFile | UrlFile | GitSource) and not package.source.is_wheel
+
+
+def _still_right(old: LockedPackage, package: LockedPackage, needs: BuildNeeds, known: Mapping[str, IndexFile]) -> bool:
+    """Whether the requirements that were locked for `old` are those of `package`: same source, within the bounds."""
+    if old.source != package.source or not old.build_requires:
+        return False
+    versions = {pin.name: pin.version for pin in old.build_requires}
+    with ONE_PARSER:
+        bounds = [
+            Requirement(line)
+            for line in (
+                *needs.constraints.get(package.name, needs.constraints.get("", ())),
+                *needs.extra.get(package.name, ()),
+            )
+        ]
+    extra = {canonicalize_name(Requirement(line).name) for line in needs.extra.get(package.name, ())}
+    return (
+        extra <= versions.keys()
+        and all(
+            bound.specifier.contains(versions.get(bound.name, "0"), prereleases=True)
+            for bound in bounds
+            if bound.name in versions
+        )
+        and all(pin.sha256 in known for pin in old.build_requires)
+    )
+
+
+def _pins(outcome: tuple[BuildRequirement, ...] | Refused) -> tuple[BuildRequirement, ...]:
+    return () if isinstance(outcome, Refused) else outcome
+
+
+def _fate(fate: Fate, unavailable: Mapping[str, str]) -> Fate:
+    reason = unavailable.get(fate.name)
+    if reason is None or fate.kind not in {FateKind.MIRRORED, FateKind.SUBSTITUTED}:
+        return fate
+    text = f"There is only a source of it, which cannot be built: {reason}."
+    return replace(fate, kind=FateKind.UNAVAILABLE, reason=text, substitute=None)
