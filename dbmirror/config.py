@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from datetime import date
 from pathlib import Path
@@ -20,6 +19,9 @@ from dbmirror.publish.registries.config import RegistryConfig
 
 FILE_NAME = "dbmirror.toml"
 MirrorName = Annotated[str, Meta(pattern=r"\A[a-z0-9]+([._-][a-z0-9]+)*\Z", max_length=100)]
+MIRROR_NAME_FORM = "lower-case letters and digits, with single '.', '_' or '-' between them"
+SparkRemote = Annotated[str, Meta(pattern=r"\Asc://[A-Za-z0-9.-]+(:[0-9]{1,5})?\Z")]
+"""Address of a Spark Connect server as the lab sees it: `sc://tunnel:15002` for a forwarded port of the driver."""
 """A mirror's name is a folder and a part of an image's name: lower case, digits, single `.`, `_` or `-` between."""
 
 
@@ -57,8 +59,7 @@ class LabConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Ports of the driver that lead to the same ports of this machine; 4040 is Spark's user interface."""
     networks: tuple[Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]*\Z")], ...] = ()
     """Docker networks of this machine that the driver is on; none for a driver elsewhere."""
-    spark_remote: Annotated[str, Meta(pattern=r"\Asc://[A-Za-z0-9.-]+(:[0-9]{1,5})?\Z")] | None = None
-    """Address of a Spark Connect server as the lab sees it: `sc://tunnel:15002` for a forwarded port of the driver."""
+    spark_remote: SparkRemote | None = None
     memory: Memory | None = None
     """The most that the lab may take, such as `12g`; three quarters of the engine's memory if not given."""
     processes: Annotated[int, Meta(ge=64, le=4_194_304)] = 4096
@@ -195,15 +196,24 @@ class LoadedConfig(Struct, frozen=True):
 
         Raises ConfigError where the name has not a mirror's form.
         """
-        if not re.match(r"\A[a-z0-9]+([._-][a-z0-9]+)*\Z", name):
+        if not is_mirror_name(name):
             raise ConfigError(
                 f"{name!r} cannot be a mirror's name.",
-                remedy="Use lower-case letters and digits, with single '.', '_' or '-' between them; a Databricks "
-                "profile of another form is named by 'profile' in a [mirrors.NAME] section.",
+                remedy=f"Use {MIRROR_NAME_FORM}; a Databricks profile of another form is named by 'profile' in a "
+                "[mirrors.NAME] section.",
             )
         if name in self.config.mirrors:
             return self.config.mirrors[name]
         return _sandbox_mirrors().get(name, MirrorConfig())
+
+
+def is_mirror_name(name: str) -> bool:
+    """Whether a mirror can be called `name`."""
+    try:
+        msgspec.convert(name, MirrorName)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def load_config(path: Path | None = None, *, start: Path | None = None) -> LoadedConfig:

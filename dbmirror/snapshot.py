@@ -13,8 +13,6 @@ from dbmirror.files import canonical_json, digest_of
 from dbmirror.inventory.model import SCHEMA_VERSION, Inventory, Text
 from dbmirror.mirror_folder.files import read_below, write_below
 
-FILE_NAME = "snapshot.json"
-
 
 class SnapshotError(UsageError):
     """A snapshot file is missing, unreadable, of another schema version, or was changed by hand."""
@@ -126,7 +124,7 @@ def read_snapshot(path: Path) -> Snapshot:
         if version != SCHEMA_VERSION:
             raise SnapshotError(
                 f"{path} has schema version {version!r}; this dbmirror reads version {SCHEMA_VERSION}.",
-                remedy="Take the snapshot again with this version of dbmirror.",
+                remedy="Take it again with 'dbmirror snapshot MIRROR'.",
             )
         document = msgspec.json.decode(content, type=_Document)
     except msgspec.DecodeError as error:

@@ -21,7 +21,6 @@ from dbmirror.own_records import Kind, is_own, remember
 from dbmirror.progress import SILENT, Observer
 from dbmirror.temporary import temporary_folder
 
-FILE_NAME = "build.json"
 BUILD_SCHEMA = 1
 
 

@@ -131,12 +131,12 @@ def _host_keys(folder: Path) -> bytes:
     from dbmirror.folders import known_hosts_file
     from dbmirror.hosts.known_hosts import KnownHosts
     from dbmirror.mirror_folder.files import is_file_below
-    from dbmirror.snapshot import FILE_NAME as SNAPSHOT_FILE
+    from dbmirror.mirror_folder.names import SNAPSHOT
     from dbmirror.snapshot import read_snapshot
 
-    if not is_file_below(folder, SNAPSHOT_FILE):
+    if not is_file_below(folder, SNAPSHOT):
         return b""
-    cluster = read_snapshot(folder / SNAPSHOT_FILE).cluster.cluster_id
+    cluster = read_snapshot(folder / SNAPSHOT).cluster.cluster_id
     return "".join(f"{cluster} {key}\n" for key in KnownHosts(known_hosts_file()).keys(cluster)).encode()
 
 

@@ -36,7 +36,7 @@ def ssh_setup_command(output: Output, mirror: str, config_file: Path | None, yes
     """
     from dbmirror.cli.session import opened
     from dbmirror.folders import known_hosts_file
-    from dbmirror.hosts.ssh_config import DRIVER_PORT, DRIVER_USER
+    from dbmirror.hosts.driver import DRIVER_PORT, DRIVER_USER
     from dbmirror.workspace.clusters import read
     from dbmirror.workspace.keys import ensure_key, install, read_public_key
     from dbmirror.workspace.profiles import ssh_key_of

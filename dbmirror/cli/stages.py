@@ -41,10 +41,11 @@ def snapshot_command(output: Output, mirror: str, config_file: Path | None, **op
     """
     from dbmirror.cli import tables
     from dbmirror.cli.session import opened
+    from dbmirror.mirror_folder.names import SNAPSHOT
 
     with opened(output, mirror, config_file, **options) as pipeline:
         snapshot = pipeline.take_snapshot()
-    place = pipeline.folder / "snapshot.json"
+    place = pipeline.folder / SNAPSHOT
     output.document({"mirror": mirror, "digest": snapshot.digest, "file": place, "cluster": snapshot.cluster})
     output.show(tables.snapshot(snapshot))
     if not options["dry_run"]:
@@ -69,13 +70,14 @@ def lock_command(output: Output, mirror: str, config_file: Path | None, shown: s
     from dbmirror.cli import tables
     from dbmirror.cli.documents import lock_document
     from dbmirror.cli.session import opened
+    from dbmirror.mirror_folder.names import FATES, PYLOCK
 
     with opened(output, mirror, config_file, **options) as pipeline:
         lock = pipeline.make_lock(pipeline.snapshot())
     output.document({"mirror": mirror, **lock_document(lock)})
     output.show(tables.fates(lock, shown))
     if not options["dry_run"]:
-        output.say(f"The lock is {pipeline.folder / 'pylock.toml'}, the whole table fates.json beside it.")
+        output.say(f"The lock is {pipeline.folder / PYLOCK}, the whole table {FATES} beside it.")
 
 
 @click.command("render")

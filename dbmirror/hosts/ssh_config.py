@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from dbmirror.hosts import openssh, ssh_include
+from dbmirror.hosts.driver import DRIVER_PORT, DRIVER_USER
 from dbmirror.hosts.ssh_errors import SshConfigInvalid
 
-DRIVER_PORT = 2200
-DRIVER_USER = "ubuntu"
 _SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
 _MOST_JUMPS = 16
 

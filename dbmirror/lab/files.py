@@ -16,7 +16,8 @@ from dbmirror.files import write_atomically
 from dbmirror.folders import known_hosts_file, state_folder
 from dbmirror.hosts.known_hosts import HostKey, KnownHosts
 from dbmirror.lab_containers.tunnel.settings import MOST_JUMPS
-from dbmirror.render.lab import COMPOSE_FILE, OWNER_LABEL
+from dbmirror.mirror_folder.names import COMPOSE
+from dbmirror.render.lab import OWNER_LABEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ class LabPlaces:
             label=OWNER_LABEL,
             owner=self.identity,
             folder=self.folder,
-            file=self.private / COMPOSE_FILE,
+            file=self.private / COMPOSE,
             environment_file=self.environment_file,
         )
 

@@ -30,7 +30,7 @@ from dbmirror.lab.files import (
 )
 from dbmirror.lab.model import Lab, Supplies
 from dbmirror.lab.user import lab_user
-from dbmirror.lab_containers.tunnel.settings import MOST_JUMPS, SettingsInvalid, read_settings
+from dbmirror.lab_containers.tunnel.settings import MOST_JUMPS, SettingsInvalid, read_jumps
 from dbmirror.workspace import clusters
 from dbmirror.workspace.errors import said_clearly
 
@@ -223,7 +223,7 @@ def _problem(hops: Sequence[Hop]) -> str:
     if len(jumps) > MOST_JUMPS:
         return f"The ssh config reaches the driver through {len(jumps)} jump hosts; {MOST_JUMPS} are the most."
     try:
-        read_settings({"DBMIRROR_JUMPS": jumps_as_setting(jumps)})
+        read_jumps(jumps_as_setting(jumps))
     except SettingsInvalid:
         return "The ssh config names a jump host whose user or address has a form that the tunnel does not take."
     return ""

@@ -18,6 +18,7 @@ from dbmirror.engine.compose import Service, StackFailed
 from dbmirror.engine.compose_project import require_own
 from dbmirror.engine.images import inspect_image
 from dbmirror.errors import UsageError
+from dbmirror.hosts.driver import DRIVER_PORT, DRIVER_USER
 from dbmirror.lab.environment import read_environment
 from dbmirror.lab.files import places, write_compose_file
 from dbmirror.lab.left_out import left_out
@@ -25,8 +26,9 @@ from dbmirror.lab.model import Lab, Supplies
 from dbmirror.lab.preparation import prepare, settle_ports
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.mirror_folder.files import is_file_below, is_folder_below, write_below
+from dbmirror.mirror_folder.names import COMPOSE
 from dbmirror.process import ProcessFailed
-from dbmirror.render.lab import COMPOSE_FILE, LabFiles, LabSettings, render_lab
+from dbmirror.render.lab import LabFiles, LabSettings, render_lab
 
 STAGE: Final = "lab"
 LAB_SECONDS: Final = 180.0
@@ -84,8 +86,8 @@ def render_files(lab: Lab, lock: MirrorLock, *, image: str, cluster: str) -> Lab
             mirror=lab.mirror,
             cluster=cluster,
             host=lab.ssh.host,
-            port=lab.ssh.port or 2200,
-            user=lab.ssh.user or "ubuntu",
+            port=lab.ssh.port or DRIVER_PORT,
+            user=lab.ssh.user or DRIVER_USER,
             forwards=lab.settings.forwards,
             networks=lab.settings.networks,
             spark_remote=lab.settings.spark_remote,
@@ -96,7 +98,7 @@ def render_files(lab: Lab, lock: MirrorLock, *, image: str, cluster: str) -> Lab
     folder = lab.folder
     files.lab.write(folder / "lab")
     files.tunnel.write(folder / "tunnel")
-    write_below(folder, {COMPOSE_FILE: files.compose})
+    write_below(folder, {COMPOSE: files.compose})
     if not is_file_below(folder, ".gitignore"):
         write_below(folder, {".gitignore": b"# What 'lab up' writes of this machine.\n.env\n"})
     if not is_folder_below(folder, "notebooks"):

@@ -13,7 +13,6 @@ from typing import Final, Self, TypeVar
 
 from dbmirror.build.bakefile import FILE_NAME as BAKE_FILE
 from dbmirror.build.files import build_contexts
-from dbmirror.build.foundation import FILE_NAME as BUILD_FILE
 from dbmirror.build.foundation import Built
 from dbmirror.build.many import RenderedMirror, bake_images, write_bakefile
 from dbmirror.config import FILE_NAME as CONFIG_FILE
@@ -23,6 +22,7 @@ from dbmirror.engine.failures import BuildFailed
 from dbmirror.errors import DbmirrorError
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.mirror_folder.files import is_file_below
+from dbmirror.mirror_folder.names import BUILT
 from dbmirror.parallel import as_ended
 from dbmirror.pipeline.line import Choices, Pipeline, Questions
 from dbmirror.progress import SILENT, Observer
@@ -190,7 +190,7 @@ class AllMirrors:
             tags=(pipeline.tag(lock),),
             snapshot=lock.snapshot,
             lock=lock.digest,
-            record=pipeline.folder / BUILD_FILE,
+            record=pipeline.folder / BUILT,
         )
 
     def _earlier(self, names: Iterable[str]) -> list[RenderedMirror]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -14,13 +15,12 @@ from typing import Self
 
 from dbmirror import __version__
 from dbmirror.build.files import Groups, build_contexts
-from dbmirror.build.foundation import FILE_NAME as BUILD_FILE
 from dbmirror.build.foundation import Built, build_image, image_tag, read_built
 from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.config import LoadedConfig, MirrorConfig
 from dbmirror.engine.buildx import BuildResult
 from dbmirror.engine.images import inspect_image
-from dbmirror.errors import UsageError
+from dbmirror.errors import DbmirrorError, UsageError
 from dbmirror.filters.explain import Explanation, explain
 from dbmirror.filters.flavour import Flavour, choose_flavour, official_base
 from dbmirror.filters.language import Language
@@ -39,12 +39,11 @@ from dbmirror.lab.stack import up as start_stack
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.fates import require_complete
 from dbmirror.lock.mirror_lock import LOCK_FILES, MirrorLock, read_mirror_lock, write_mirror_lock
-from dbmirror.lock.python.document import FATES
 from dbmirror.lock.python.files import remove_unnamed
 from dbmirror.lock.python.index_settings import IndexSettings, find_indexes
-from dbmirror.lock.r.renv import R_FATES
 from dbmirror.lock.stage import Sources, lock_mirror, lock_support
 from dbmirror.mirror_folder.files import LARGEST_ARCHIVE, is_file_below, read_below
+from dbmirror.mirror_folder.names import BUILT, FATES, IMAGE, R_FATES, SNAPSHOT, VERIFICATION
 from dbmirror.mirror_folder.trees import copy_below
 from dbmirror.pipeline.access import ClusterAccess, Questions
 from dbmirror.progress import SILENT, Observer
@@ -55,12 +54,10 @@ from dbmirror.render.lab import LabFiles
 from dbmirror.render.settings import ImageSettings, RAptRepository
 from dbmirror.runtimes.lookup import lookup, parse_spark_version
 from dbmirror.runtimes.model import Runtime, repl_names
-from dbmirror.snapshot import FILE_NAME as SNAPSHOT_FILE
 from dbmirror.snapshot import Snapshot, Taken, read_snapshot, write_snapshot
 from dbmirror.temporary import temporary_folder
 from dbmirror.verify.errors import ReportError
 from dbmirror.verify.model import Report
-from dbmirror.verify.report import FILE_NAME as REPORT_FILE
 from dbmirror.verify.report import made_here, read_report, remember_report, write_report
 from dbmirror.verify.verifier import still_holds, verifier
 from dbmirror.verify.verify import verify
@@ -68,7 +65,7 @@ from dbmirror.verify.verify import verify
 __all__ = ["Choices", "Pipeline", "Questions"]
 
 
-REHEARSED = (SNAPSHOT_FILE, *LOCK_FILES, BUILD_FILE, REPORT_FILE)
+REHEARSED = (SNAPSHOT, *LOCK_FILES, BUILT, VERIFICATION)
 """What a rehearsal takes from the mirror's folder: what a stage reads. Notebooks and deployments may hold anything."""
 
 
@@ -124,6 +121,9 @@ class Pipeline:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._resources.close()
+        if isinstance(error, DbmirrorError):
+            # Rooms that read a file do not know whose it is, so they write MIRROR in the command that helps.
+            error.remedy = re.sub(r"\bMIRROR\b", self.name, error.remedy)
 
     @cached_property
     def section(self) -> MirrorConfig:
@@ -138,7 +138,7 @@ class Pipeline:
     @property
     def context_folder(self) -> Path:
         """Where the build context is rendered."""
-        return self.folder / "image"
+        return self.folder / IMAGE
 
     @cached_property
     def access(self) -> ClusterAccess:
@@ -222,12 +222,12 @@ class Pipeline:
     def take_snapshot(self) -> Snapshot:
         """Read the cluster and write the mirror's snapshot; the one that is there stays if it is of the same state."""
         snapshot = self.read_cluster()
-        write_snapshot(snapshot, self.folder / SNAPSHOT_FILE)
-        return read_snapshot(self.folder / SNAPSHOT_FILE)
+        write_snapshot(snapshot, self.folder / SNAPSHOT)
+        return read_snapshot(self.folder / SNAPSHOT)
 
     def snapshot(self) -> Snapshot:
         """The mirror's snapshot, from its file."""
-        return read_snapshot(self.folder / SNAPSHOT_FILE)
+        return read_snapshot(self.folder / SNAPSHOT)
 
     def runtime(self, snapshot: Snapshot) -> Runtime:
         """The Databricks Runtime of the snapshot's cluster."""
@@ -373,7 +373,7 @@ class Pipeline:
                 ca_bundle=self.ca_bundle,
                 build_arguments={"KEEP_GOING": "1"} if self.choices.keep_going and lock.r_in_image else {},
                 contexts=contexts[self.name],
-                record=self.folder / BUILD_FILE,
+                record=self.folder / BUILT,
                 observer=self.observer,
             )
 
@@ -392,7 +392,7 @@ class Pipeline:
 
     def built(self) -> Built:
         """What was built last. Raises UsageError where nothing was, or the engine has it no longer."""
-        built = read_built(self.folder / BUILD_FILE)
+        built = read_built(self.folder / BUILT)
         if inspect_image(built.image_id) is None:
             raise UsageError(
                 f"The engine no longer has the image that was built last ({built.tags[0]}).",
@@ -406,8 +406,8 @@ class Pipeline:
         A report that this machine made of this very image and lock by this very verification is given back unless
         `again`.
         """
-        path = self.folder / REPORT_FILE
-        if not again and is_file_below(self.folder, REPORT_FILE):
+        path = self.folder / VERIFICATION
+        if not again and is_file_below(self.folder, VERIFICATION):
             with contextlib.suppress(ReportError):
                 known = read_report(path)
                 if made_here(known) and self.still_holds(known, built):
@@ -438,7 +438,7 @@ class Pipeline:
             return report
         says = "passed" if report.passed else "did not pass"
         self.observer.note(
-            f"A report from elsewhere ({REPORT_FILE}, of {self.name}) says that {report.image_id[:19]} {says}. "
+            f"A report from elsewhere ({VERIFICATION}, of {self.name}) says that {report.image_id[:19]} {says}. "
             "What counts is what this machine verifies."
         )
         return None
@@ -450,7 +450,7 @@ class Pipeline:
 
     def claimed_report(self) -> Report | None:
         """The report in the mirror's folder, whoever made it; None where there is none. Raises ReportError."""
-        return read_report(self.folder / REPORT_FILE) if is_file_below(self.folder, REPORT_FILE) else None
+        return read_report(self.folder / VERIFICATION) if is_file_below(self.folder, VERIFICATION) else None
 
     def _previous_lock(self) -> MirrorLock | None:
         try:

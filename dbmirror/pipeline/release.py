@@ -8,10 +8,9 @@ from pathlib import Path
 from dbmirror.build.foundation import Built, built_here
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.mirror_folder.files import write_below
+from dbmirror.mirror_folder.names import DEPLOY, PUSHED
 from dbmirror.pipeline.line import Pipeline
-from dbmirror.publish.gate import FILE_NAME as PUSH_FILE
 from dbmirror.publish.gate import Destination, Pushed, find_destinations, publish, require_built_here, require_verified
-from dbmirror.render.deployment import FOLDER_NAME as DEPLOYMENT_FOLDER
 from dbmirror.render.deployment import PullSecret, render_deployment
 from dbmirror.snapshot import Snapshot
 from dbmirror.verify.model import Outcome, Report
@@ -43,7 +42,7 @@ def push(
         to,
         tag=built.tags[0].rpartition(":")[2],
         verified=verified,
-        record=pipeline.folder / PUSH_FILE,
+        record=pipeline.folder / PUSHED,
         replace=replace,
         observer=pipeline.observer,
     )
@@ -94,8 +93,8 @@ def deploy(pipeline: Pipeline, snapshot: Snapshot, pushed: Sequence[Pushed]) -> 
         driver_nfs=has_virtualenv,
     )
     # Only these files: the folder may hold Terraform's state, too.
-    write_below(pipeline.folder, {f"{DEPLOYMENT_FOLDER}/{name}": content for name, content in files.items()})
-    return tuple(pipeline.folder / DEPLOYMENT_FOLDER / name for name in files)
+    write_below(pipeline.folder, {f"{DEPLOY}/{name}": content for name, content in files.items()})
+    return tuple(pipeline.folder / DEPLOY / name for name in files)
 
 
 def write_bill(

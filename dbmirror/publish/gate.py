@@ -20,7 +20,6 @@ from dbmirror.publish.registries.push import push
 from dbmirror.publish.registries.target import RegistryTarget, resolve_target
 from dbmirror.verify.model import Report
 
-FILE_NAME = "push.json"
 _SILENCE = 300.0
 """Seconds that the engine may say nothing during a push: it retries a failing layer for some 50 s by itself."""
 

@@ -15,7 +15,6 @@ from dbmirror.render.file_templates import fill
 from dbmirror.runtimes.container_services import obstacles
 from dbmirror.snapshot import Cluster, ClusterLibrary
 
-FOLDER_NAME: Final = "deploy"
 """The folder in the mirror's folder that the files are written to."""
 AUTOTERMINATION_MINUTES: Final = 60
 WORKERS: Final = 1

@@ -16,6 +16,7 @@ from dbmirror.lock.model import AptPackage, BaseKind, CapturedWheel, GitSource, 
 from dbmirror.lock.python.files import lock_digest
 from dbmirror.lock.r.files import r_lock_digest
 from dbmirror.lock.r.model import RLock
+from dbmirror.mirror_folder.names import PYLOCK
 from dbmirror.render.bom_link import LABEL as BOM_LABEL
 from dbmirror.render.bom_link import bom_link
 from dbmirror.render.build_files import file_groups, list_of
@@ -234,9 +235,7 @@ def _digest(lock: Lock) -> str:
     try:
         return lock_digest(lock)
     except (PylockValidationError, ValueError) as error:
-        raise RenderError(
-            f"The lock cannot be written as pylock.toml: {error}.", remedy="Make the lock again."
-        ) from error
+        raise RenderError(f"The lock cannot be written as {PYLOCK}: {error}.", remedy="Make the lock again.") from error
 
 
 def _allow_list(files: Mapping[str, str], linked: Mapping[str, str]) -> str:

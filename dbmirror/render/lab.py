@@ -14,8 +14,9 @@ import msgspec
 from msgspec import Meta
 
 import dbmirror
-from dbmirror.config import Memory, MirrorName
+from dbmirror.config import Memory, MirrorName, SparkRemote
 from dbmirror.files import digest_of, sha256_hex
+from dbmirror.hosts.driver import DRIVER_PORT, DRIVER_USER
 from dbmirror.lab_containers.tunnel.settings import MOST_JUMPS
 from dbmirror.lock.model import BaseKind, Lock
 from dbmirror.lock.python.files import lock_digest
@@ -24,7 +25,6 @@ from dbmirror.render.dockerfile_templates import environment, shipped_folder
 from dbmirror.render.errors import RenderError
 from dbmirror.render.quoting import Quoted
 
-COMPOSE_FILE: Final = "compose.yaml"
 OWNER_LABEL: Final = "dev.dbmirror.lab"
 """The label of all that compose.yaml makes; its value is the identity of the lab that it was made for."""
 _SHARED_SCRIPTS: Final = ("install-apt.sh", "secrets.sh")
@@ -35,7 +35,6 @@ _INSIDE: Final = Path(dbmirror.__file__).parent / "lab_containers" / "inside"
 _Host = Annotated[str, Meta(pattern=r"\A([A-Za-z0-9][A-Za-z0-9._-]*|[0-9A-Fa-f:.]+)\Z")]
 _Word = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]*\Z")]
 _User = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9._@+-]*\Z")]
-_SparkRemote = Annotated[str, Meta(pattern=r"\Asc://[A-Za-z0-9.-]+(:[0-9]{1,5})?\Z")]
 _Port = Annotated[int, Meta(ge=1, le=65535)]
 _Processes = Annotated[int, Meta(ge=64, le=4_194_304)]
 
@@ -49,13 +48,13 @@ class LabSettings:
     """The cluster's id, under which its host key is pinned."""
     host: _Host | None = None
     """The driver's address, where the configuration names one; None for what the workspace states."""
-    port: _Port = 2200
-    user: _User = "ubuntu"
+    port: _Port = DRIVER_PORT
+    user: _User = DRIVER_USER
     forwards: tuple[_Port, ...] = (4040,)
     """Ports of the driver that the tunnel forwards; 4040 is Spark's user interface."""
     networks: tuple[_Word, ...] = ()
     """Docker networks of this machine that the driver is on; none for a driver elsewhere."""
-    spark_remote: _SparkRemote | None = None
+    spark_remote: SparkRemote | None = None
     """Address of a Spark Connect server as the lab sees it; None for the workspace's."""
     memory: Memory | None = None
     """The most that the lab may take; None for what `lab up` makes of this machine's."""

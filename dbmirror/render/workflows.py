@@ -10,6 +10,7 @@ from typing import Final, Literal, get_args
 
 from dbmirror.config import MirrorName, RegistryName
 from dbmirror.inventory.grammar import fits
+from dbmirror.mirror_folder.names import DEPLOY, FATES, SBOM, VERIFICATION
 from dbmirror.render.errors import RenderError
 from dbmirror.render.file_templates import fill
 from dbmirror.render.installation import Installation, git_requirement
@@ -23,7 +24,7 @@ REQUIREMENTS: Final = PurePosixPath("ci/requirements.txt")
 """What the pipeline installs, in the mirror's folder."""
 KNOWN_HOSTS: Final = PurePosixPath("ci/known_hosts")
 """The driver's host keys that the pipeline trusts, in the mirror's folder."""
-ARTEFACTS: Final = ("verification.json", "fates.json", "sbom.cdx.json", "deploy")
+ARTEFACTS: Final = (VERIFICATION, FATES, SBOM, DEPLOY)
 """What a build leaves in the mirror's folder for people to keep."""
 
 _PATHS: Final[dict[WorkflowKind, str]] = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import configparser
 import os
-import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ import tomli_w
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from dbmirror.config import FILE_NAME
+from dbmirror.config import FILE_NAME, MIRROR_NAME_FORM, is_mirror_name
 from dbmirror.files import write_atomically
 from dbmirror.folders import sandbox_folder, sandbox_profile_file
 from dbmirror.sandbox.driver.spark import CONNECT_PORT
@@ -27,10 +26,10 @@ _WAIVED: Final = {
 
 def require_free_name(name: str) -> None:
     """Raises SandboxRefused where `name` cannot name a mirror, or where the user has a profile of that name."""
-    if not re.fullmatch(r"[a-z0-9]+([._-][a-z0-9]+)*", name) or len(name) > 100:
+    if not is_mirror_name(name):
         raise SandboxRefused(
             f"{name!r} cannot be the sandbox's name.",
-            remedy="Use lower-case letters and digits, with single '.', '_' or '-' between them.",
+            remedy=f"Use {MIRROR_NAME_FORM}.",
         )
     places = [Path.home() / ".databrickscfg"]
     if configured := os.environ.get("DATABRICKS_CONFIG_FILE"):

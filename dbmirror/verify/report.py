@@ -13,7 +13,6 @@ from dbmirror.own_records import Kind, is_own, remember
 from dbmirror.verify.errors import ReportError
 from dbmirror.verify.model import Comparison, Finding, ImportAttempt, Report, RFailure, RPackageCheck
 
-FILE_NAME: Final = "verification.json"
 SCHEMA_VERSION: Final = 1
 
 

@@ -14,7 +14,7 @@ from dbmirror.lab import preparation as lab_preparation
 from dbmirror.lab.files import ensure_token, places
 from dbmirror.lab.model import Lab, Supplies
 from dbmirror.lab.preparation import jumps_as_setting, way_to_driver
-from dbmirror.lab_containers.tunnel.settings import read_settings
+from dbmirror.lab_containers.tunnel.settings import read_jumps
 from dbmirror.lock.python.index_settings import IndexSettings
 from dbmirror.progress import Observer
 from tests.lab_containers.conftest import make_key
@@ -73,7 +73,7 @@ def test_the_jump_hosts_of_the_ssh_config_reach_the_tunnel_in_their_order(user: 
     )
     assert user.jumps() == "me@bastion.example:22 other@[2001:db8::1]:2222"
     assert user.warnings == []
-    assert [jump.name for jump in read_settings({"DBMIRROR_JUMPS": user.jumps()}).jumps] == ["jump-1", "jump-2"]
+    assert [jump.name for jump in read_jumps(user.jumps())] == ["jump-1", "jump-2"]
 
 
 @pytest.mark.parametrize(

@@ -210,6 +210,7 @@ def test_no_setting_of_a_hop_can_add_an_option() -> None:
         {
             "DBMIRROR_CLUSTER": CLUSTER,
             "DBMIRROR_JUMPS": "me@bastion.example:22 a.b+c@[2001:db8::1]:2222",
+            "DBMIRROR_DRIVER_PORT": "2200",
             "DBMIRROR_DRIVER_USER": "some@one",
         }
     )

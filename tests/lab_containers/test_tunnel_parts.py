@@ -18,6 +18,8 @@ from dbmirror.lab_containers.tunnel.state import State, Status, document, publis
 from dbmirror.lab_containers.tunnel.workspace import Found, look_up
 
 CLUSTER = "0101-120000-abcdefgh"
+DRIVER = {"DBMIRROR_DRIVER_PORT": "2200", "DBMIRROR_DRIVER_USER": "ubuntu"}
+"""What compose.yaml states always."""
 
 
 def settings(tmp_path: Path, workspace: str | None = None, **further: str) -> Settings:
@@ -25,6 +27,7 @@ def settings(tmp_path: Path, workspace: str | None = None, **further: str) -> Se
 
     read = read_settings(
         {
+            **DRIVER,
             "DBMIRROR_MIRROR": "demo",
             "DBMIRROR_CLUSTER": CLUSTER,
             "DBMIRROR_DRIVER_HOST": "10.0.0.9",
@@ -36,7 +39,7 @@ def settings(tmp_path: Path, workspace: str | None = None, **further: str) -> Se
 
 
 def test_empty_variables_are_the_defaults() -> None:
-    read = read_settings({"DBMIRROR_CLUSTER": CLUSTER, "DBMIRROR_DRIVER_HOST": "", "DBMIRROR_DRIVER_PORT": ""})
+    read = read_settings({**DRIVER, "DBMIRROR_CLUSTER": CLUSTER, "DBMIRROR_DRIVER_HOST": ""})
     assert (read.host, read.port, read.user, read.forwards, read.workspace) == (None, 2200, "ubuntu", (), None)
 
 
@@ -46,7 +49,9 @@ def test_empty_variables_are_the_defaults() -> None:
         ("DBMIRROR_DRIVER_HOST", "-oProxyCommand=reboot"),
         ("DBMIRROR_DRIVER_HOST", "host name"),
         ("DBMIRROR_DRIVER_USER", "-l"),
+        ("DBMIRROR_DRIVER_USER", ""),
         ("DBMIRROR_DRIVER_PORT", "0"),
+        ("DBMIRROR_DRIVER_PORT", ""),
         ("DBMIRROR_FORWARDS", "4040 *:1"),
         ("DBMIRROR_CLUSTER", "a b"),
         ("DBMIRROR_JUMPS", "bastion:22"),
@@ -65,11 +70,11 @@ def test_empty_variables_are_the_defaults() -> None:
 )
 def test_a_setting_of_another_form_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(SettingsInvalid, match=name):
-        read_settings({name: value})
+        read_settings({**DRIVER, name: value})
 
 
 def test_jump_hosts_are_read_in_their_order() -> None:
-    read = read_settings({"DBMIRROR_JUMPS": "me@bastion.example:22  root@[2001:db8::1]:2222"})
+    read = read_settings({**DRIVER, "DBMIRROR_JUMPS": "me@bastion.example:22  root@[2001:db8::1]:2222"})
     assert [(jump.name, jump.user, jump.host, jump.port) for jump in read.jumps] == [
         ("jump-1", "me", "bastion.example", 22),
         ("jump-2", "root", "2001:db8::1", 2222),

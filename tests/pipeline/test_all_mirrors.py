@@ -10,13 +10,13 @@ import pytest
 
 from dbmirror.config import Config, ConfigError, LoadedConfig, MirrorConfig
 from dbmirror.hosts.known_hosts import Fingerprint
-from dbmirror.inventory.model import Interpreter, Inventory
-from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
+from dbmirror.lock.model import Lock
 from dbmirror.lock.python.files import write_lock
 from dbmirror.pipeline.all_mirrors import AllMirrors, FailedMirror, PreparedMirror
 from dbmirror.pipeline.line import Questions
 from dbmirror.progress import Observer
-from dbmirror.snapshot import Cluster, Snapshot, Taken, write_snapshot
+from dbmirror.snapshot import Snapshot, write_snapshot
+from tests.builders import a_cluster, a_lock, a_snapshot
 from tests.supported import supported
 
 NAMES = ("one", "three", "two")
@@ -45,28 +45,9 @@ def loaded(tmp_path: Path) -> LoadedConfig:
 
 def commit(folder: Path, name: str) -> None:
     """The files of a mirror of a cluster with no packages at all."""
-    inventory = Inventory(
-        os_id="ubuntu",
-        os_version="22.04",
-        architecture="x86_64",
-        glibc="2.35",
-        python=Interpreter(path="/databricks/python3/bin/python", version="3.11.11"),
-    )
-    snapshot = Snapshot(
-        cluster=Cluster(cluster_id=name, cluster_name=name, spark_version="15.4.x-scala2.12"),
-        inventory=inventory,
-        taken=Taken(at="2026-11-20T12:00:00Z", host="driver", dbmirror="0"),
-    )
+    snapshot = a_snapshot(cluster=a_cluster(cluster_id=name, cluster_name=name))
     write_snapshot(snapshot, folder / "snapshot.json")
-    lock = Lock(
-        snapshot=snapshot.digest,
-        runtime="15.4",
-        target=Target(python="3.11.11", architecture="x86_64", glibc="2.35"),
-        base=BaseImage(reference="ubuntu:22.04", kind=BaseKind.BARE, os_id="ubuntu", os_version="22.04"),
-        packages=(),
-        fates=(),
-    )
-    write_lock(supported(lock), folder)
+    write_lock(supported(a_lock(snapshot=snapshot.digest)), folder)
 
 
 def test_a_file_without_mirrors_is_an_error_that_says_what_to_write(tmp_path: Path) -> None:

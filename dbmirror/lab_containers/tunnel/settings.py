@@ -89,37 +89,43 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             raise SettingsInvalid(f"{name} has not the form that it must have.")
         return value
 
-    def port(name: str, value: str) -> int:
-        if not (value.isdigit() and 0 < int(value) < 65536):
-            raise SettingsInvalid(f"{name} holds {value[:20]!r}, which is no port.")
-        return int(value)
-
-    def jump(number: int, value: str) -> Jump:
-        parts = _JUMP.fullmatch(value)
-        if parts is None:
-            raise SettingsInvalid(f"DBMIRROR_JUMPS holds {value[:60]!r}, which is no USER@HOST:PORT.")
-        user, numeric, host, digits = parts.groups()
-        name = f"jump-{number}"
-        return Jump(
-            host=numeric or host,
-            port=port("DBMIRROR_JUMPS", digits),
-            user=user,
-            name=name,
-            key=PRIVATE / f"{name}-key",
-        )
-
-    forwards = environment.get("DBMIRROR_FORWARDS", "").split()
-    jumps = environment.get("DBMIRROR_JUMPS", "").split()
-    if len(jumps) > MOST_JUMPS:
-        raise SettingsInvalid(f"DBMIRROR_JUMPS names {len(jumps)} jump hosts; {MOST_JUMPS} are the most.")
     return Settings(
         mirror=text("DBMIRROR_MIRROR", _NAME, "mirror") or "",
         cluster=text("DBMIRROR_CLUSTER", _NAME, "cluster") or "",
         host=text("DBMIRROR_DRIVER_HOST", _HOST),
         fixed_host=text("DBMIRROR_DRIVER_FIXED_HOST", _HOST),
-        port=port("DBMIRROR_DRIVER_PORT", environment.get("DBMIRROR_DRIVER_PORT") or "2200"),
-        user=text("DBMIRROR_DRIVER_USER", _USER, "ubuntu") or "",
-        forwards=tuple(port("DBMIRROR_FORWARDS", value) for value in forwards),
+        port=_port("DBMIRROR_DRIVER_PORT", environment.get("DBMIRROR_DRIVER_PORT", "")),
+        user=text("DBMIRROR_DRIVER_USER", _USER, "") or "",
+        forwards=tuple(_port("DBMIRROR_FORWARDS", each) for each in environment.get("DBMIRROR_FORWARDS", "").split()),
         workspace=text("DBMIRROR_WORKSPACE", _WORKSPACE),
-        jumps=tuple(jump(number, value) for number, value in enumerate(jumps, 1)),
+        jumps=read_jumps(environment.get("DBMIRROR_JUMPS", "")),
     )
+
+
+def read_jumps(value: str) -> tuple[Jump, ...]:
+    """The jump hosts of `USER@HOST:PORT USER@HOST:PORT`, in their order. Raises SettingsInvalid."""
+    jumps = value.split()
+    if len(jumps) > MOST_JUMPS:
+        raise SettingsInvalid(f"DBMIRROR_JUMPS names {len(jumps)} jump hosts; {MOST_JUMPS} are the most.")
+    return tuple(_jump(number, each) for number, each in enumerate(jumps, 1))
+
+
+def _jump(number: int, value: str) -> Jump:
+    parts = _JUMP.fullmatch(value)
+    if parts is None:
+        raise SettingsInvalid(f"DBMIRROR_JUMPS holds {value[:60]!r}, which is no USER@HOST:PORT.")
+    user, numeric, host, digits = parts.groups()
+    name = f"jump-{number}"
+    return Jump(
+        host=numeric or host,
+        port=_port("DBMIRROR_JUMPS", digits),
+        user=user,
+        name=name,
+        key=PRIVATE / f"{name}-key",
+    )
+
+
+def _port(name: str, value: str) -> int:
+    if not (value.isdigit() and 0 < int(value) < 65536):
+        raise SettingsInvalid(f"{name} holds {value[:20]!r}, which is no port.")
+    return int(value)

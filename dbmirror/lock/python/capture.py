@@ -16,6 +16,7 @@ from dbmirror.lock.fates import same_version
 from dbmirror.lock.model import CapturedWheel
 from dbmirror.lock.python.sources import Found, Missing
 from dbmirror.mirror_folder.files import write_below
+from dbmirror.mirror_folder.names import WHEELS
 
 Capture = Callable[[Distribution], CapturedFile]
 """Reads a distribution's files off the cluster and packs them. Raises a DbmirrorError where that cannot be done."""
@@ -33,7 +34,7 @@ def captured(distribution: Distribution, capture: Capture | None, folder: Path) 
         return Missing(reason=f"packing it from the cluster's files failed: {error.message.rstrip('.')}")
     try:
         name, version, _, _ = parse_wheel_filename(wheel.filename)
-        path = f"wheels/{wheel.filename}"
+        path = f"{WHEELS}/{wheel.filename}"
         fields = {"source": "captured", "path": path, "sha256": sha256_hex(wheel.content)}
         source = msgspec.convert(fields, CapturedWheel)
     except (InvalidWheelFilename, msgspec.ValidationError):

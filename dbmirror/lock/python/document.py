@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -33,11 +34,10 @@ from dbmirror.lock.model import (
     Url,
 )
 from dbmirror.lock.python.pylock import PackageTool, package_table, source_fields
+from dbmirror.mirror_folder.names import FATES, PYLOCK
 from dbmirror.pep508 import ONE_PARSER
 
 SCHEMA = 2
-PYLOCK = "pylock.toml"
-FATES = "fates.json"
 REMEDY = "Restore it from version control, or make it again with 'dbmirror lock MIRROR'."
 
 
@@ -86,8 +86,12 @@ class _Fates(Struct, forbid_unknown_fields=True):
     fates: tuple[_PythonFate, ...]
 
 
+@lru_cache(maxsize=64)
 def encode_pylock(lock: Lock) -> bytes:
-    """`lock` without its fates, as pylock.toml; under `tool.dbmirror` what PEP 751 has no word for."""
+    """`lock` without its fates, as pylock.toml; under `tool.dbmirror` what PEP 751 has no word for.
+
+    One lock is encoded once, however often its file or its digest is asked for.
+    """
     minor = ".".join(lock.target.python.split(".")[:2])
     tool: dict[str, Any] = {
         "schema": SCHEMA,
@@ -148,7 +152,7 @@ def decode(pylock: bytes, fates: bytes) -> Lock:
     if tool.schema != SCHEMA:
         raise LockError(
             f"{PYLOCK}: tool.dbmirror.schema is {tool.schema}; this dbmirror reads {SCHEMA}.",
-            remedy="Make the lock again with this version of dbmirror.",
+            remedy="Make it again with 'dbmirror lock MIRROR'.",
         )
     packages = []
     for number, raw in enumerate(document["packages"]):

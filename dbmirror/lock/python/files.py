@@ -7,11 +7,12 @@ from pathlib import Path
 from dbmirror.files import sha256_hex
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.model import CapturedWheel, GitSource, Lock
-from dbmirror.lock.python.document import FATES, PYLOCK, REMEDY, decode, encode_fates, encode_pylock
+from dbmirror.lock.python.document import REMEDY, decode, encode_fates, encode_pylock
 from dbmirror.mirror_folder.files import read_below, write_below
+from dbmirror.mirror_folder.names import FATES, PYLOCK, SOURCES, WHEELS
 from dbmirror.mirror_folder.trees import remove_others_below
 
-ARCHIVE_FOLDERS = ("wheels", "sources")
+ARCHIVE_FOLDERS = (WHEELS, SOURCES)
 
 
 def write_lock(lock: Lock, folder: Path) -> tuple[str, ...]:

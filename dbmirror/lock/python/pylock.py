@@ -24,6 +24,7 @@ from dbmirror.lock.model import (
     UrlFile,
 )
 from dbmirror.lock.python.direct import archive_name
+from dbmirror.mirror_folder.names import WHEELS
 
 
 class Repository(Struct, forbid_unknown_fields=True):
@@ -65,7 +66,7 @@ def package_table(package: LockedPackage) -> Package:
             hashes = {"sha256": source.sha256}
             sdist = PackageSdist(name=source.filename, url=source.url, size=source.size, hashes=hashes)
         case CapturedWheel():
-            name = source.path.removeprefix("wheels/")
+            name = source.path.removeprefix(f"{WHEELS}/")
             wheels = [PackageWheel(name=name, path=source.path, hashes={"sha256": source.sha256})]
         case UrlFile():
             archive = PackageArchive(url=source.url, hashes={"sha256": source.sha256}, subdirectory=source.subdirectory)

@@ -15,9 +15,10 @@ from dbmirror.inventory.repack import CapturedFile
 from dbmirror.lock.r.binary import misfit
 from dbmirror.lock.r.model import CapturedRPackage
 from dbmirror.lock.r.package_file import read_package_file
-from dbmirror.lock.r.sources import FOLDER, RFound, RMissing, RTarget
+from dbmirror.lock.r.sources import RFound, RMissing, RTarget
 from dbmirror.lock.r.versions import minor
 from dbmirror.mirror_folder.files import write_below
+from dbmirror.mirror_folder.names import R_SOURCES
 
 RCapture = Callable[[RPackage], CapturedFile]
 """Reads an installed package off the cluster and packs it. Raises a DbmirrorError where that cannot be done."""
@@ -40,7 +41,7 @@ def captured(
         _, built = read_package_file(packed.content, name=package.name, version=package.version)
         if unfit := misfit(built, r_version=target.r_version, architecture=target.architecture):
             return RMissing(reason=f"it cannot be packed from the cluster's files: {unfit}")
-        path = f"{FOLDER}/{packed.filename}"
+        path = f"{R_SOURCES}/{packed.filename}"
         fields = {"source": "captured", "path": path, "sha256": sha256_hex(packed.content)}
         source = msgspec.convert(fields, CapturedRPackage)
     except DbmirrorError as error:

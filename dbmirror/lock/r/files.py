@@ -7,9 +7,9 @@ from pathlib import Path
 from dbmirror.files import sha256_hex
 from dbmirror.lock.python.files import read_lock_file
 from dbmirror.lock.r.model import RAptPackage, RLock
-from dbmirror.lock.r.renv import R_FATES, RENV_LOCK, decode, encode_r_fates, encode_renv
-from dbmirror.lock.r.sources import FOLDER
+from dbmirror.lock.r.renv import decode, encode_r_fates, encode_renv
 from dbmirror.mirror_folder.files import is_file_below, remove_below, write_below
+from dbmirror.mirror_folder.names import R_FATES, R_SOURCES, RENV_LOCK
 from dbmirror.mirror_folder.trees import remove_others_below
 
 
@@ -49,5 +49,5 @@ def r_lock_digest(lock: RLock) -> str:
 
 
 def _remove_archives(folder: Path, named: set[str]) -> tuple[str, ...]:
-    keep = {name.removeprefix(f"{FOLDER}/") for name in named}
-    return tuple(f"{FOLDER}/{name}" for name in remove_others_below(folder, FOLDER, keep))
+    keep = {name.removeprefix(f"{R_SOURCES}/") for name in named}
+    return tuple(f"{R_SOURCES}/{name}" for name in remove_others_below(folder, R_SOURCES, keep))

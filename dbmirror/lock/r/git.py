@@ -12,8 +12,9 @@ from dbmirror.http_client.refused import Refused
 from dbmirror.inventory.model import DirectUrl, RPackage
 from dbmirror.lock.git import archive_commit
 from dbmirror.lock.r.model import RGitSource
-from dbmirror.lock.r.sources import FOLDER, RFound, RMissing
+from dbmirror.lock.r.sources import RFound, RMissing
 from dbmirror.mirror_folder.files import write_below
+from dbmirror.mirror_folder.names import R_SOURCES
 from dbmirror.temporary import temporary_folder
 
 _FORGES = {"github": "github.com", "gitlab": "gitlab.com", "bitbucket": "bitbucket.org"}
@@ -51,7 +52,7 @@ def from_git(package: RPackage, *, folder: Path, client: Client) -> RFound | RMi
         return RMissing(reason="the cluster does not record the full commit that it was installed from")
     except Refused as refusal:
         return RMissing(reason=str(refusal))
-    path = f"{FOLDER}/{package.name}-{made.commit}.tar.gz"
+    path = f"{R_SOURCES}/{package.name}-{made.commit}.tar.gz"
     write_below(folder, {path: content})
     source = RGitSource(url=made.url, commit=made.commit, path=path, sha256=made.sha256, subdirectory=made.subdirectory)
     return RFound(source=source, reason=f"The commit that the cluster installed, from {made.url}")

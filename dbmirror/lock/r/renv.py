@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -24,10 +25,9 @@ from dbmirror.lock.r.model import (
     RSource,
     RVersion,
 )
+from dbmirror.mirror_folder.names import R_FATES, RENV_LOCK
 
 SCHEMA = 1
-RENV_LOCK = "renv.lock"
-R_FATES = "r-fates.json"
 
 
 class _Tool(Struct, forbid_unknown_fields=True):
@@ -70,8 +70,12 @@ class _Fates(Struct, forbid_unknown_fields=True):
     fates: tuple[RFateRow, ...]
 
 
+@lru_cache(maxsize=64)
 def encode_renv(lock: RLock) -> bytes:
-    """`lock` without its fates, as renv.lock (https://rstudio.github.io/renv/articles/lockfile.html)."""
+    """`lock` without its fates, as renv.lock (https://rstudio.github.io/renv/articles/lockfile.html).
+
+    One lock is encoded once, however often its file or its digest is asked for.
+    """
     names = _repository_names(lock.repositories)
     tool = _Tool(
         schema=SCHEMA,
@@ -138,7 +142,7 @@ def decode(renv: bytes, fates: bytes) -> RLock:
     if document["dbmirror"].get("schema") != SCHEMA:
         raise LockError(
             f"{RENV_LOCK}: dbmirror.schema is {document['dbmirror'].get('schema')!r}; this dbmirror reads {SCHEMA}.",
-            remedy="Make the lock again with this version of dbmirror.",
+            remedy="Make it again with 'dbmirror lock MIRROR'.",
         )
     try:
         tool = msgspec.convert(document["dbmirror"], _Tool)

@@ -20,9 +20,7 @@ from dbmirror.lock.r.repository import Repositories, RFile, unusable
 from dbmirror.lock.r.settings import REMEDY, RepositoryLocation
 from dbmirror.lock.r.versions import same_version
 from dbmirror.mirror_folder.files import write_below
-
-FOLDER = "r-sources"
-"""The folder of a mirror that R's archives lie in."""
+from dbmirror.mirror_folder.names import R_SOURCES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +136,6 @@ def _knows(name: str, location: RepositoryLocation, repositories: Repositories) 
 
 
 def _keep(found: RFile, filename: str, folder: Path) -> str:
-    path = f"{FOLDER}/{filename}"
+    path = f"{R_SOURCES}/{filename}"
     write_below(folder, {path: found.content})
     return path

@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
 
 import msgspec
 from cyclonedx.model import HashAlgorithm, HashType, Property
@@ -37,8 +36,6 @@ from dbmirror.publish.sbom.components import (
 from dbmirror.publish.sbom.r import RComponent, r_components
 from dbmirror.render.bom_link import serial_number
 from dbmirror.snapshot import Snapshot
-
-FILE_NAME: Final = "sbom.cdx.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

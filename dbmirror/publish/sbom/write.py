@@ -10,7 +10,8 @@ from dbmirror.hosts.container import ContainerHost
 from dbmirror.inventory.collect import collect
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.mirror_folder.files import write_below
-from dbmirror.publish.sbom.document import FILE_NAME, BuiltImage, render_sbom
+from dbmirror.mirror_folder.names import SBOM
+from dbmirror.publish.sbom.document import BuiltImage, render_sbom
 from dbmirror.snapshot import Snapshot
 from dbmirror.verify.model import RFailure
 from dbmirror.verify.r import with_failures
@@ -36,6 +37,6 @@ def write_sbom(
         inventory = collect(host)
     r = with_failures(lock.r, r_failed) if lock.r is not None and r_failed else None
     image = BuiltImage(tag=built.tags[0], image_id=built.image_id, digest=digest, inventory=inventory, r=r)
-    path = folder / FILE_NAME
-    write_below(folder, {FILE_NAME: render_sbom(lock, snapshot, mirror=mirror, image=image)})
+    path = folder / SBOM
+    write_below(folder, {SBOM: render_sbom(lock, snapshot, mirror=mirror, image=image)})
     return path

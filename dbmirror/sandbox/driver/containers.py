@@ -17,10 +17,10 @@ from docker.models.containers import Container
 from docker.types import EndpointConfig
 
 from dbmirror.engine.docker import unavailable
+from dbmirror.hosts.driver import DRIVER_PORT
 from dbmirror.sandbox.errors import SandboxNotBuilt
 from dbmirror.sandbox.network import LABEL, require_own
 
-SSH_PORT: Final = 2200
 _BOOT_SECONDS: Final = 60.0
 _FIRST_HOST: Final = 10
 _LAST_HOST: Final = 250
@@ -120,7 +120,7 @@ def remove_containers(connected: docker.DockerClient, instance: str) -> None:
 def _await_ssh(container: Container, address: str) -> None:
     deadline = time.monotonic() + _BOOT_SECONDS
     while time.monotonic() < deadline:
-        with suppress(OSError), socket.create_connection((address, SSH_PORT), timeout=2) as connection:
+        with suppress(OSError), socket.create_connection((address, DRIVER_PORT), timeout=2) as connection:
             connection.settimeout(5)
             if connection.recv(4).startswith(b"SSH-"):
                 return
@@ -130,6 +130,6 @@ def _await_ssh(container: Container, address: str) -> None:
             raise SandboxNotBuilt(f"The driver's container stopped at once: {said}")
         time.sleep(0.05)
     raise SandboxNotBuilt(
-        f"The driver's container runs, but SSH does not answer at {address} port {SSH_PORT} from this machine.",
+        f"The driver's container runs, but SSH does not answer at {address} port {DRIVER_PORT} from this machine.",
         remedy="The sandbox needs a Docker Engine on this machine, whose container addresses it can reach.",
     )

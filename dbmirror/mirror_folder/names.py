@@ -1,0 +1,33 @@
+"""What the files and folders of a mirror are called: each name once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SNAPSHOT: Final = "snapshot.json"
+PYLOCK: Final = "pylock.toml"
+"""Python's lock (PEP 751)."""
+FATES: Final = "fates.json"
+"""What becomes of each Python package."""
+RENV_LOCK: Final = "renv.lock"
+"""R's lock, as renv reads it."""
+R_FATES: Final = "r-fates.json"
+WHEELS: Final = "wheels"
+"""Python packages that were packed from the cluster's files."""
+SOURCES: Final = "sources"
+"""Archives of the commits that Python packages come from."""
+R_SOURCES: Final = "r-sources"
+"""R's archives: a folder of its own, so that neither half of the lock removes what the other one names."""
+IMAGE: Final = "image"
+"""The build context."""
+BUILT: Final = "build.json"
+"""Which image was built last."""
+VERIFICATION: Final = "verification.json"
+"""What its verification found."""
+PUSHED: Final = "push.json"
+"""Where it was pushed to."""
+SBOM: Final = "sbom.cdx.json"
+DEPLOY: Final = "deploy"
+"""What a cluster needs to start from the image."""
+COMPOSE: Final = "compose.yaml"
+"""The lab."""
