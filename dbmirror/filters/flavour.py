@@ -71,7 +71,7 @@ def official_base(runtime: Runtime, flavour: Flavour) -> str:
     runtimes its Python is another one than the runtime's (databricks/containers, ubuntu/R/Dockerfile).
     """
     if flavour is Flavour.R:
-        return f"databricksruntime/rbase:{runtime.version}-LTS"
+        return runtime.official_r_image
     return runtime.official_image
 
 

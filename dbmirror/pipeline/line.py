@@ -31,6 +31,7 @@ from dbmirror.filters.model import Selection
 from dbmirror.filters.rulebook import Lists
 from dbmirror.filters.selection import select
 from dbmirror.inventory.collect import collect
+from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Distribution, RPackage
 from dbmirror.lab.model import Lab, Supplies
 from dbmirror.lab.stack import LabStatus
@@ -52,7 +53,8 @@ from dbmirror.render.context import BuildContext
 from dbmirror.render.image import linked_files, render
 from dbmirror.render.lab import LabFiles
 from dbmirror.render.settings import ImageSettings, RAptRepository
-from dbmirror.runtimes.lookup import lookup, parse_spark_version
+from dbmirror.runtimes.derived import OnCluster, runtime_of
+from dbmirror.runtimes.lookup import parse_spark_version
 from dbmirror.runtimes.model import Runtime, repl_names
 from dbmirror.snapshot import Snapshot, Taken, read_snapshot, write_snapshot
 from dbmirror.temporary import temporary_folder
@@ -112,6 +114,7 @@ class Pipeline:
         self.observer = observer
         self.questions = questions
         self._resources = ExitStack()
+        self._noted: set[str] = set()
         self._rehearsing = False
 
     def __enter__(self) -> Self:
@@ -230,8 +233,25 @@ class Pipeline:
         return read_snapshot(self.folder / SNAPSHOT)
 
     def runtime(self, snapshot: Snapshot) -> Runtime:
-        """The Databricks Runtime of the snapshot's cluster."""
-        return lookup(parse_spark_version(snapshot.cluster.spark_version).release)
+        """The Databricks Runtime of the snapshot's cluster; what dbmirror does not know of it, the snapshot says."""
+        inventory = snapshot.inventory
+        runtime, note = runtime_of(
+            parse_spark_version(snapshot.cluster.spark_version).release,
+            OnCluster(
+                python=inventory.python.version,
+                runtime=inventory.runtime_version,
+                ubuntu=inventory.os_version if inventory.os_id == "ubuntu" else None,
+                java=inventory.java_version,
+                scala=inventory.scala_version,
+                spark=inventory.spark_version,
+                r=inventory.r_version,
+                packages={d.name: d.version for d in inventory.distributions if d.layer is Layer.RUNTIME},
+            ),
+        )
+        if note and note not in self._noted:
+            self._noted.add(note)
+            self.observer.note(note)
+        return runtime
 
     def select(self, snapshot: Snapshot) -> Selection[Distribution]:
         """What of the snapshot's Python packages is mirrored, and by which rule."""
@@ -342,7 +362,7 @@ class Pipeline:
             repository = RAptRepository(location=r.apt_repository, key=key)
         context = render(
             lock.python,
-            lookup(lock.runtime),
+            self.runtime(self.snapshot()),
             mirror=self.name,
             settings=ImageSettings(waivers=self.section.waive, r_repository=repository),
             r_lock=lock.r_in_image,
@@ -379,7 +399,7 @@ class Pipeline:
 
     def build_files(self, lock: MirrorLock) -> Groups:
         """The files that the image of `lock` is built from, in their groups."""
-        return file_groups(lock.python, lookup(lock.runtime), flavour=lock.flavour)
+        return file_groups(lock.python, self.runtime(self.snapshot()), flavour=lock.flavour)
 
     def r_netrc(self, lock: MirrorLock) -> bytes | None:
         """Credentials of the R repositories, where the image has R."""
@@ -417,7 +437,7 @@ class Pipeline:
             built.image_id,
             lock=lock.python,
             snapshot=snapshot,
-            runtime=lookup(lock.runtime),
+            runtime=self.runtime(snapshot),
             waivers=self.section.waive,
             observer=self.observer,
             r_lock=lock.r_in_image,

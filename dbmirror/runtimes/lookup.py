@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from dbmirror.runtimes.model import Runtime, RuntimeUnknown, SparkVersion, Tools
+from dbmirror.runtimes.model import Runtime, RuntimeUnknown, SparkVersion, Tools, number
 
 _SPARK_VERSION = re.compile(
     r"(?P<custom>custom:)?([A-Za-z0-9.-]+__)?(?P<major>\d+)(\.(?P<minor>\d+))?\.(x|\d+)(?P<rest>([-_][A-Za-z0-9_.-]+)?)",
@@ -20,7 +20,7 @@ _SCALA = re.compile(r"-scala(\d+\.\d+)", re.ASCII)
 
 
 class _Facts(msgspec.Struct, forbid_unknown_fields=True):
-    python: str
+    python: str | None = None
     ubuntu: str | None = None
     python_full: str | None = None
     java: tuple[int, ...] = ()
@@ -30,27 +30,41 @@ class _Facts(msgspec.Struct, forbid_unknown_fields=True):
     r: str | None = None
     lts_end: date | None = None
     lsp: bool = False
+    cran: date | None = None
+    image: bool = True
     tools: Tools | None = None
     repl: dict[str, str] = {}
 
 
+class _Imports(msgspec.Struct, forbid_unknown_fields=True):
+    since: str
+    modules: tuple[str, ...]
+
+
 class _File(msgspec.Struct, forbid_unknown_fields=True):
     runtimes: dict[str, _Facts]
+    imports: tuple[_Imports, ...]
 
 
 def known_versions() -> tuple[str, ...]:
     """The runtimes that dbmirror has facts about, oldest first."""
-    return tuple(_read())
+    return tuple(_read().runtimes)
 
 
 def lookup(version: str) -> Runtime:
-    """The runtime `version` (`15.4`). Raises RuntimeUnknown, which names the known ones."""
+    """The runtime `version`: `15.4`, or a bare major (`18`) for the newest known of it, as the API's rolling keys say.
+
+    Raises RuntimeUnknown, which names the known ones.
+    """
+    file = _read()
+    if version.isdigit():
+        version = next((known for known in reversed(file.runtimes) if known.startswith(f"{version}.")), version)
     try:
-        facts = _read()[version]
+        facts = file.runtimes[version]
     except KeyError:
         raise RuntimeUnknown(
             f"dbmirror knows no Databricks Runtime {version!r}.",
-            remedy=f"It knows {', '.join(known_versions())}; Databricks offers container images for these alone.",
+            remedy=f"It knows {', '.join(known_versions())}; of another one it reads what the cluster's snapshot says.",
         ) from None
     return Runtime(
         version=version,
@@ -64,6 +78,9 @@ def lookup(version: str) -> Runtime:
         r=facts.r,
         lts_end=facts.lts_end,
         lsp=facts.lsp,
+        cran=facts.cran,
+        has_image=facts.image,
+        imports=tuple(name for each in file.imports if number(each.since) <= number(version) for name in each.modules),
         tools=facts.tools,
         repl=MappingProxyType(facts.repl),
         tool_requirements=_locked("tools", version) if facts.tools else (),
@@ -100,8 +117,8 @@ def parse_spark_version(text: str) -> SparkVersion:
 
 
 @cache
-def _read() -> dict[str, _Facts]:
-    return msgspec.toml.decode(files(__package__).joinpath("runtimes.toml").read_bytes(), type=_File).runtimes
+def _read() -> _File:
+    return msgspec.toml.decode(files(__package__).joinpath("runtimes.toml").read_bytes(), type=_File)
 
 
 def _locked(kind: str, version: str) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ class Runtime:
     """`15.4`."""
     ubuntu: str | None = None
     """VERSION_ID of the Ubuntu that it runs on: `22.04`."""
-    python: str
+    python: str | None = None
     """`3.11`."""
     python_full: str | None = None
     """`3.11.11`."""
@@ -67,6 +67,14 @@ class Runtime:
     lts_end: date | None = None
     lsp: bool = False
     """It has a language server in `/databricks/python-lsp`."""
+    cran: date | None = None
+    """The day whose CRAN its R packages are of."""
+    imports: tuple[str, ...] = ()
+    """The modules that a Python notebook's REPL imports."""
+    has_image: bool = True
+    """Databricks has official images of it: of runtimes with long-term support alone."""
+    image_version: str | None = None
+    """The runtime whose official images it takes, where it has none of its own."""
     tools: Tools | None = None
     repl: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """PEP 503 name to version: the core pins that its REPL is tested with."""
@@ -78,13 +86,17 @@ class Runtime:
     @property
     def release(self) -> tuple[int, int]:
         """The version as numbers, to compare."""
-        major, minor = self.version.split(".")
-        return int(major), int(minor)
+        return number(self.version)
 
     @property
     def official_image(self) -> str:
         """The reference of Databricks' own Python image; one exists for the runtimes with long-term support only."""
-        return f"databricksruntime/python:{self.version}-LTS"
+        return f"databricksruntime/python:{self.image_version or self.version}-LTS"
+
+    @property
+    def official_r_image(self) -> str:
+        """The reference of Databricks' own R image."""
+        return f"databricksruntime/rbase:{self.image_version or self.version}-LTS"
 
     @property
     def needs_virtualenv(self) -> bool:
@@ -115,6 +127,12 @@ class Runtime:
     def needs_fips_override(self) -> bool:
         """OpenSSL of Ubuntu 24.04 needs OPENSSL_FORCE_FIPS_MODE=0 (launchpad 2066990)."""
         return self.release >= (16, 4)
+
+
+def number(version: str) -> tuple[int, int]:
+    """`15.4` as numbers, to compare; a bare major is its `.0`."""
+    major, _, minor = version.partition(".")
+    return int(major), int(minor or 0)
 
 
 def repl_names(runtime: Runtime) -> frozenset[str]:

@@ -1,8 +1,7 @@
-"""What R notebooks need of an image, and the dated CRAN snapshot that each runtime's R packages come from."""
+"""What R notebooks need of an image, whichever runtime it is for."""
 
 from __future__ import annotations
 
-from datetime import date
 from types import MappingProxyType
 
 R_NOTEBOOK_PACKAGES = MappingProxyType(
@@ -39,19 +38,3 @@ R_ITSELF = frozenset(
     }
 )
 """The packages of priority `base`, and the catalogues of messages: they are R itself, at its version, in every R."""
-
-_SNAPSHOTS = MappingProxyType(
-    {
-        "10.4": date(2022, 2, 24),
-        "11.3": date(2022, 9, 8),
-        "12.2": date(2022, 11, 11),
-        "13.3": date(2023, 2, 10),
-        "17.3": date(2025, 3, 20),
-    }
-)
-"""Up to 13.3 the date in DC:ubuntu/R/Dockerfile; 17.3 of the runtime's published list; no source states the others."""
-
-
-def cran_snapshot(version: str) -> date | None:
-    """The day whose CRAN the runtime `version` (`17.3`) was filled from; None where no source states it."""
-    return _SNAPSHOTS.get(version)

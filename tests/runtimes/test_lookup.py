@@ -12,8 +12,8 @@ from dbmirror.runtimes.lookup import known_versions, lookup
 from dbmirror.runtimes.model import RuntimeUnknown, repl_names
 
 
-def test_the_runtimes_with_long_term_support_are_known_oldest_first():
-    expected = ("9.1", "10.4", "11.3", "12.2", "13.3", "14.3", "15.4", "16.4", "17.3", "18.3")
+def test_the_runtimes_are_known_oldest_first():
+    expected = ("9.1", "10.4", "11.3", "12.2", "13.3", "14.3", "15.4", "16.4", "17.3", "18.3", "19.0")
     assert known_versions() == expected
     assert [lookup(version).version for version in expected] == list(expected)
 
@@ -48,6 +48,16 @@ def test_an_unknown_runtime_is_a_usage_error_that_names_the_known_ones():
         lookup("14.1")
     assert isinstance(caught.value, UsageError)
     assert "14.3, 15.4, 16.4" in caught.value.remedy
+
+
+@pytest.mark.parametrize(("key", "version"), [("17", "17.3"), ("18", "18.3"), ("19", "19.0")])
+def test_a_rolling_key_means_the_newest_known_release_of_its_major(key, version):
+    assert lookup(key).version == version
+
+
+def test_the_day_of_cran_is_a_fact_of_the_runtime():
+    assert lookup("17.3").cran == date(2025, 3, 20)
+    assert lookup("15.4").cran is None
 
 
 @pytest.mark.parametrize(
@@ -86,7 +96,7 @@ def test_the_language_server_is_there_wherever_the_platform_needs_it_and_its_pin
     for version in known_versions():
         runtime = lookup(version)
         has_server = any(line.startswith("python-lsp-server==") for line in runtime.lsp_requirements)
-        assert has_server == (runtime.needs_lsp and version != "18.3")
+        assert has_server == (runtime.needs_lsp and version not in {"18.3", "19.0"})
 
 
 @pytest.mark.parametrize("version", known_versions())

@@ -15,7 +15,7 @@ from requests.utils import get_netrc_auth
 from dbmirror.config import RConfig
 from dbmirror.http_client.logins import Feed, Logins
 from dbmirror.lock.r.errors import RepositoryConfigurationError
-from dbmirror.runtimes.r_notebooks import cran_snapshot
+from dbmirror.runtimes.lookup import known_versions, lookup
 
 VARIABLES = ("R_REPOS", "RENV_CONFIG_REPOS_OVERRIDE", "RSPM", "CRAN")
 """Variables that name repositories, separated by blanks: the first that does counts."""
@@ -104,7 +104,7 @@ def find_repositories(
     of the first of VARIABLES that names any. There may be none at all.
     Raises RepositoryConfigurationError where a setting is no address, or dbmirror.toml holds credentials.
     """
-    day = config.snapshot_date or cran_snapshot(runtime)
+    day = config.snapshot_date or _filled_on(runtime)
     notes: list[str] = []
     named: list[RepositoryLocation] = []
     binary = config.binary_repositories.get(distribution or "")
@@ -117,6 +117,10 @@ def find_repositories(
         named.extend(_from_environment(environment, root))
     unique = {(each.url, each.binary): each for each in reversed(named)}
     return RepositorySettings(repositories=tuple(reversed(unique.values())), notes=tuple(dict.fromkeys(notes)))
+
+
+def _filled_on(runtime: str) -> date | None:
+    return lookup(runtime).cran if runtime in known_versions() else None
 
 
 def _dated(template: str, day: date | None, runtime: str, notes: list[str]) -> str | None:

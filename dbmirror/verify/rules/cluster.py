@@ -50,7 +50,7 @@ def cluster(evidence: Evidence) -> Result:
         use_ml_runtime=facts.uses_ml_runtime,
     )
     defects += [f"{obstacle.reason}: {obstacle.remedy.rstrip('.')}" for obstacle in found]
-    if evidence.lock.runtime not in {spark.release, f"{spark.release}.0"}:
+    if evidence.lock.runtime != spark.release and not evidence.lock.runtime.startswith(f"{spark.release}."):
         defects.append(f"the image is for runtime {evidence.lock.runtime}, the cluster runs {spark.release}")
     if facts.access_mode not in _DEDICATED and not defects:
         warnings.append(f"the access mode is {facts.access_mode or 'not stated'}: use dedicated access")

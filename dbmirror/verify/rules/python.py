@@ -10,18 +10,12 @@ from packaging.version import InvalidVersion, Version
 from dbmirror.inventory.layers import Layer
 from dbmirror.lock.fates import same_version
 from dbmirror.lock.model import AptPackage, FateKind
-from dbmirror.runtimes.model import REPL_BASE, Runtime
+from dbmirror.runtimes.model import REPL_BASE, Runtime, number
 from dbmirror.verify.evidence import Evidence
 from dbmirror.verify.missing_modules import distributions_of
 from dbmirror.verify.model import Severity
 from dbmirror.verify.rules.rule import Result, failed, listed, not_applicable, passed
 
-_SMOKE: Final[tuple[tuple[tuple[int, int], tuple[str, ...]], ...]] = (
-    ((0, 0), ("IPython", "ipykernel", "traitlets", "six", "numpy", "pandas", "pyarrow", "matplotlib", "jedi")),
-    ((13, 3), ("grpc", "grpc_status", "google.protobuf", "google.rpc", "databricks.sdk")),
-    ((15, 4), ("pyccolo", "ipywidgets", "black", "mlflow")),
-)
-"""What a Python notebook's REPL imports, by the runtime that began it (databricks/containers#131, #177, #188, #56)."""
 _CORE: Final = frozenset(
     {"grpcio", "ipykernel", "ipython", "numpy", "pandas", "protobuf", "pyarrow", "six", "traitlets"}
 )
@@ -34,10 +28,7 @@ _PRERELEASE: Final = re.compile(r"\d(rc|a|b)\d")
 
 def smoke_modules(runtime: Runtime) -> tuple[str, ...]:
     """The modules that rule L10 imports for `runtime`."""
-    modules = [module for since, names in _SMOKE if runtime.release >= since for module in names]
-    if tuple(map(int, runtime.python.split("."))) >= (3, 12):
-        modules += ["setuptools", "distutils"]
-    return tuple(modules)
+    return (*runtime.imports, *(("setuptools", "distutils") if number(runtime.python or "3.0") >= (3, 12) else ()))
 
 
 def python_version(evidence: Evidence) -> Result:
@@ -46,7 +37,8 @@ def python_version(evidence: Evidence) -> Result:
     match = re.fullmatch(r"Python (\S+)", answer.first_line) if answer.good else None
     if match is None:
         return failed(f"/databricks/python3/bin/python does not run: {answer.last_line or 'no answer'}.")
-    found, expected = match[1], evidence.runtime.python
+    cluster = evidence.snapshot.inventory.python.version
+    found, expected = match[1], evidence.runtime.python or ".".join(cluster.split(".")[:2])
     if found.split(".")[:2] != expected.split("."):
         text = f"Python is {found}; runtime {evidence.runtime.version} has {expected}."
         if evidence.flavour.has_python:
@@ -54,7 +46,6 @@ def python_version(evidence: Evidence) -> Result:
         return failed(f"{text} Neither Python cells nor 'databricks ssh' work here.", severity=Severity.WARNING)
     if _PRERELEASE.search(found):
         return failed(f"Python is {found}, a pre-release.")
-    cluster = evidence.snapshot.inventory.python.version
     if found != cluster:
         return failed(f"Python is {found}, the cluster's is {cluster}.", severity=Severity.WARNING)
     return passed(f"Python is {found}, as on the cluster.")
