@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import IO, Final
 
 from dbmirror.errors import DockerError
+from dbmirror.parallel import go_on
 from dbmirror.redaction import without_credentials
 
 INTERRUPT_SECONDS: Final = 10.0
@@ -70,8 +71,9 @@ def run(
     """Run `argv` to its end, calling `on_stdout` and `on_stderr` in this thread with each line (no line end).
 
     `environment` is the child's whole environment (default: this process's). The child leads a process group of its
-    own: on Ctrl-C, on `timeout` (seconds), or on any error in a callback the whole group is interrupted, then
-    terminated after `interrupt_seconds`, then killed after `terminate_seconds`, before the exception goes on.
+    own: on Ctrl-C, on `timeout` (seconds), on any error in a callback, and where a call of `side_by_side` is to end,
+    the whole group is interrupted, then terminated after `interrupt_seconds`, then killed after `terminate_seconds`,
+    before the exception goes on.
     `before_interrupt` is called first, for a child that must not be interrupted at any moment.
     Raises ProcessFailed where it cannot be started, takes longer than `timeout`, or (with `check`) fails.
     """
@@ -142,6 +144,7 @@ def _lines(child: subprocess.Popen[bytes], *, deadline: float | None) -> Iterato
     open_streams = len(pipes)
     last_call: float | None = None
     while open_streams:
+        go_on()
         now = time.monotonic()
         if deadline is not None and now > deadline:
             raise _Late

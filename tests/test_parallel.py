@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from pathlib import Path
+from threading import Event
 from types import FrameType
 from typing import Any
 
-from dbmirror.parallel import as_ended
+import pytest
+
+from dbmirror.parallel import as_ended, go_on, side_by_side
+from dbmirror.process import run
 
 Wait = Callable[[Iterable["Future[None]"]], Iterator["Future[None]"]]
 
@@ -30,6 +36,59 @@ def test_it_waits_for_calls_that_still_run() -> None:
     with ThreadPoolExecutor(3) as pool:
         futures = [pool.submit(time.sleep, seconds) for seconds in (0.3, 0.1, 0.2)]
         assert [futures.index(ended) for ended in as_ended(futures)] == [1, 2, 0]
+
+
+def test_what_calls_give_is_given_by_what_they_were_called_with() -> None:
+    assert side_by_side(len, ["a", "bcd", ""], workers=2, name="test") == {"a": 1, "bcd": 3, "": 0}
+
+
+def _while_another_call_fails(work: Callable[[], None]) -> float:
+    """Seconds until all calls have ended: one that does `work`, and one that fails once that is under way."""
+    began, ended = Event(), Event()
+
+    def call(name: str) -> None:
+        if name == "fails":
+            assert began.wait(5)
+            raise ZeroDivisionError
+        began.set()
+        try:
+            work()
+        finally:
+            ended.set()
+
+    started = time.monotonic()
+    with pytest.raises(ZeroDivisionError):
+        side_by_side(call, ["works", "fails"], workers=2, name="test")
+    assert ended.wait(20)
+    return time.monotonic() - started
+
+
+def test_a_call_that_fails_ends_the_child_process_of_another(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    assert _while_another_call_fails(lambda: run(["sh", "-c", f"echo $$ >{pid}; exec sleep 60"]) and None) < 15
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+
+
+def test_a_call_that_fails_ends_the_wait_of_another_for_calls_of_its_own() -> None:
+    assert _while_another_call_fails(lambda: next(as_ended([Future[None]()])) and None) < 5
+
+
+def test_a_call_that_is_ended_can_still_clear_up(tmp_path: Path) -> None:
+    def work() -> None:
+        try:
+            while True:
+                time.sleep(0.01)
+                go_on()
+        finally:
+            run(["touch", str(tmp_path / "cleared")])
+
+    _while_another_call_fails(work)
+    assert (tmp_path / "cleared").exists()
+
+
+def test_a_call_by_itself_goes_on() -> None:
+    go_on()
 
 
 def test_ctrl_c_at_any_moment_of_the_wait_is_a_keyboard_interrupt() -> None:

@@ -30,7 +30,7 @@ _KINDS = ("github", "azure-pipelines", "gitlab")
 def ci_command(
     output: Output,
     kind: str,
-    mirror: str,
+    name: str,
     config_file: Path | None,
     targets: tuple[str, ...],
     force: bool,
@@ -52,12 +52,12 @@ def ci_command(
     from dbmirror.render.workflows import KNOWN_HOSTS, REQUIREMENTS, is_ours, render_workflow
 
     loaded = load_config(config_file)
-    loaded.mirror(mirror)
-    root, folder = _repository(loaded.root), loaded.mirror_folder(mirror)
+    loaded.mirror(name)
+    root, folder = _repository(loaded.root), loaded.mirror_folder(name)
     installation = _installation(loaded, root)
     workflow = render_workflow(
         kind,  # type: ignore[arg-type]  # click has checked it
-        mirror=mirror,
+        mirror=name,
         folder=_within(folder, root),
         installation=installation,
         push=targets,
@@ -77,7 +77,7 @@ def ci_command(
         )
     output.document(
         {
-            "mirror": mirror,
+            "mirror": name,
             "file": path,
             "requirements": folder / REQUIREMENTS,
             "known_hosts": folder / KNOWN_HOSTS,
@@ -93,7 +93,7 @@ def ci_command(
     if not host_keys:
         output.show(
             f"No host key of the driver is pinned on this machine, so the pipeline trusts none yet: run "
-            f"'dbmirror ssh test {mirror}', then this command again."
+            f"'dbmirror ssh test {name}', then this command again."
         )
     if kind == "gitlab":
         output.show(f"Include it in .gitlab-ci.yml (include: - local: /{workflow.path}), and add a pipeline schedule.")

@@ -56,8 +56,8 @@ def diff_command(output: Output, a: str, b: str, config_file: Path | None, shown
     places = (parse_place(a), parse_place(b))
     inventories = []
     for place in places:
-        with opened(output, place.mirror, config_file, **options) as pipeline:
-            inventories.append(read_place(place, pipeline))
+        with opened(output, place.mirror, config_file, **options) as mirror:
+            inventories.append(read_place(place, mirror))
     differences = compare(*inventories)
     sections = ("python",) if any(place.kind == "requirements" for place in places) else SECTIONS
     output.document({"a": a, "b": b, "sections": {name: getattr(differences, name) for name in sections}})
@@ -71,7 +71,7 @@ def diff_command(output: Output, a: str, b: str, config_file: Path | None, shown
 @config_option
 @driver_options
 @command
-def check_command(output: Output, mirror: str, config_file: Path | None, **options: Any) -> None:
+def check_command(output: Output, name: str, config_file: Path | None, **options: Any) -> None:
     """Has the cluster drifted from the committed snapshot? Exit code 1 with the difference if it has. Writes nothing.
 
     \b
@@ -82,16 +82,17 @@ def check_command(output: Output, mirror: str, config_file: Path | None, **optio
     from dbmirror.cli.session import opened
     from dbmirror.inventory.compare import compare
     from dbmirror.pipeline.compared_places import cluster_changes
+    from dbmirror.pipeline.stages import read_cluster
 
-    with opened(output, mirror, config_file, **options) as pipeline:
-        committed = pipeline.snapshot()
-        present = pipeline.read_cluster()
+    with opened(output, name, config_file, **options) as mirror:
+        committed = mirror.snapshot()
+        present = read_cluster(mirror)
     differences = compare(committed.inventory, present.inventory)
     changes = cluster_changes(committed.cluster, present.cluster)
     drifted = committed.digest != present.digest
     output.document(
         {
-            "mirror": mirror,
+            "mirror": name,
             "drifted": drifted,
             "committed": committed.digest,
             "present": present.digest,
@@ -107,5 +108,5 @@ def check_command(output: Output, mirror: str, config_file: Path | None, **optio
     output.show(tables.differences(differences, "snapshot", "cluster", shown="diff", sections=SECTIONS))
     raise Drifted(
         f"The cluster has drifted from the snapshot of {committed.taken.at}.",
-        remedy=f"Take it as it is now with 'dbmirror build {mirror}', and commit the folder.",
+        remedy=f"Take it as it is now with 'dbmirror build {name}', and commit the folder.",
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dbmirror.filters.explain import Explanation
     from dbmirror.lock.mirror_lock import MirrorLock
     from dbmirror.lock.model import Fate
-    from dbmirror.pipeline.line import Pipeline
+    from dbmirror.pipeline.mirror import Mirror
 
 
 @click.group("filter")
@@ -57,7 +57,7 @@ def filter_show_command(output: Output, name: str, config_file: Path | None) -> 
 @config_option
 @click.option("--whitelist", is_flag=True, help="Explain what the whitelist would decide.")
 @command
-def explain_command(output: Output, mirror: str, package: str, config_file: Path | None, whitelist: bool) -> None:
+def explain_command(output: Output, name: str, package: str, config_file: Path | None, whitelist: bool) -> None:
     """Say all about one package of the snapshot: its rules, its copies, who requires it, and its fate.
 
     \b
@@ -68,40 +68,41 @@ def explain_command(output: Output, mirror: str, package: str, config_file: Path
     from dbmirror.cli.session import opened
     from dbmirror.lock.errors import LockError
 
-    with opened(output, mirror, config_file, whitelist=whitelist) as pipeline:
-        language, explanation = _explain(pipeline, package)
+    with opened(output, name, config_file, whitelist=whitelist) as mirror:
+        language, explanation = _explain(mirror, package)
         try:
-            lock = _turned_out(pipeline, pipeline.lock())
+            lock = _turned_out(mirror, mirror.lock())
         except LockError:
             every: tuple[Fate, ...] = ()
         else:
             every = lock.python.fates if language == "Python" else lock.r.fates if lock.r else ()
         fates = tuple(fate for fate in every if fate.name == explanation.name)
-    output.document({"mirror": mirror, "explanation": explanation, "fates": fates})
+    output.document({"mirror": name, "explanation": explanation, "fates": fates})
     output.show(tables.explanation(explanation, fates, language=language))
 
 
-def _turned_out(pipeline: Pipeline, lock: MirrorLock) -> MirrorLock:
+def _turned_out(mirror: Mirror, lock: MirrorLock) -> MirrorLock:
     """`lock` as its image turned out, where that was verified: --keep-going may have left packages out."""
     from dbmirror.verify.errors import ReportError
     from dbmirror.verify.r import as_built
 
     try:
-        report = pipeline.report()
+        report = mirror.report()
     except ReportError:
         report = None
     return as_built(lock, report) if report is not None and report.lock == lock.digest else lock
 
 
-def _explain(pipeline: Pipeline, package: str) -> tuple[str, Explanation]:
+def _explain(mirror: Mirror, package: str) -> tuple[str, Explanation]:
     """The Python package of that name, else the R package, with the name of its language."""
     from dbmirror.filters.errors import FilterError
+    from dbmirror.pipeline.selection import explain_python, explain_r
 
-    snapshot = pipeline.snapshot()
+    snapshot = mirror.snapshot()
     try:
-        return "Python", pipeline.explain(snapshot, package)
+        return "Python", explain_python(mirror, snapshot, package)
     except FilterError as error:
         try:
-            return "R", pipeline.explain_r(snapshot, package)
+            return "R", explain_r(mirror, snapshot, package)
         except FilterError:
             raise error from None

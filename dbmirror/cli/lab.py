@@ -35,7 +35,7 @@ def lab_group() -> None:
 )
 @dry_run_option
 @command
-def lab_up_command(output: Output, mirror: str, config_file: Path | None, accept_host_key: bool, dry_run: bool) -> None:
+def lab_up_command(output: Output, name: str, config_file: Path | None, accept_host_key: bool, dry_run: bool) -> None:
     """Build and start the lab, wait until JupyterLab answers, and print its URL. A lab that runs is brought up to date.
 
     The URL holds the lab's token: whoever has it and can reach this machine's 127.0.0.1 is in.
@@ -50,16 +50,17 @@ def lab_up_command(output: Output, mirror: str, config_file: Path | None, accept
     from dbmirror.cli.documents import lab_document
     from dbmirror.cli.session import opened
     from dbmirror.lab import stack as lab_stack
+    from dbmirror.pipeline import stages
 
-    with opened(output, mirror, config_file, accept_host_key=accept_host_key, dry_run=dry_run) as pipeline:
-        lock = pipeline.lock()
+    with opened(output, name, config_file, accept_host_key=accept_host_key, dry_run=dry_run) as mirror:
+        lock = mirror.lock()
         if dry_run:
-            files = pipeline.render_lab(lock)
-            output.document({"mirror": mirror, "images": [files.tunnel_image, files.lab_image]})
-            output.show(f"Would build {files.tunnel_image} and {files.lab_image}, and start the lab of {mirror}.")
+            files = stages.render_lab(mirror, lock)
+            output.document({"mirror": name, "images": [files.tunnel_image, files.lab_image]})
+            output.show(f"Would build {files.tunnel_image} and {files.lab_image}, and start the lab of {name}.")
             return
-        found = pipeline.start_lab(lock)
-        address = lab_stack.url(pipeline.lab)
+        found = stages.start_lab(mirror, lock)
+        address = lab_stack.url(mirror.lab)
     output.document({"lab": lab_document(found), "url": address})
     output.show(status_tables.lab(found))
     output.show(Text(address))
@@ -72,7 +73,7 @@ def lab_up_command(output: Output, mirror: str, config_file: Path | None, accept
 @config_option
 @dry_run_option
 @command
-def lab_down_command(output: Output, mirror: str, config_file: Path | None, dry_run: bool) -> None:
+def lab_down_command(output: Output, name: str, config_file: Path | None, dry_run: bool) -> None:
     """Stop the lab. Notebooks, images and the token stay; kernels end, here and on the driver.
 
     \b
@@ -82,13 +83,13 @@ def lab_down_command(output: Output, mirror: str, config_file: Path | None, dry_
     from dbmirror.cli.session import opened
     from dbmirror.lab import stack as lab_stack
 
-    with opened(output, mirror, config_file) as pipeline:
+    with opened(output, name, config_file) as mirror:
         if dry_run:
-            names = [service.container for service in lab_stack.status(pipeline.lab).services]
-            output.document({"mirror": mirror, "containers": names})
+            names = [service.container for service in lab_stack.status(mirror.lab).services]
+            output.document({"mirror": name, "containers": names})
             output.show(f"Would stop and remove: {', '.join(names) or 'nothing, the lab is down'}.")
             return
-        lab_stack.down(pipeline.lab)
+        lab_stack.down(mirror.lab)
     output.document({"lab": None})
 
 
@@ -96,7 +97,7 @@ def lab_down_command(output: Output, mirror: str, config_file: Path | None, dry_
 @mirror_argument
 @config_option
 @command
-def lab_status_command(output: Output, mirror: str, config_file: Path | None) -> None:
+def lab_status_command(output: Output, name: str, config_file: Path | None) -> None:
     """Show how cluster, tunnel, JupyterLab and its kernels stand.
 
     \b
@@ -108,8 +109,8 @@ def lab_status_command(output: Output, mirror: str, config_file: Path | None) ->
     from dbmirror.cli.session import opened
     from dbmirror.lab import stack as lab_stack
 
-    with opened(output, mirror, config_file) as pipeline:
-        found = lab_stack.status(pipeline.lab)
+    with opened(output, name, config_file) as mirror:
+        found = lab_stack.status(mirror.lab)
     output.document({"lab": lab_document(found)})
     output.show(status_tables.lab(found))
 
@@ -119,7 +120,7 @@ def lab_status_command(output: Output, mirror: str, config_file: Path | None) ->
 @config_option
 @click.option("--open", "opens", is_flag=True, help="Open it in the browser instead; no command line shows the token.")
 @command
-def lab_url_command(output: Output, mirror: str, config_file: Path | None, opens: bool) -> None:
+def lab_url_command(output: Output, name: str, config_file: Path | None, opens: bool) -> None:
     """Print JupyterLab's address with its token, which is a secret.
 
     \b
@@ -131,11 +132,11 @@ def lab_url_command(output: Output, mirror: str, config_file: Path | None, opens
     from dbmirror.lab import stack as lab_stack
     from dbmirror.lab.browser import open_lab
 
-    with opened(output, mirror, config_file) as pipeline:
-        address = lab_stack.url(pipeline.lab)
+    with opened(output, name, config_file) as mirror:
+        address = lab_stack.url(mirror.lab)
         if opens:
-            open_lab(pipeline.lab)
-    output.document({"mirror": mirror, "url": address})
+            open_lab(mirror.lab)
+    output.document({"mirror": name, "url": address})
     if not (output.as_json or opens):
         click.echo(address)
 
@@ -146,7 +147,7 @@ def lab_url_command(output: Output, mirror: str, config_file: Path | None, opens
 @config_option
 @click.option("--follow", is_flag=True, help="Go on until Ctrl-C.")
 @command
-def lab_logs_command(output: Output, mirror: str, service: str | None, config_file: Path | None, follow: bool) -> None:
+def lab_logs_command(output: Output, name: str, service: str | None, config_file: Path | None, follow: bool) -> None:
     """Print what the lab's containers wrote.
 
     \b
@@ -160,14 +161,14 @@ def lab_logs_command(output: Output, mirror: str, service: str | None, config_fi
     from dbmirror.lab import stack as lab_stack
     from dbmirror.lab.files import places
 
-    with opened(output, mirror, config_file) as pipeline:
-        lab_stack.status(pipeline.lab)
+    with opened(output, name, config_file) as mirror:
+        lab_stack.status(mirror.lab)
         argv = compose_command(
-            places(pipeline.folder).project, "logs", *(["--follow"] if follow else []), *([service] if service else [])
+            places(mirror.folder).project, "logs", *(["--follow"] if follow else []), *([service] if service else [])
         )
     if output.as_json:
         said = subprocess.run(argv, env=docker_environment(), capture_output=True, text=True, check=False)
-        output.document({"mirror": mirror, "lines": said.stdout.splitlines()})
+        output.document({"mirror": name, "lines": said.stdout.splitlines()})
         return
     raise SystemExit(subprocess.run(argv, env=docker_environment(), check=False).returncode)
 
@@ -176,7 +177,7 @@ def lab_logs_command(output: Output, mirror: str, service: str | None, config_fi
 @mirror_argument
 @config_option
 @command
-def lab_shell_command(output: Output, mirror: str, config_file: Path | None) -> None:
+def lab_shell_command(output: Output, name: str, config_file: Path | None) -> None:
     """Open a shell in the lab's container, as the user that the notebooks run as.
 
     \b
@@ -189,11 +190,11 @@ def lab_shell_command(output: Output, mirror: str, config_file: Path | None) -> 
     from dbmirror.lab import stack as lab_stack
     from dbmirror.lab.files import places
 
-    with opened(output, mirror, config_file) as pipeline:
-        lab_stack.status(pipeline.lab)
-        argv = compose_command(places(pipeline.folder).project, "exec", "lab", "bash")
+    with opened(output, name, config_file) as mirror:
+        lab_stack.status(mirror.lab)
+        argv = compose_command(places(mirror.folder).project, "exec", "lab", "bash")
     if output.as_json:
-        output.document({"mirror": mirror, "command": argv})
+        output.document({"mirror": name, "command": argv})
         return
     raise SystemExit(subprocess.run(argv, env=docker_environment(), check=False).returncode)
 
@@ -206,7 +207,7 @@ def lab_shell_command(output: Output, mirror: str, config_file: Path | None) -> 
 @dry_run_option
 @command
 def lab_sync_command(
-    output: Output, mirror: str, source: str, target: str, config_file: Path | None, dry_run: bool
+    output: Output, name: str, source: str, target: str, config_file: Path | None, dry_run: bool
 ) -> None:
     """Copy a file or folder between the notebooks folder and the driver, over the tunnel's connection.
 
@@ -226,12 +227,12 @@ def lab_sync_command(
     from dbmirror.lab import sync as lab_sync
     from dbmirror.text import one_line
 
-    with opened(output, mirror, config_file) as pipeline:
-        done = lab_sync.sync(pipeline.lab, source, target, dry_run=dry_run)
-    output.document({"mirror": mirror, "sync": done, "dry_run": dry_run})
+    with opened(output, name, config_file) as mirror:
+        done = lab_sync.sync(mirror.lab, source, target, dry_run=dry_run)
+    output.document({"mirror": name, "sync": done, "dry_run": dry_run})
     if dry_run:
-        for name in done.names[:_SHOWN]:
-            output.show(Text(one_line(name)))
+        for file in done.names[:_SHOWN]:
+            output.show(Text(one_line(file)))
         if done.files > _SHOWN:
             output.show(f"… and {done.files - _SHOWN} more")
     if done.left_out:

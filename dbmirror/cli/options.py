@@ -49,7 +49,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-mirror_argument = click.argument("mirror", metavar="MIRROR")
+mirror_argument = click.argument("name", metavar="MIRROR")
 
 
 def config_option(function: Command) -> Command:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +18,6 @@ from dbmirror.cli.options import (
 
 if TYPE_CHECKING:
     from dbmirror.cli.output import Output
-    from dbmirror.pipeline.line import Pipeline
-    from dbmirror.publish.gate import Pushed
-    from dbmirror.snapshot import Snapshot
 
 
 @click.command("push")
@@ -33,7 +29,7 @@ if TYPE_CHECKING:
 @command
 def push_command(
     output: Output,
-    mirror: str,
+    name: str,
     targets: tuple[str, ...],
     config_file: Path | None,
     password_stdin: bool,
@@ -54,32 +50,21 @@ def push_command(
     from dbmirror.cli import tables
     from dbmirror.cli.documents import image_document
     from dbmirror.cli.session import opened
-    from dbmirror.pipeline import release
+    from dbmirror.pipeline.publication import Published, publish_image
+    from dbmirror.publish.gate import find_destinations
 
     password = read_password(password_stdin)
-    with opened(output, mirror, config_file, dry_run=dry_run) as pipeline:
-        built = pipeline.built()
-        destinations = release.destinations(pipeline, targets, password=password)
-        pushed: tuple[Pushed, ...] = ()
+    with opened(output, name, config_file, dry_run=dry_run) as mirror:
+        built = mirror.built()
+        registries, observer = mirror.loaded.config.registries, mirror.observer
+        to = find_destinations(targets, registries, mirror=name, password=password, observer=observer)
+        done = Published()
         if not dry_run:
-            pushed = release.push(pipeline, built, destinations, allow_unverified=allow_unverified, replace=replace_tag)
-        deployment = deploy(output, pipeline, pipeline.snapshot(), pushed) if pushed else ()
-    output.document({"mirror": mirror, "image": image_document(built), "pushed": pushed, "deployment": deployment})
-    if pushed:
-        output.show(tables.pushed(pushed))
-
-
-def deploy(output: Output, pipeline: Pipeline, snapshot: Snapshot, pushed: Sequence[Pushed]) -> tuple[Path, ...]:
-    """Write what to do with the image; where the platform takes none on such a cluster, say why: the push stands."""
-    from dbmirror.pipeline import release
-    from dbmirror.render.deployment import DeploymentRefused
-
-    try:
-        files = release.deploy(pipeline, snapshot, pushed)
-    except DeploymentRefused as refusal:
-        pipeline.observer.warn(f"{refusal.message} {refusal.remedy}")
-        return ()
-    output.say(
-        f"What to do with it: {files[0].parent / 'README.md'}, with cluster.json, Terraform and a bundle beside it."
+            done = publish_image(mirror, built, to, allow_unverified=allow_unverified, replace_tag=replace_tag)
+    output.document(
+        {"mirror": name, "image": image_document(built), "pushed": done.pushed, "deployment": done.deployment}
     )
-    return files
+    if done.pushed:
+        output.show(tables.pushed(done.pushed))
+    if done.deployment:
+        output.say(tables.what_to_do(done.deployment))

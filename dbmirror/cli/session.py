@@ -12,7 +12,8 @@ from dbmirror.cli.output import Output
 from dbmirror.config import load_config
 from dbmirror.filters.flavour import Flavour
 from dbmirror.hosts.known_hosts import Fingerprint
-from dbmirror.pipeline.line import Choices, Pipeline, Questions
+from dbmirror.pipeline.access import Questions
+from dbmirror.pipeline.mirror import Choices, Mirror
 from dbmirror.temporary import clear_left_behind
 from dbmirror.workspace.clusters import ClusterState
 
@@ -30,7 +31,7 @@ def choices_of(
     flavour: str | None = None,
     keep_going: bool = False,
 ) -> Choices:
-    """A command's options, by the names that click gives them, as the pipeline's choices."""
+    """A command's options, by the names that click gives them, as the choices of one run."""
     return Choices(
         start_cluster=start_cluster,
         accept_host_key=accept_host_key,
@@ -47,21 +48,20 @@ def choices_of(
 
 @contextmanager
 def opened(
-    output: Output, mirror: str, config_file: Path | None, *, dry_run: bool = False, **options: Any
-) -> Iterator[Pipeline]:
-    """The pipeline of `mirror`, with its progress shown, for a command's options (see `choices_of`)."""
+    output: Output, name: str, config_file: Path | None, *, dry_run: bool = False, **options: Any
+) -> Iterator[Mirror]:
+    """The mirror `name`, with its progress shown, for a command's options (see `choices_of`)."""
     choices, loaded = choices_of(**options), load_config(config_file)
     clear_left_behind()
     with (
         output.observing() as observer,
-        Pipeline(mirror, loaded, choices=choices, observer=observer, questions=questions(output)) as pipeline,
+        Mirror(
+            name, loaded, choices=choices, observer=observer, questions=questions(output), dry_run=dry_run
+        ) as mirror,
     ):
-        if not dry_run:
-            yield pipeline
-            return
-        with pipeline.rehearsal():
-            yield pipeline
-    output.say("Nothing was written: this was a dry run.")
+        yield mirror
+    if dry_run:
+        output.say("Nothing was written: this was a dry run.")
 
 
 def questions(output: Output) -> Questions:

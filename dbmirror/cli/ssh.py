@@ -20,12 +20,12 @@ def ssh_group() -> None:
 
 
 @ssh_group.command("setup")
-@click.argument("mirror", metavar="MIRROR")
+@click.argument("name", metavar="MIRROR")
 @config_option
 @click.option("--yes", is_flag=True, help="Do not ask: the cluster restarts if it runs.")
 @dry_run_option
 @command
-def ssh_setup_command(output: Output, mirror: str, config_file: Path | None, yes: bool, dry_run: bool) -> None:
+def ssh_setup_command(output: Output, name: str, config_file: Path | None, yes: bool, dry_run: bool) -> None:
     """Make the key ~/.ssh/id_PROFILE if there is none, and put its public half on the cluster.
 
     This is the one command that changes a cluster's configuration. It asks first, for the cluster restarts.
@@ -42,46 +42,46 @@ def ssh_setup_command(output: Output, mirror: str, config_file: Path | None, yes
     from dbmirror.workspace.profiles import ssh_key_of
     from dbmirror.workspace.ssh_entry import include_line, ssh_entry, write_ssh_entry
 
-    with opened(output, mirror, config_file) as pipeline:
-        cluster = pipeline.access.summary
-        key = pipeline.section.ssh.identity_file or ssh_key_of(pipeline.access.profile)
+    with opened(output, name, config_file) as mirror:
+        cluster = mirror.access.summary
+        key = mirror.section.ssh.identity_file or ssh_key_of(mirror.access.profile)
         if dry_run:
             output.say(
                 f"Would put {key}.pub on {cluster.cluster_name} ({cluster.cluster_id}), and restart it if it runs."
             )
-            output.document({"mirror": mirror, "key": key, "changed": False})
+            output.document({"mirror": name, "key": key, "changed": False})
             return
-        if pipeline.section.ssh.identity_file is None:
-            key = ensure_key(pipeline.access.profile)
+        if mirror.section.ssh.identity_file is None:
+            key = ensure_key(mirror.access.profile)
         question = f"Put {key}.pub on {cluster.cluster_name} ({cluster.cluster_id})? If it runs, it restarts."
         if not (yes or output.confirm(question)):
             raise UsageError("Nothing was changed on the cluster.", remedy="Add --yes to go on without a question.")
-        changed = install(pipeline.access.workspace, cluster.cluster_id, read_public_key(key))
-        address = pipeline.section.ssh.host or read(pipeline.access.workspace, cluster.cluster_id).driver_address
+        changed = install(mirror.access.workspace, cluster.cluster_id, read_public_key(key))
+        address = mirror.section.ssh.host or read(mirror.access.workspace, cluster.cluster_id).driver_address
         if address:
             entry = ssh_entry(
-                mirror,
+                name,
                 cluster_id=cluster.cluster_id,
                 address=address,
-                port=pipeline.section.ssh.port or DRIVER_PORT,
-                user=pipeline.section.ssh.user or DRIVER_USER,
+                port=mirror.section.ssh.port or DRIVER_PORT,
+                user=mirror.section.ssh.user or DRIVER_USER,
                 identity_file=key,
                 known_hosts=known_hosts_file(),
             )
-            write_ssh_entry(mirror, entry)
-    output.document({"mirror": mirror, "key": key, "changed": changed})
+            write_ssh_entry(name, entry)
+    output.document({"mirror": name, "key": key, "changed": changed})
     output.say("The key is on the cluster." if changed else "The cluster has that key already.")
     if address:
-        output.say(f"For plain 'ssh {mirror}' put this line at the top of ~/.ssh/config: {include_line()}")
-    output.say(f"Next: dbmirror ssh test {mirror}")
+        output.say(f"For plain 'ssh {name}' put this line at the top of ~/.ssh/config: {include_line()}")
+    output.say(f"Next: dbmirror ssh test {name}")
 
 
 @ssh_group.command("test")
-@click.argument("mirror", metavar="MIRROR")
+@click.argument("name", metavar="MIRROR")
 @config_option
 @driver_options
 @command
-def ssh_test_command(output: Output, mirror: str, config_file: Path | None, **options: Any) -> None:
+def ssh_test_command(output: Output, name: str, config_file: Path | None, **options: Any) -> None:
     """Log in to the driver and run `true` there.
 
     \b
@@ -91,20 +91,20 @@ def ssh_test_command(output: Output, mirror: str, config_file: Path | None, **op
     from dbmirror.cli.session import opened
     from dbmirror.lab.files import publish_pin
 
-    with opened(output, mirror, config_file, **options) as pipeline:
-        name = pipeline.access.driver.name
-        code = pipeline.access.driver.run(["true"]).code
-        publish_pin(pipeline.folder, pipeline.access.cluster.cluster.cluster_id)
-    output.document({"mirror": mirror, "host": name, "code": code})
-    output.show(f"{name}: logged in.")
+    with opened(output, name, config_file, **options) as mirror:
+        host = mirror.access.driver.name
+        code = mirror.access.driver.run(["true"]).code
+        publish_pin(mirror.folder, mirror.access.cluster.cluster.cluster_id)
+    output.document({"mirror": name, "host": host, "code": code})
+    output.show(f"{host}: logged in.")
 
 
 @ssh_group.command("repin")
-@click.argument("mirror", metavar="MIRROR")
+@click.argument("name", metavar="MIRROR")
 @config_option
 @driver_options
 @command
-def ssh_repin_command(output: Output, mirror: str, config_file: Path | None, **options: Any) -> None:
+def ssh_repin_command(output: Output, name: str, config_file: Path | None, **options: Any) -> None:
     """Show the host key that the driver presents now, and pin it in place of the old one. Asks first.
 
     Do this when you know why the key changed: a cluster that was restarted has a new driver.
@@ -120,9 +120,9 @@ def ssh_repin_command(output: Output, mirror: str, config_file: Path | None, **o
     from dbmirror.lab.files import publish_pin
 
     accepted = bool(options["accept_host_key"])
-    with opened(output, mirror, config_file, **options) as pipeline:
-        target, cluster = pipeline.access.target, pipeline.access.cluster
-        key = read_host_key(target, observer=pipeline.observer)
+    with opened(output, name, config_file, **options) as mirror:
+        target, cluster = mirror.access.target, mirror.access.cluster
+        key = read_host_key(target, observer=mirror.observer)
         known = KnownHosts(known_hosts_file())
         alias = cluster.cluster.cluster_id
         before = tuple(str(old.fingerprint(alias)) for old in known.keys(alias))
@@ -131,6 +131,6 @@ def ssh_repin_command(output: Output, mirror: str, config_file: Path | None, **o
         if not (accepted or output.confirm("Pin the new key?")):
             raise UsageError("The pinned key stays.", remedy="Add --accept-host-key to go on without a question.")
         known.repin(alias, key)
-        publish_pin(pipeline.folder, alias)
-    output.document({"mirror": mirror, "cluster": alias, "before": before, "now": str(key.fingerprint(alias))})
+        publish_pin(mirror.folder, alias)
+    output.document({"mirror": name, "cluster": alias, "before": before, "now": str(key.fingerprint(alias))})
     output.show(f"{cluster.cluster.cluster_name}: the present host key is pinned.")

@@ -32,7 +32,7 @@ class ImageRefuted(DifferenceFound):
 @driver_options
 @dry_run_option
 @command
-def snapshot_command(output: Output, mirror: str, config_file: Path | None, **options: Any) -> None:
+def snapshot_command(output: Output, name: str, config_file: Path | None, **options: Any) -> None:
     """Read what is installed on the cluster, by one SSH connection to its driver that changes nothing there.
 
     \b
@@ -42,11 +42,12 @@ def snapshot_command(output: Output, mirror: str, config_file: Path | None, **op
     from dbmirror.cli import tables
     from dbmirror.cli.session import opened
     from dbmirror.mirror_folder.names import SNAPSHOT
+    from dbmirror.pipeline import stages
 
-    with opened(output, mirror, config_file, **options) as pipeline:
-        snapshot = pipeline.take_snapshot()
-    place = pipeline.folder / SNAPSHOT
-    output.document({"mirror": mirror, "digest": snapshot.digest, "file": place, "cluster": snapshot.cluster})
+    with opened(output, name, config_file, **options) as mirror:
+        snapshot = stages.take_snapshot(mirror)
+    place = mirror.own_folder / SNAPSHOT
+    output.document({"mirror": name, "digest": snapshot.digest, "file": place, "cluster": snapshot.cluster})
     output.show(tables.snapshot(snapshot))
     if not options["dry_run"]:
         output.say(f"The snapshot is {place}.")
@@ -60,7 +61,7 @@ def snapshot_command(output: Output, mirror: str, config_file: Path | None, **op
 @fates_option
 @dry_run_option
 @command
-def lock_command(output: Output, mirror: str, config_file: Path | None, shown: str, **options: Any) -> None:
+def lock_command(output: Output, name: str, config_file: Path | None, shown: str, **options: Any) -> None:
     """Find every package's source; show the fates: what becomes of each package of the snapshot.
 
     \b
@@ -71,13 +72,14 @@ def lock_command(output: Output, mirror: str, config_file: Path | None, shown: s
     from dbmirror.cli.documents import lock_document
     from dbmirror.cli.session import opened
     from dbmirror.mirror_folder.names import FATES, PYLOCK
+    from dbmirror.pipeline import stages
 
-    with opened(output, mirror, config_file, **options) as pipeline:
-        lock = pipeline.make_lock(pipeline.snapshot())
-    output.document({"mirror": mirror, **lock_document(lock)})
+    with opened(output, name, config_file, **options) as mirror:
+        lock = stages.make_lock(mirror, mirror.snapshot())
+    output.document({"mirror": name, **lock_document(lock)})
     output.show(tables.fates(lock, shown))
     if not options["dry_run"]:
-        output.say(f"The lock is {pipeline.folder / PYLOCK}, the whole table {FATES} beside it.")
+        output.say(f"The lock is {mirror.own_folder / PYLOCK}, the whole table {FATES} beside it.")
 
 
 @click.command("render")
@@ -85,7 +87,7 @@ def lock_command(output: Output, mirror: str, config_file: Path | None, shown: s
 @config_option
 @dry_run_option
 @command
-def render_command(output: Output, mirror: str, config_file: Path | None, dry_run: bool) -> None:
+def render_command(output: Output, name: str, config_file: Path | None, dry_run: bool) -> None:
     """Write the Dockerfile and all that it reads, from the mirror's lock: the same lock gives the same bytes.
 
     \b
@@ -93,19 +95,21 @@ def render_command(output: Output, mirror: str, config_file: Path | None, dry_ru
       dbmirror render demo
     """
     from dbmirror.cli.session import opened
+    from dbmirror.mirror_folder.names import IMAGE
+    from dbmirror.pipeline import stages
 
-    with opened(output, mirror, config_file, dry_run=dry_run) as pipeline:
-        lock = pipeline.lock()
-        context = pipeline.render(lock)
-    output.document({"mirror": mirror, "folder": pipeline.context_folder, "files": sorted(context.files)})
-    output.show("\n".join(str(pipeline.context_folder / name) for name in context.files))
+    with opened(output, name, config_file, dry_run=dry_run) as mirror:
+        context = stages.render_files(mirror, mirror.lock())
+    folder = mirror.own_folder / IMAGE
+    output.document({"mirror": name, "folder": folder, "files": sorted(context.files)})
+    output.show("\n".join(str(folder / name) for name in context.files))
 
 
 @click.command("verify")
 @mirror_argument
 @config_option
 @command
-def verify_command(output: Output, mirror: str, config_file: Path | None) -> None:
+def verify_command(output: Output, name: str, config_file: Path | None) -> None:
     """Check the image against its lock and the contract of Container Services: the image that was built last.
 
     \b
@@ -115,14 +119,15 @@ def verify_command(output: Output, mirror: str, config_file: Path | None) -> Non
     from dbmirror.cli import tables
     from dbmirror.cli.documents import report_document
     from dbmirror.cli.session import opened
+    from dbmirror.pipeline import stages
 
-    with opened(output, mirror, config_file) as pipeline:
-        built = pipeline.built()
-        report = pipeline.verify(built, pipeline.lock(), pipeline.snapshot(), again=True)
-    output.document({"mirror": mirror, "image": {"tag": built.tags[0]}, "verification": report_document(report)})
+    with opened(output, name, config_file) as mirror:
+        built = mirror.built()
+        report = stages.verify_image(mirror, built, mirror.lock(), mirror.snapshot(), again=True)
+    output.document({"mirror": name, "image": {"tag": built.tags[0]}, "verification": report_document(report)})
     output.show(tables.verification(report))
     if not report.passed:
         raise ImageRefuted(
             f"{built.tags[0]} is not what the cluster has, or breaks the contract: see the rows above.",
-            remedy=f"The whole report is {pipeline.folder / 'verification.json'}.",
+            remedy=f"The whole report is {mirror.folder / 'verification.json'}.",
         )

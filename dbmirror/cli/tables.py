@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -235,3 +236,9 @@ def pushed(results: Sequence[Pushed]) -> RenderableType:
         for result in results
     )
     return table("REGISTRY", "IMAGE", "DIGEST", "PUSH", "VERIFIED", rows=rows)
+
+
+def what_to_do(deployment: Sequence[Path]) -> str:
+    """Where it stands what to do with a pushed image."""
+    readme = deployment[0].parent / "README.md"
+    return f"What to do with it: {readme}, with cluster.json, Terraform and a bundle beside it."

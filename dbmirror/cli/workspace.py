@@ -53,7 +53,7 @@ def clusters_command(output: Output, profile: str, config_file: Path | None) -> 
     from dbmirror.cli.session import opened
     from dbmirror.workspace.clusters import list_clusters
 
-    with opened(output, profile, config_file) as pipeline:
-        found = list_clusters(pipeline.access.workspace)
+    with opened(output, profile, config_file) as mirror:
+        found = list_clusters(mirror.access.workspace)
     output.document({"profile": profile, "clusters": found})
     output.show(status_tables.clusters(found))

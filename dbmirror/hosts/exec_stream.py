@@ -8,11 +8,15 @@ import socket
 import ssl
 import struct
 import time
-from typing import Any
+from typing import Any, Final
+
+from dbmirror.parallel import go_on
 
 STDERR = 2
 """The number of stderr in the engine's frame headers; stdout is 1."""
 PIECE = 1 << 16
+_LONGEST_WAIT: Final = 0.5
+"""Seconds until it is looked at whether this call is to end."""
 
 
 class NoHalfClose(Exception):
@@ -57,7 +61,9 @@ def converse(stream: Any, stdin: bytes, deadline: Deadline, *, limit: int) -> tu
     if not unsent:
         _end_of_input(connection)
     while True:
-        readable, writable, _ = select.select([connection], [connection] if unsent else [], [], deadline.remaining())
+        go_on()
+        patience = min(deadline.remaining(), _LONGEST_WAIT)
+        readable, writable, _ = select.select([connection], [connection] if unsent else [], [], patience)
         if writable:
             try:
                 unsent = unsent[connection.send(unsent[:PIECE]) :]

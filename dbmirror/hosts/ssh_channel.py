@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import paramiko
 
 from dbmirror.hosts.ssh_socket import Deadline
+from dbmirror.parallel import go_on
 
 _READ = 1 << 18
 _WRITE = 1 << 15
@@ -116,6 +117,7 @@ def _pump(
     channel.setblocking(0)
     unsent: memoryview | None = memoryview(stdin)
     while True:
+        go_on()
         # Looked at before the buffers are: what was sent before the end is in them by then.
         ended = channel.closed or (channel.eof_received and channel.exit_status_ready()) or not transport.is_active()
         moved = received.take(channel)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 from databricks.sdk import WorkspaceClient
 
@@ -23,6 +25,9 @@ from dbmirror.workspace.clusters import ClusterState
 from dbmirror.workspace.judgement import ClusterSummary
 from dbmirror.workspace.profiles import client
 from dbmirror.workspace.starting import start
+
+_FIRST_CONTACT: Final = threading.Lock()
+"""A pin is added to the file of known hosts by writing the whole file: two mirrors at a time would lose one."""
 
 
 class ClusterNotRunning(RemoteError):
@@ -134,15 +139,17 @@ class ClusterAccess:
     @cached_property
     def driver(self) -> SshHost:
         """The one SSH connection to the driver. Raises SshError; HostKeyChanged says how to pin the new key."""
+        target = self.target
         try:
-            host = connect(
-                self.target,
-                known_hosts=self._known_hosts,
-                confirm=self._questions.host_key,
-                accept_new=self._accept_host_key,
-                pin=not self.dry_run,
-                observer=self._observer,
-            )
+            with _FIRST_CONTACT:
+                host = connect(
+                    target,
+                    known_hosts=self._known_hosts,
+                    confirm=self._questions.host_key,
+                    accept_new=self._accept_host_key,
+                    pin=not self.dry_run,
+                    observer=self._observer,
+                )
         except HostKeyChanged as error:
             command = f"dbmirror ssh repin {self.mirror}"
             raise error.with_facts(started=self.cluster.started_at, command=command) from None

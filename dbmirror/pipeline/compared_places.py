@@ -15,7 +15,8 @@ from dbmirror.hosts.container import ContainerHost
 from dbmirror.hosts.local import LocalHost
 from dbmirror.inventory.collect import collect
 from dbmirror.inventory.model import Inventory
-from dbmirror.pipeline.line import Pipeline
+from dbmirror.pipeline.mirror import Mirror
+from dbmirror.pipeline.stages import read_cluster
 from dbmirror.snapshot import Cluster
 
 _KINDS = ("snapshot", "cluster", "image")
@@ -57,15 +58,15 @@ def parse_place(text: str) -> Place:
     )
 
 
-def read_place(place: Place, pipeline: Pipeline) -> Inventory:
-    """What is installed at `place`; `pipeline` is that of its mirror."""
+def read_place(place: Place, mirror: Mirror) -> Inventory:
+    """What is installed at `place`; `mirror` is the one that it belongs to."""
     match place.kind:
         case "snapshot":
-            return pipeline.snapshot().inventory
+            return mirror.snapshot().inventory
         case "cluster":
-            return pipeline.read_cluster().inventory
+            return read_cluster(mirror).inventory
         case "image":
-            with ContainerHost(pipeline.built().image_id if place.is_mirror_image else place.what) as host:
+            with ContainerHost(mirror.built().image_id if place.is_mirror_image else place.what) as host:
                 return collect(host)
         case "environment":
             with LocalHost() as host:

@@ -6,6 +6,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.clock import Clock, RealClock
 from databricks.sdk.service.compute import ClusterDetails, State
 
+from dbmirror.parallel import go_on
 from dbmirror.progress import SILENT, Observer
 from dbmirror.redaction import foreign_line
 from dbmirror.workspace.clusters import ClusterState, get_details, read
@@ -42,6 +43,7 @@ def start(
                 f"The cluster {cluster_id} did not run within {deadline:g} s; the last of it was '{attempt.said}'.",
                 remedy="Look at its event log in the workspace, and try again: a start that is under way goes on.",
             )
+        go_on()
         clock.sleep(pause)
         pause = min(pause * 1.5, _LONGEST_PAUSE)
     state = read(w, cluster_id)

@@ -21,7 +21,7 @@ from dbmirror.inventory.model import Interpreter, Inventory
 from dbmirror.lab.environment import read_environment
 from dbmirror.lab.files import places
 from dbmirror.lab.preparation import prepare, settle_ports, url_in_containers
-from dbmirror.pipeline.line import Pipeline
+from dbmirror.pipeline.mirror import Mirror
 from dbmirror.progress import Observer
 from dbmirror.snapshot import Cluster, Snapshot, Taken, write_snapshot
 from tests.lab_containers.conftest import CLUSTER, make_key
@@ -63,20 +63,20 @@ class Lab:
     def folder(self) -> Path:
         return self.root / "mirrors" / "demo"
 
-    def pipeline(self, observer: Observer) -> Pipeline:
+    def mirror(self, observer: Observer) -> Mirror:
         loaded = LoadedConfig(config=Config(mirrors={"demo": self.section}), origin=None, root=self.root)
-        return Pipeline("demo", loaded, observer=observer)
+        return Mirror("demo", loaded, observer=observer)
 
     def prepare(self) -> list[str]:
         """Prepare it as a new `lab up` does; what was warned of."""
         recorder = Recorder()
-        with self.pipeline(recorder) as pipeline:
-            prepare(pipeline.lab, pipeline.lab_supplies())
+        with self.mirror(recorder) as mirror:
+            prepare(mirror.lab, mirror.lab_supplies())
         return recorder.warnings
 
     def settle_ports(self) -> None:
-        with self.pipeline(Recorder()) as pipeline:
-            settle_ports(pipeline.lab)
+        with self.mirror(Recorder()) as mirror:
+            settle_ports(mirror.lab)
 
     @property
     def environment(self) -> dict[str, str]:

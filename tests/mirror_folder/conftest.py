@@ -10,7 +10,7 @@ from dbmirror.config import Config, LoadedConfig
 from dbmirror.inventory.model import Interpreter, Inventory
 from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
 from dbmirror.lock.python.files import write_lock
-from dbmirror.pipeline.line import Pipeline
+from dbmirror.pipeline.mirror import Mirror
 from dbmirror.snapshot import Cluster, Snapshot, Taken, write_snapshot
 
 
@@ -63,5 +63,5 @@ def folder(project: LoadedConfig) -> Path:
 
 
 @pytest.fixture
-def pipeline(project: LoadedConfig) -> Pipeline:
-    return Pipeline("demo", project)
+def mirror(project: LoadedConfig) -> Mirror:
+    return Mirror("demo", project)

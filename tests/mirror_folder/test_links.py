@@ -17,7 +17,8 @@ from dbmirror.lab.user import lab_user, unused_user
 from dbmirror.lock.python.files import remove_unnamed
 from dbmirror.lock.r.files import remove_r_lock
 from dbmirror.mirror_folder.opening import NotPlain
-from dbmirror.pipeline.line import Pipeline
+from dbmirror.pipeline import stages
+from dbmirror.pipeline.mirror import Mirror
 from dbmirror.render.context import BuildContext
 
 
@@ -51,10 +52,10 @@ def test_a_context_is_not_written_through_a_link(folder: Path, outside: Path, pl
     assert f"rm {folder / place}" in caught.value.remedy
 
 
-def test_render_stops_at_a_link_in_place_of_the_context(pipeline: Pipeline, folder: Path, outside: Path) -> None:
+def test_render_stops_at_a_link_in_place_of_the_context(mirror: Mirror, folder: Path, outside: Path) -> None:
     (folder / "image").symlink_to(outside)
     with pytest.raises(NotPlain):
-        pipeline.render(pipeline.lock())
+        stages.render_files(mirror, mirror.lock())
 
 
 def test_a_link_anywhere_in_a_context_leaves_all_as_it_is(folder: Path, outside: Path) -> None:
@@ -77,21 +78,21 @@ def test_archives_are_not_cleared_through_a_link(folder: Path, outside: Path, pl
 
 
 @pytest.mark.parametrize("name", ["snapshot.json", "pylock.toml", "fates.json", "verification.json", "build.json"])
-def test_no_record_is_read_through_a_link(pipeline: Pipeline, folder: Path, outside: Path, name: str) -> None:
+def test_no_record_is_read_through_a_link(mirror: Mirror, folder: Path, outside: Path, name: str) -> None:
     (folder / name).unlink(missing_ok=True)
     (folder / name).symlink_to(outside / "thesis.txt")
-    readers: dict[str, Callable[[], object]] = {"verification.json": pipeline.report, "build.json": pipeline.built}
+    readers: dict[str, Callable[[], object]] = {"verification.json": mirror.report, "build.json": mirror.built}
     with pytest.raises(NotPlain, match=name):
-        readers.get(name, pipeline.lock)()
+        readers.get(name, mirror.lock)()
 
 
-def test_nothing_is_written_where_a_link_stands_for_the_file(pipeline: Pipeline, folder: Path, outside: Path) -> None:
-    lock = pipeline.lock()
-    pipeline.render(lock)
+def test_nothing_is_written_where_a_link_stands_for_the_file(mirror: Mirror, folder: Path, outside: Path) -> None:
+    lock = mirror.lock()
+    stages.render_files(mirror, lock)
     (folder / "image" / "Dockerfile").unlink()
     (folder / "image" / "Dockerfile").symlink_to(outside / "thesis.txt")
     with pytest.raises(NotPlain):
-        pipeline.render(lock)
+        stages.render_files(mirror, lock)
 
 
 def fill_with_links_in_a_circle(folder: Path) -> None:
@@ -134,22 +135,24 @@ def fill_with_depth(folder: Path) -> None:
     ],
 )
 def test_a_rehearsal_copies_no_more_than_a_mirror_has(
-    pipeline: Pipeline, folder: Path, fill: Callable[[Path], None]
+    project: LoadedConfig, folder: Path, fill: Callable[[Path], None]
 ) -> None:
     fill(folder)
-    with pytest.raises(NotPlain), pipeline.rehearsal():
-        raise AssertionError("it was copied")
+    with Mirror("demo", project, dry_run=True) as mirror, pytest.raises(NotPlain):
+        mirror.lock()
 
 
-def test_a_rehearsal_leaves_out_what_no_stage_reads(pipeline: Pipeline, folder: Path, outside: Path) -> None:
+def test_a_rehearsal_leaves_out_what_no_stage_reads(project: LoadedConfig, folder: Path, outside: Path) -> None:
     """Notebooks and Terraform's folder may have links of the user's own."""
     for place in ("notebooks", "deploy"):
         (folder / place).mkdir()
         (folder / place / "link").symlink_to(outside)
-    with pipeline.rehearsal():
-        assert pipeline.folder != folder
-        assert pipeline.lock().runtime == "15.4"
-        assert not (pipeline.folder / "notebooks").exists()
+    with Mirror("demo", project, dry_run=True) as mirror:
+        copy = mirror.folder
+        assert copy != mirror.own_folder == folder
+        assert mirror.lock().runtime == "15.4"
+        assert not (copy / "notebooks").exists()
+    assert not copy.exists()
 
 
 def test_the_mirrors_folder_itself_is_no_link(project: LoadedConfig, outside: Path) -> None:
@@ -168,7 +171,7 @@ def test_the_folder_of_all_mirrors_is_no_link(tmp_path: Path, outside: Path) -> 
 def test_a_project_that_the_user_reaches_by_a_link_is_the_users(project: LoadedConfig, tmp_path: Path) -> None:
     (tmp_path / "short").symlink_to(project.root)
     short = LoadedConfig(config=Config(), origin=None, root=tmp_path / "short")
-    assert Pipeline("demo", short).lock().runtime == "15.4"
+    assert Mirror("demo", short).lock().runtime == "15.4"
 
 
 @pytest.mark.parametrize("folder", ["../outside", "/etc", "mirrors/../../outside", ".."])

@@ -8,12 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from dbmirror.build.many import RenderedMirror
 from dbmirror.config import Config, ConfigError, LoadedConfig, MirrorConfig
+from dbmirror.engine.failures import BuildFailed
 from dbmirror.hosts.known_hosts import Fingerprint
-from dbmirror.lock.model import Lock
+from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.python.files import write_lock
-from dbmirror.pipeline.all_mirrors import AllMirrors, FailedMirror, PreparedMirror
-from dbmirror.pipeline.line import Questions
+from dbmirror.pipeline import all_mirrors, stages
+from dbmirror.pipeline.access import Questions
+from dbmirror.pipeline.all_mirrors import AllMirrors
+from dbmirror.pipeline.line import Failed, Prepared, Wanted
+from dbmirror.pipeline.mirror import Mirror
 from dbmirror.progress import Observer
 from dbmirror.snapshot import Snapshot, write_snapshot
 from tests.builders import a_cluster, a_lock, a_snapshot
@@ -55,31 +60,58 @@ def test_a_file_without_mirrors_is_an_error_that_says_what_to_write(tmp_path: Pa
         AllMirrors(LoadedConfig(config=Config(), origin=None, root=tmp_path))
 
 
-def test_frozen_mirrors_are_rendered_from_their_files_and_the_one_without_says_so(loaded: LoadedConfig) -> None:
+@pytest.fixture
+def no_bake(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The mirrors that are to be baked: no image is built here."""
+    asked: list[str] = []
+
+    def bake(_: Path, mirrors: list[RenderedMirror], **__: object) -> dict[str, BuildFailed]:
+        asked.extend(mirror.mirror for mirror in mirrors)
+        return {mirror.mirror: BuildFailed("No engine.", step="", log=()) for mirror in mirrors}
+
+    monkeypatch.setattr(all_mirrors, "bake_images", bake)
+    return asked
+
+
+def test_frozen_mirrors_are_rendered_from_their_files_and_the_one_without_says_so(
+    loaded: LoadedConfig, no_bake: list[str]
+) -> None:
     with AllMirrors(loaded) as mirrors:
-        prepared = mirrors.prepare(frozen=True)
-    assert list(prepared) == ["one", "three", "two"]
-    assert [type(outcome) for outcome in prepared.values()] == [PreparedMirror, PreparedMirror, FailedMirror]
-    failed = prepared["two"]
-    assert isinstance(failed, FailedMirror)
-    assert "There is no snapshot" in failed.error.message
+        outcomes = mirrors.run(Wanted(frozen=True))
+    assert list(outcomes) == ["one", "three", "two"]
+    assert no_bake == ["one", "three"]
+    failed = {name: outcome.error for name, outcome in outcomes.items() if isinstance(outcome, Failed)}
+    assert "There is no snapshot" in failed["two"].message
+    assert [type(failed[name]) for name in no_bake] == [BuildFailed, BuildFailed]
     assert (loaded.root / "mirrors" / "one" / "image" / "Dockerfile").is_file()
+    assert (loaded.root / "mirrors" / "one" / "compose.yaml").is_file()
 
 
-def test_a_dry_run_writes_nothing(loaded: LoadedConfig) -> None:
+def test_a_dry_run_writes_nothing(loaded: LoadedConfig, no_bake: list[str]) -> None:
+    before = sorted(loaded.root.rglob("*"))
     with AllMirrors(loaded, dry_run=True) as mirrors:
-        prepared = mirrors.prepare(frozen=True)
-        assert all(pipeline.access.dry_run for pipeline in mirrors.pipelines.values())
-    assert isinstance(prepared["one"], PreparedMirror)
-    assert not (loaded.root / "mirrors" / "one" / "image").exists()
+        outcomes = mirrors.run(Wanted(frozen=True))
+        assert all(mirror.access.dry_run for mirror in mirrors.mirrors.values())
+    assert isinstance(outcomes["one"], Prepared)
+    assert not no_bake
+    assert sorted(loaded.root.rglob("*")) == before
 
 
-def test_a_bake_of_nothing_that_is_ready_keeps_the_targets_of_an_earlier_run(loaded: LoadedConfig) -> None:
+def test_a_bake_of_nothing_that_is_ready_keeps_the_targets_of_an_earlier_run(
+    loaded: LoadedConfig, no_bake: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with AllMirrors(loaded) as mirrors:
-        prepared = mirrors.prepare(frozen=True)
-        failed = FailedMirror(error=ConfigError("the cluster is gone"))
-        outcomes = mirrors.build({**dict.fromkeys(prepared, failed)})
-    assert set(outcomes.values()) == {failed}
+        mirrors.run(Wanted(frozen=True))
+    no_bake.clear()
+
+    def gone(mirror: Mirror) -> Snapshot:
+        raise ConfigError("the cluster is gone")
+
+    monkeypatch.setattr(stages, "take_snapshot", gone)
+    with AllMirrors(loaded) as mirrors:
+        outcomes = mirrors.run(Wanted())
+    assert {type(outcome) for outcome in outcomes.values()} == {Failed}
+    assert not no_bake
     text = mirrors.bake_file.read_text()
     assert '"mirrors/one/image"' in text
     assert '"mirrors/two/image"' not in text
@@ -89,8 +121,8 @@ def test_a_bake_of_nothing_that_is_ready_keeps_the_targets_of_an_earlier_run(loa
 def test_progress_is_told_with_the_mirrors_name(loaded: LoadedConfig) -> None:
     recorder = Recorder()
     with AllMirrors(loaded, observer=recorder) as mirrors:
-        mirrors.pipelines["one"].observer.started("lock")
-        mirrors.pipelines["two"].observer.note("Reading what the base has.")
+        mirrors.mirrors["one"].observer.started("lock")
+        mirrors.mirrors["two"].observer.note("Reading what the base has.")
     assert recorder.calls == ["lock one: started", "two: Reading what the base has."]
 
 
@@ -108,39 +140,39 @@ def test_of_two_questions_the_second_waits_for_the_answer_to_the_first(loaded: L
     mirrors = AllMirrors(loaded, questions=Questions(host_key=host_key))
     fingerprint = Fingerprint(name="a", address="b", kind="ED25519", sha256="SHA256:x")
     asking = [
-        threading.Thread(target=pipeline.questions.host_key, args=(fingerprint,))
-        for pipeline in mirrors.pipelines.values()
-        if pipeline.questions.host_key is not None
+        threading.Thread(target=mirror.questions.host_key, args=(fingerprint,))
+        for mirror in mirrors.mirrors.values()
+        if mirror.questions.host_key is not None
     ]
     for thread in asking:
         thread.start()
     for thread in asking:
         thread.join()
     assert (len(asking), most) == (3, 1)
-    assert all(pipeline.questions.start is None for pipeline in mirrors.pipelines.values())
+    assert all(mirror.questions.start is None for mirror in mirrors.mirrors.values())
 
 
-def test_a_defect_in_one_mirror_ends_the_others_at_their_next_word(
+def test_a_defect_in_one_mirror_ends_the_others_at_the_border_of_their_stage(
     loaded: LoadedConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended = threading.Event()
+    entered, went_on = threading.Barrier(2), threading.Event()
 
-    def defect(_: Lock) -> None:
-        raise ZeroDivisionError
+    def take_snapshot(mirror: Mirror) -> Snapshot:
+        if mirror.name == "one":
+            entered.wait(5)
+            raise ZeroDivisionError
+        if mirror.name == "three":
+            entered.wait(5)
+            time.sleep(0.5)
+        return mirror.snapshot()
 
-    with AllMirrors(loaded) as mirrors:
-        observer = mirrors.pipelines["three"].observer
+    def make_lock(mirror: Mirror, _: Snapshot) -> MirrorLock:
+        if mirror.name == "three":
+            went_on.set()
+        return mirror.lock()
 
-        def endless() -> Snapshot:
-            try:
-                while True:
-                    observer.advanced("snapshot")
-                    time.sleep(0.01)
-            finally:
-                ended.set()
-
-        monkeypatch.setattr(mirrors.pipelines["three"], "snapshot", endless)
-        monkeypatch.setattr(mirrors.pipelines["one"], "render", defect)
-        with pytest.raises(ZeroDivisionError):
-            mirrors.prepare(frozen=True)
-        assert ended.wait(5)
+    monkeypatch.setattr(stages, "take_snapshot", take_snapshot)
+    monkeypatch.setattr(stages, "make_lock", make_lock)
+    with AllMirrors(loaded) as mirrors, pytest.raises(ZeroDivisionError):
+        mirrors.run(Wanted())
+    assert not went_on.wait(1)

@@ -15,7 +15,7 @@ from dbmirror.lock.model import BaseImage, BaseKind, Fate, FateKind, Lock, Targe
 from dbmirror.lock.python.files import write_lock
 from dbmirror.lock.r.files import write_r_lock
 from dbmirror.lock.r.model import RLock
-from dbmirror.pipeline.line import Pipeline
+from dbmirror.pipeline.mirror import Mirror
 from dbmirror.snapshot import Cluster, Snapshot, Taken, write_snapshot
 
 LIBRARY = "/usr/local/lib/R/site-library"
@@ -41,7 +41,7 @@ def snapshot() -> Snapshot:
 
 
 @pytest.fixture
-def pipeline(snapshot: Snapshot, tmp_path: Path) -> Pipeline:
+def mirror(snapshot: Snapshot, tmp_path: Path) -> Mirror:
     folder = tmp_path / "mirrors" / "demo"
     write_snapshot(snapshot, folder / "snapshot.json")
     lock = Lock(
@@ -53,7 +53,7 @@ def pipeline(snapshot: Snapshot, tmp_path: Path) -> Pipeline:
         fates=(),
     )
     write_lock(lock, folder)
-    return Pipeline("demo", LoadedConfig(config=Config(), origin=None, root=tmp_path))
+    return Mirror("demo", LoadedConfig(config=Config(), origin=None, root=tmp_path))
 
 
 @pytest.fixture
@@ -69,20 +69,20 @@ def r_lock(snapshot: Snapshot) -> RLock:
     return RLock(snapshot=snapshot.digest, r_version="4.3.2", repositories=(), packages=(), fates=(fate,))
 
 
-def test_a_lock_that_accounts_for_every_r_package_is_taken(pipeline: Pipeline, r_lock: RLock) -> None:
-    write_r_lock(r_lock, pipeline.folder)
-    assert pipeline.lock().r == r_lock
+def test_a_lock_that_accounts_for_every_r_package_is_taken(mirror: Mirror, r_lock: RLock) -> None:
+    write_r_lock(r_lock, mirror.folder)
+    assert mirror.lock().r == r_lock
 
 
-def test_a_lock_whose_r_half_was_taken_away_is_refused(pipeline: Pipeline) -> None:
+def test_a_lock_whose_r_half_was_taken_away_is_refused(mirror: Mirror) -> None:
     with pytest.raises(LockError, match=r"jsonlite 1\.8\.0"):
-        pipeline.lock()
+        mirror.lock()
 
 
 @pytest.mark.parametrize("change", [{"version": "9.9.9"}, {"name": "other"}, {"location": "/elsewhere"}])
 def test_a_fate_that_speaks_of_another_r_package_is_refused(
-    pipeline: Pipeline, r_lock: RLock, change: dict[str, str]
+    mirror: Mirror, r_lock: RLock, change: dict[str, str]
 ) -> None:
-    write_r_lock(replace(r_lock, fates=(replace(r_lock.fates[0], **change),)), pipeline.folder)
+    write_r_lock(replace(r_lock, fates=(replace(r_lock.fates[0], **change),)), mirror.folder)
     with pytest.raises(LockError, match=r"r-fates\.json"):
-        pipeline.lock()
+        mirror.lock()

@@ -14,8 +14,8 @@ from dbmirror.inventory.model import Interpreter, Inventory
 from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
 from dbmirror.lock.python.files import write_lock
 from dbmirror.own_records import MOST, Kind, is_own, remember
-from dbmirror.pipeline.line import Pipeline
-from dbmirror.pipeline.release import pass_gate
+from dbmirror.pipeline.mirror import Mirror
+from dbmirror.pipeline.publication import pass_gate
 from dbmirror.progress import Observer
 from dbmirror.publish.gate import NotBuiltHere, NotVerified
 from dbmirror.snapshot import Cluster, Snapshot, Taken, write_snapshot
@@ -43,7 +43,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def pipeline(home: Path, tmp_path: Path) -> Pipeline:
+def mirror(home: Path, tmp_path: Path) -> Mirror:
     """A cloned project with snapshot and lock."""
     root = tmp_path / "project"
     inventory = Inventory(
@@ -68,13 +68,13 @@ def pipeline(home: Path, tmp_path: Path) -> Pipeline:
         fates=(),
     )
     write_lock(lock, root / "mirrors" / "demo")
-    return Pipeline("demo", LoadedConfig(config=Config(), origin=None, root=root), observer=Recorder())
+    return Mirror("demo", LoadedConfig(config=Config(), origin=None, root=root), observer=Recorder())
 
 
 @pytest.fixture
-def built(pipeline: Pipeline) -> Built:
-    lock = pipeline.lock()
-    return Built(image_id=IMAGE, tags=(pipeline.tag(lock),), snapshot=lock.snapshot, lock=lock.digest)
+def built(mirror: Mirror) -> Built:
+    lock = mirror.lock()
+    return Built(image_id=IMAGE, tags=(mirror.tag(lock),), snapshot=lock.snapshot, lock=lock.digest)
 
 
 @pytest.fixture
@@ -100,33 +100,31 @@ def clone(value: Built | Report, folder: Path) -> None:
         write_report(value, folder / "verification.json")
 
 
-def test_an_image_that_only_a_cloned_record_names_is_not_pushed(
-    pipeline: Pipeline, built: Built, report: Report
-) -> None:
-    clone(built, pipeline.folder)
-    clone(report, pipeline.folder)
-    claimed = read_built(pipeline.folder / "build.json")
+def test_an_image_that_only_a_cloned_record_names_is_not_pushed(mirror: Mirror, built: Built, report: Report) -> None:
+    clone(built, mirror.folder)
+    clone(report, mirror.folder)
+    claimed = read_built(mirror.folder / "build.json")
     with pytest.raises(NotBuiltHere, match="A record from elsewhere") as caught:
-        pass_gate(pipeline, claimed)
+        pass_gate(mirror, claimed)
     assert "dbmirror build demo --frozen" in caught.value.remedy
 
 
-def test_a_cloned_report_is_named_a_claim_and_does_not_count(pipeline: Pipeline, report: Report) -> None:
-    clone(report, pipeline.folder)
-    assert pipeline.report() is None
-    assert isinstance(pipeline.observer, Recorder)
-    (note,) = pipeline.observer.notes
+def test_a_cloned_report_is_named_a_claim_and_does_not_count(mirror: Mirror, report: Report) -> None:
+    clone(report, mirror.folder)
+    assert mirror.report() is None
+    assert isinstance(mirror.observer, Recorder)
+    (note,) = mirror.observer.notes
     assert "A report from elsewhere" in note
     assert "says that" in note
-    assert pipeline.claimed_report() == report
+    assert mirror.claimed_report() == report
 
 
-def test_a_report_that_this_machine_made_counts(pipeline: Pipeline, built: Built, report: Report) -> None:
-    write_built(built, pipeline.folder / "build.json")
+def test_a_report_that_this_machine_made_counts(mirror: Mirror, built: Built, report: Report) -> None:
+    write_built(built, mirror.folder / "build.json")
     remember_report(report)
-    write_report(report, pipeline.folder / "verification.json")
-    assert pipeline.report() == report
-    assert pass_gate(pipeline, built)
+    write_report(report, mirror.folder / "verification.json")
+    assert mirror.report() == report
+    assert pass_gate(mirror, built)
 
 
 def test_an_edit_of_an_own_report_makes_it_a_claim(report: Report) -> None:
@@ -136,26 +134,26 @@ def test_an_edit_of_an_own_report_makes_it_a_claim(report: Report) -> None:
         assert not made_here(replace(report, **{changed: "sha256:another"}))
 
 
-def test_a_report_is_missing_though_the_image_was_built_here(pipeline: Pipeline, built: Built) -> None:
-    write_built(built, pipeline.folder / "build.json")
+def test_a_report_is_missing_though_the_image_was_built_here(mirror: Mirror, built: Built) -> None:
+    write_built(built, mirror.folder / "build.json")
     with pytest.raises(NotVerified, match="was not verified"):
-        pass_gate(pipeline, built)
+        pass_gate(mirror, built)
 
 
 def test_a_claim_does_not_become_verified_by_allowing_the_unverified(
-    pipeline: Pipeline, built: Built, report: Report
+    mirror: Mirror, built: Built, report: Report
 ) -> None:
-    clone(built, pipeline.folder)
-    clone(report, pipeline.folder)
-    assert not pass_gate(pipeline, built, allow_unverified=True)
+    clone(built, mirror.folder)
+    clone(report, mirror.folder)
+    assert not pass_gate(mirror, built, allow_unverified=True)
 
 
-def test_an_image_of_another_lock_is_not_this_mirrors(pipeline: Pipeline, built: Built) -> None:
+def test_an_image_of_another_lock_is_not_this_mirrors(mirror: Mirror, built: Built) -> None:
     """The record of another mirror of this machine, copied into this one's folder."""
     other = replace(built, lock="sha256:" + "2" * 64)
-    write_built(other, pipeline.folder / "build.json")
+    write_built(other, mirror.folder / "build.json")
     with pytest.raises(NotBuiltHere, match="another lock"):
-        pass_gate(pipeline, other)
+        pass_gate(mirror, other)
 
 
 def test_what_this_machine_did_outlives_the_process(
@@ -172,7 +170,7 @@ def test_what_this_machine_did_outlives_the_process(
 def test_a_home_that_cannot_be_written_is_good_for_one_run(
     home: Path, built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A pipeline in a container without a home builds, verifies and pushes in one command."""
+    """A mirror in a container without a home builds, verifies and pushes in one command."""
     home.parent.mkdir(exist_ok=True)
     home.write_text("not a folder")
     write_built(built, tmp_path / "build.json")

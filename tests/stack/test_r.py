@@ -18,7 +18,9 @@ from dbmirror.filters.flavour import Flavour, choose_flavour
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import FateKind
 from dbmirror.lock.r.model import CapturedRPackage, CranFile, LockedRPackage, RAptPackage, RGitSource, RLock
-from dbmirror.pipeline.line import Choices, Pipeline
+from dbmirror.pipeline import stages
+from dbmirror.pipeline.mirror import Choices
+from dbmirror.pipeline.mirror import Mirror as OpenedMirror
 from dbmirror.sandbox import down, up
 from dbmirror.sandbox.r_repository import source_package
 from dbmirror.snapshot import Snapshot
@@ -42,7 +44,7 @@ manager.shutdown_kernel(now=True)
 class Mirror:
     """A mirror that was locked and built."""
 
-    pipeline: Pipeline
+    opened: OpenedMirror
     snapshot: Snapshot
     lock: MirrorLock
     built: Built
@@ -54,14 +56,14 @@ class Mirror:
 
     def changed(self, r_lock: RLock, **choices: bool) -> Mirror:
         """The mirror of another lock, built with other choices."""
-        pipeline = Pipeline("demo", self.pipeline.loaded, choices=Choices(flavour=self.lock.flavour, **choices))
+        opened = OpenedMirror("demo", self.opened.loaded, choices=Choices(flavour=self.lock.flavour, **choices))
         lock = replace(self.lock, r=r_lock)
-        pipeline.render(lock)
-        built, _ = pipeline.build(lock)
-        return Mirror(pipeline, self.snapshot, lock, built)
+        stages.render_files(opened, lock)
+        built, _ = stages.build(opened, lock)
+        return Mirror(opened, self.snapshot, lock, built)
 
     def verified(self) -> Report:
-        return self.pipeline.verify(self.built, self.lock, self.snapshot, again=True)
+        return stages.verify_image(self.opened, self.built, self.lock, self.snapshot, again=True)
 
 
 @pytest.fixture(scope="module")
@@ -80,12 +82,12 @@ def mirror_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Fl
             if flavour not in made:
                 loaded = load_config(start=folder / str(flavour))
                 choices = Choices(accept_host_key=True, flavour=flavour)
-                with Pipeline("demo", loaded, choices=choices) as pipeline:
-                    snapshot = pipeline.take_snapshot()
-                    lock = pipeline.make_lock(snapshot)
-                    pipeline.render(lock)
-                    built, _ = pipeline.build(lock)
-                    made[flavour] = Mirror(pipeline, snapshot, lock, built)
+                with OpenedMirror("demo", loaded, choices=choices) as opened:
+                    snapshot = stages.take_snapshot(opened)
+                    lock = stages.make_lock(opened, snapshot)
+                    stages.render_files(opened, lock)
+                    built, _ = stages.build(opened, lock)
+                    made[flavour] = Mirror(opened, snapshot, lock, built)
             return made[flavour]
 
         try:

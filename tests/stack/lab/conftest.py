@@ -15,7 +15,9 @@ from dbmirror.config import load_config
 from dbmirror.engine import compose
 from dbmirror.lab import stack as lab_stack
 from dbmirror.lab.files import places, write_compose_file
-from dbmirror.pipeline.line import Choices, Pipeline
+from dbmirror.pipeline import stages
+from dbmirror.pipeline.line import Wanted, prepare
+from dbmirror.pipeline.mirror import Choices, Mirror
 from tests.stack.conftest import tree
 from tests.stack.lab.stack import health, project_of, settles
 
@@ -45,26 +47,24 @@ def users_own(home: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="package")
-def pipeline(home: Path, users_own: dict[str, bytes]) -> Iterator[Pipeline]:
+def mirror(home: Path, users_own: dict[str, bytes]) -> Iterator[Mirror]:
     """The sandbox's mirror, built."""
     try:
         sandbox.up(ca_bundle=find_ca_bundle())
         loaded = load_config(start=home)
-        with Pipeline("demo", loaded, choices=Choices(accept_host_key=True)) as opened:
-            lock = opened.make_lock(opened.take_snapshot())
-            opened.render(lock)
-            opened.build(lock)
+        with Mirror("demo", loaded, choices=Choices(accept_host_key=True)) as opened:
+            stages.build(opened, prepare(opened, Wanted()).lock)
             yield opened
     finally:
         sandbox.down()
 
 
 @pytest.fixture(scope="package")
-def stack(pipeline: Pipeline, home: Path, users_own: dict[str, bytes]) -> Iterator[Path]:
+def stack(mirror: Mirror, home: Path, users_own: dict[str, bytes]) -> Iterator[Path]:
     """The lab, started with plain `docker compose up` in the mirror's folder. ~/.ssh is as it was when all is over."""
-    folder = pipeline.folder
-    write_compose_file(places(folder), pipeline.render_lab(pipeline.lock()).compose)
-    lab_stack.prepare(pipeline.lab, pipeline.lab_supplies())
+    folder = mirror.folder
+    write_compose_file(places(folder), stages.render_lab(mirror, mirror.lock()).compose)
+    lab_stack.prepare(mirror.lab, mirror.lab_supplies())
     try:
         subprocess.run(["docker", "compose", "up", "--detach"], cwd=folder, check=True, capture_output=True)
         assert settles(lambda: health(folder, "lab") == "healthy", 120), compose.last_logs(project_of(folder), "lab")

@@ -19,7 +19,7 @@ from dbmirror.engine.compose_project import ComposeProject, command
 from dbmirror.lab import stack as lab_stack
 from dbmirror.lab.environment import read_environment
 from dbmirror.lab.files import places
-from dbmirror.pipeline.line import Pipeline
+from dbmirror.pipeline.mirror import Mirror
 from tests.stack.conftest import PROGRAM, tree
 
 CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(p).exists()), None)
@@ -58,8 +58,8 @@ def in_lab(folder: Path, *words: str) -> str:
     return done.stdout
 
 
-def tunnel_state(pipeline: Pipeline) -> str:
-    tunnel = lab_stack.status(pipeline.lab).tunnel
+def tunnel_state(mirror: Mirror) -> str:
+    tunnel = lab_stack.status(mirror.lab).tunnel
     return str(tunnel["state"]) if tunnel else ""
 
 

@@ -17,7 +17,7 @@ from dbmirror.inventory.collect import collect
 from dbmirror.lab import stack as lab_stack
 from dbmirror.lab.environment import read_environment
 from dbmirror.lab.files import places
-from dbmirror.pipeline.line import Pipeline
+from dbmirror.pipeline.mirror import Mirror
 from tests.stack.conftest import tree
 from tests.stack.lab.stack import (
     container,
@@ -43,8 +43,8 @@ def secrets_of(folder: Path) -> list[str]:
     return [key.splitlines()[2], where.token.read_text().strip(), where.workspace_token.read_text().strip()]
 
 
-def test_the_stack_comes_up_with_plain_docker_compose(stack: Path, pipeline: Pipeline) -> None:
-    status = lab_stack.status(pipeline.lab)
+def test_the_stack_comes_up_with_plain_docker_compose(stack: Path, mirror: Mirror) -> None:
+    status = lab_stack.status(mirror.lab)
     assert status.running
     assert status.tunnel is not None
     assert status.tunnel["state"] == "connected"
@@ -53,10 +53,10 @@ def test_the_stack_comes_up_with_plain_docker_compose(stack: Path, pipeline: Pip
     assert {service.name: service.health for service in status.services} == {"lab": "healthy", "tunnel": "healthy"}
 
 
-def test_the_server_asks_for_the_token_and_refuses_other_host_names(stack: Path, pipeline: Pipeline) -> None:
+def test_the_server_asks_for_the_token_and_refuses_other_host_names(stack: Path, mirror: Mirror) -> None:
     with requests.Session() as session:
         session.trust_env = False
-        address = str(lab_stack.status(pipeline.lab).url).removesuffix("/lab")
+        address = str(lab_stack.status(mirror.lab).url).removesuffix("/lab")
         assert session.get(f"{address}/api/kernels", timeout=10).status_code == 403
         token = places(stack).token.read_text().strip()
         authorised = {"Authorization": f"token {token}"}
@@ -102,9 +102,9 @@ def test_no_secret_is_in_the_layers(stack: Path) -> None:
     assert not is_in_layers(stack, secrets_of(stack))
 
 
-def test_the_mirrored_environment_is_the_mirrors(stack: Path, pipeline: Pipeline) -> None:
-    with ContainerHost(pipeline.built().image_id) as mirror:
-        expected = collect(mirror)
+def test_the_mirrored_environment_is_the_mirrors(stack: Path, mirror: Mirror) -> None:
+    with ContainerHost(mirror.built().image_id) as image:
+        expected = collect(image)
     with ContainerHost.attach(container(stack, "lab")) as lab:
         found = collect(lab)
     assert found.distributions == expected.distributions
@@ -115,12 +115,12 @@ def test_the_mirrored_environment_is_the_mirrors(stack: Path, pipeline: Pipeline
 
 
 def test_without_anything_prepared_the_lab_makes_a_token_and_prints_its_url(
-    stack: Path, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+    stack: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in a fresh clone; only that ports and user are given, so that neither is another program's."""
     file = places(stack).copy_for_compose
     kept = file.read_text()
-    lab_stack.down(pipeline.lab)
+    lab_stack.down(mirror.lab)
     given = [line for line in kept.splitlines() if re.match(r"DBMIRROR_(LAB_|)PORT|DBMIRROR_LAB_UID", line)]
     file.write_text("\n".join(given) + "\n")
     monkeypatch.setenv("COMPOSE_PROJECT_NAME", name := f"dbmirror-clone-{os.getpid()}")
@@ -140,9 +140,9 @@ def test_without_anything_prepared_the_lab_makes_a_token_and_prints_its_url(
         assert settles(lambda: health(stack, "tunnel") == "healthy", 60)
 
 
-def test_down_keeps_the_notebooks_and_the_token(stack: Path, pipeline: Pipeline) -> None:
+def test_down_keeps_the_notebooks_and_the_token(stack: Path, mirror: Mirror) -> None:
     before = tree(stack / "notebooks")
-    token = lab_stack.url(pipeline.lab)
+    token = lab_stack.url(mirror.lab)
     user_runs(stack, "lab", "down", "demo")
     assert compose.services(project_of(stack)) == ()
     assert tree(stack / "notebooks") == before != {}

@@ -13,7 +13,7 @@ import pytest
 from dbmirror.lab import stack as lab_stack
 from dbmirror.lab.environment import read_environment
 from dbmirror.lab.files import places
-from dbmirror.pipeline.line import Pipeline
+from dbmirror.pipeline.mirror import Mirror
 from tests.stack.lab.stack import (
     container,
     docker,
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.stack
 
 
 @pytest.fixture
-def bastion(stack: Path, home: Path, pipeline: Pipeline, tmp_path: Path) -> Iterator[str]:
+def bastion(stack: Path, home: Path, mirror: Mirror, tmp_path: Path) -> Iterator[str]:
     """The jump host's container, with a key of its own; the ssh config leads to the driver through it."""
     state = running_driver()
     key, known = tmp_path / "key", tmp_path / "known_hosts"
@@ -57,12 +57,12 @@ def bastion(stack: Path, home: Path, pipeline: Pipeline, tmp_path: Path) -> Iter
             f"Host bastion\n  HostName {address}\n  Port 2200\n"
             f"  User ubuntu\n  IdentityFile {key}\n  UserKnownHostsFile {known}\n{before}"
         )
-        _start(stack, pipeline)
+        _start(stack, mirror)
         yield name
     finally:
         docker("rm", "--force", name)
         config.write_text(before)
-        _start(stack, pipeline)
+        _start(stack, mirror)
         assert settles(lambda: health(stack, "tunnel") == "healthy", 60)
 
 
@@ -77,8 +77,8 @@ def _host_key(address: str, known: Path) -> bool:
     return bool(said.stdout)
 
 
-def _start(stack: Path, pipeline: Pipeline) -> None:
-    lab_stack.prepare(pipeline.lab, pipeline.lab_supplies())
+def _start(stack: Path, mirror: Mirror) -> None:
+    lab_stack.prepare(mirror.lab, mirror.lab_supplies())
     subprocess.run(["docker", "compose", "up", "--detach", "tunnel"], cwd=stack, check=True, capture_output=True)
 
 
@@ -89,10 +89,10 @@ def _comes_from(stack: Path) -> str:
 
 
 def test_the_tunnel_goes_through_the_jump_host_with_that_ones_own_key(
-    stack: Path, bastion: str, pipeline: Pipeline
+    stack: Path, bastion: str, mirror: Mirror
 ) -> None:
     assert settles(lambda: health(stack, "tunnel") == "healthy", 60)
-    assert tunnel_state(pipeline) == "connected"
+    assert tunnel_state(mirror) == "connected"
     assert _comes_from(stack).endswith(".251")
     assert (
         "Accepted publickey for ubuntu"
@@ -109,30 +109,30 @@ def test_the_jump_hosts_key_is_in_no_inspect_history_logs_processes_files_or_lay
     assert not is_in_layers(stack, [secret])
 
 
-def test_a_jump_host_that_goes_away_is_named(stack: Path, bastion: str, pipeline: Pipeline) -> None:
+def test_a_jump_host_that_goes_away_is_named(stack: Path, bastion: str, mirror: Mirror) -> None:
     assert settles(lambda: health(stack, "tunnel") == "healthy", 60)
     docker("stop", "--time", "1", bastion)
-    assert settles(lambda: tunnel_state(pipeline) == "unreachable", 60)
+    assert settles(lambda: tunnel_state(mirror) == "unreachable", 60)
 
     def named() -> bool:
-        tunnel = lab_stack.status(pipeline.lab).tunnel
+        tunnel = lab_stack.status(mirror.lab).tunnel
         return tunnel is not None and "The jump host ubuntu@" in str(tunnel["text"])
 
     assert settles(named, 60)
     docker("start", bastion)
-    assert settles(lambda: tunnel_state(pipeline) == "connected", 60)
+    assert settles(lambda: tunnel_state(mirror) == "connected", 60)
 
 
 @pytest.mark.usefixtures("bastion")
 def test_a_lab_that_is_started_while_the_cluster_is_down_goes_through_the_jump_host_when_it_is_back(
-    stack: Path, pipeline: Pipeline
+    stack: Path, mirror: Mirror
 ) -> None:
     assert settles(lambda: health(stack, "tunnel") == "healthy", 60)
     stopped = running_driver()
-    pipeline.access.workspace.clusters.delete(stopped.cluster_id)
-    assert settles(lambda: tunnel_state(pipeline) == "cluster-down", 60)
+    mirror.access.workspace.clusters.delete(stopped.cluster_id)
+    assert settles(lambda: tunnel_state(mirror) == "cluster-down", 60)
     user_runs(stack, "lab", "up", "demo")
     user_runs(stack, "ssh", "repin", "demo", "--start", "--accept-host-key")
-    assert settles(lambda: health(stack, "tunnel") == "healthy", 60), lab_stack.status(pipeline.lab).tunnel
+    assert settles(lambda: health(stack, "tunnel") == "healthy", 60), lab_stack.status(mirror.lab).tunnel
     assert running_driver().driver_address != stopped.driver_address
     assert _comes_from(stack).endswith(".251")

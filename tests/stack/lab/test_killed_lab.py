@@ -13,7 +13,7 @@ import pytest
 
 from dbmirror.engine import compose
 from dbmirror.engine.compose_project import command
-from dbmirror.pipeline.line import Pipeline
+from dbmirror.pipeline.mirror import Mirror
 from tests.stack.lab.stack import (
     container,
     docker,
@@ -99,7 +99,7 @@ def kernel_that_runs(folder: Path, code: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def lab(stack: Path, pipeline: Pipeline) -> Iterator[Path]:
+def lab(stack: Path, mirror: Mirror) -> Iterator[Path]:
     """The lab while nothing of it is on the driver; afterwards it runs as before."""
     assert settles(lambda: kernels_on_driver() == [], CLEAR_SECONDS), kernels_on_driver()
     yield stack
@@ -120,9 +120,7 @@ def test_a_kernel_on_the_driver_is_ready_within_five_seconds(lab: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["killed", "crashed", "restarted"])
-def test_a_lab_that_goes_while_a_cell_runs_leaves_nothing_on_the_driver(
-    lab: Path, pipeline: Pipeline, how: str
-) -> None:
+def test_a_lab_that_goes_while_a_cell_runs_leaves_nothing_on_the_driver(lab: Path, mirror: Mirror, how: str) -> None:
     assert kernel_that_runs(lab, BUSY)["said"] == "running\n"
     assert [line for line in kernels_on_driver() if "sleep 601" in line]
     name = container(lab, "lab")
@@ -135,7 +133,7 @@ def test_a_lab_that_goes_while_a_cell_runs_leaves_nothing_on_the_driver(
     gone = time.monotonic()
     assert settles(lambda: kernels_on_driver() == [], CLEAR_SECONDS), kernels_on_driver()
     print(f"{how}: nothing is left after {time.monotonic() - gone:.1f} s")
-    assert tunnel_state(pipeline) == "connected"
+    assert tunnel_state(mirror) == "connected"
     running = docker("inspect", "--format", "{{.State.Running}}", name).strip()
     assert running == "false" if how == "killed" else settles(lambda: health(lab, "lab") == "healthy", 120)
 

@@ -9,7 +9,8 @@ import pytest
 
 from dbmirror.engine.compose_project import command
 from dbmirror.lab import stack as lab_stack
-from dbmirror.pipeline.line import Pipeline
+from dbmirror.pipeline import stages
+from dbmirror.pipeline.mirror import Mirror
 from tests.stack.lab.stack import (
     address_of,
     container,
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.stack
     [("mirror-python", "Python (mirror of demo)", "mirror"), ("driver", "Driver of demo (SSH)", "driver")],
 )
 def test_a_browser_logs_in_opens_a_notebook_and_sees_the_output_of_a_cell(
-    stack: Path, pipeline: Pipeline, artefacts: Path, kernel: str, title: str, side: str
+    stack: Path, mirror: Mirror, artefacts: Path, kernel: str, title: str, side: str
 ) -> None:
     source = "import os, sys\nprint('answer:', 6 * 7, sys.prefix, is_remote(), os.uname().nodename)"
     write_notebook(stack, f"hello-{side}.ipynb", source, kernel=kernel, title=title)
@@ -42,7 +43,7 @@ def test_a_browser_logs_in_opens_a_notebook_and_sees_the_output_of_a_cell(
     machine = docker("exec", driver_container(), "uname", "-n").strip() if side == "driver" else "lab"
     assert said.split()[2:] == ["/databricks/python3", str(side == "driver"), machine]
     assert screenshot.stat().st_size > 10_000
-    assert lab_stack.status(pipeline.lab).kernels == (), "what comes next finds the lab as it was"
+    assert lab_stack.status(mirror.lab).kernels == (), "what comes next finds the lab as it was"
     assert settles(lambda: kernels_on_driver() == [], 20), kernels_on_driver()
 
 
@@ -53,7 +54,7 @@ def test_the_example_gives_the_same_outputs_in_both_kernels_of_the_lab(stack: Pa
     assert "'numpy': '1.23.5'" in here[0][0]["text/plain"]
 
 
-def test_the_parallel_example_runs_on_engines_that_compose_starts(stack: Path, pipeline: Pipeline) -> None:
+def test_the_parallel_example_runs_on_engines_that_compose_starts(stack: Path, mirror: Mirror) -> None:
     def scale(count: int) -> None:
         argv = command(project_of(stack), "up", "--detach", "--no-build", "--scale", f"engine={count}")
         subprocess.run(argv, check=True, capture_output=True)
@@ -70,7 +71,7 @@ def test_the_parallel_example_runs_on_engines_that_compose_starts(stack: Path, p
         source = "import ipyparallel\nclient = ipyparallel.Client()\nclient.wait_for_engines(2, timeout=30)\nclient.ids"
         write_notebook(stack, "profile.ipynb", source)
         assert outputs_of(stack, "profile", "mirror-python")[0][-1]["text/plain"] == "[0, 1]"
-        status = pipeline.start_lab(pipeline.lock())
+        status = stages.start_lab(mirror, mirror.lock())
         assert [service.name for service in status.services].count("engine") == 2
     finally:
         scale(0)

@@ -14,7 +14,8 @@ from dbmirror.lab import stack as lab_stack
 from dbmirror.lab.environment import read_environment
 from dbmirror.lab.files import places
 from dbmirror.lab.model import Lab, Supplies
-from dbmirror.pipeline.line import Pipeline
+from dbmirror.pipeline import stages
+from dbmirror.pipeline.mirror import Mirror
 from dbmirror.render.lab import LabFiles
 from dbmirror.workspace.profiles import list_profiles
 from tests.stack.lab.stack import (
@@ -35,7 +36,7 @@ BUILD = lab_stack.build_images
 
 
 @pytest.fixture
-def kernel(stack: Path, pipeline: Pipeline) -> Iterator[str]:
+def kernel(stack: Path, mirror: Mirror) -> Iterator[str]:
     """A kernel of the running lab, whose tunnel is connected."""
     user_runs(stack, "lab", "up", "demo")
     assert settles(lambda: health(stack, "tunnel") == "healthy", 60)
@@ -48,11 +49,11 @@ def kernel(stack: Path, pipeline: Pipeline) -> Iterator[str]:
 
 
 @pytest.fixture
-def expired_login(pipeline: Pipeline) -> Iterator[None]:
+def expired_login(mirror: Mirror) -> Iterator[None]:
     """The workspace lets the profile's token in no more."""
-    (profile,) = (each for each in list_profiles() if each.name == pipeline.access.profile)
+    (profile,) = (each for each in list_profiles() if each.name == mirror.access.profile)
     before = profile.file.read_text()
-    token = str(pipeline.access.workspace.config.token)
+    token = str(mirror.access.workspace.config.token)
     profile.file.write_text(before.replace(token, "dapi-that-expired"))
     yield
     profile.file.write_text(before)
@@ -78,21 +79,21 @@ def test_nothing_new_replaces_no_container(stack: Path, kernel: str) -> None:
 
 @pytest.mark.usefixtures("expired_login")
 def test_an_expired_login_leaves_containers_kernels_tunnel_and_token_as_they_are(
-    stack: Path, kernel: str, pipeline: Pipeline
+    stack: Path, kernel: str, mirror: Mirror
 ) -> None:
     before, token = started(stack), places(stack).workspace_token.read_bytes()
     user_runs(stack, "lab", "up", "demo")
     assert started(stack) == before
     assert kernel in kernels(stack)
-    assert tunnel_state(pipeline) == "connected"
+    assert tunnel_state(mirror) == "connected"
     assert places(stack).workspace_token.read_bytes() == token != b""
 
 
 def test_a_port_that_another_program_takes_during_the_build_is_passed_over(
-    stack: Path, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+    stack: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = int(read_environment(places(stack))["DBMIRROR_LAB_PORT"])
-    lab_stack.down(pipeline.lab)
+    lab_stack.down(mirror.lab)
     with ExitStack() as other:
 
         def build(lab: Lab, files: LabFiles, supplies: Supplies) -> None:
@@ -100,7 +101,7 @@ def test_a_port_that_another_program_takes_during_the_build_is_passed_over(
             other.enter_context(socket.create_server(("127.0.0.1", port)))
 
         monkeypatch.setattr(lab_stack, "build_images", build)
-        status = pipeline.start_lab(pipeline.lock())
+        status = stages.start_lab(mirror, mirror.lock())
         assert status.running
         assert status.url != f"http://127.0.0.1:{port}/lab"
     assert settles(lambda: health(stack, "tunnel") == "healthy", 60), compose.last_logs(project_of(stack), "tunnel")

@@ -13,7 +13,8 @@ from dbmirror.engine.compose_project import NotOwn
 from dbmirror.lab import stack as lab_stack
 from dbmirror.lab.environment import read_environment
 from dbmirror.lab.files import places
-from dbmirror.pipeline.line import Pipeline
+from dbmirror.pipeline import stages
+from dbmirror.pipeline.mirror import Mirror
 from tests.stack.lab.stack import container, docker, health, in_lab, project_of, settles, user_runs
 
 pytestmark = pytest.mark.stack
@@ -54,10 +55,10 @@ class Shop:
 
 
 @pytest.fixture
-def shop(pipeline: Pipeline, tmp_path: Path) -> Iterator[Shop]:
+def shop(mirror: Mirror, tmp_path: Path) -> Iterator[Shop]:
     made = Shop(name=f"shop-{tmp_path.name.replace('_', '-')[-20:].strip('-')}", folder=tmp_path)
     (tmp_path / "compose.yaml").write_text(
-        f"services:\n  till:\n    image: {pipeline.built().image_id}\n    volumes: [money:/money]\n"
+        f"services:\n  till:\n    image: {mirror.built().image_id}\n    volumes: [money:/money]\n"
         "    command: [sh, -c, 'echo 100 > /money/sum; sleep 3600']\n    init: true\nvolumes:\n  money:\n"
     )
     try:
@@ -80,9 +81,9 @@ def readable(folder: Path, image: str, user: int) -> list[str]:
 
 @pytest.mark.parametrize("user", [1000, 65534])
 def test_another_user_of_the_machine_reads_nothing_of_the_labs_processes(
-    stack: Path, pipeline: Pipeline, user: int
+    stack: Path, mirror: Mirror, user: int
 ) -> None:
-    image = pipeline.built().image_id
+    image = mirror.built().image_id
     own = int(read_environment(places(stack))["DBMIRROR_LAB_UID"])
     seen = readable(stack, image, own)
     assert any(line.endswith(" environ") for line in seen)
@@ -105,10 +106,10 @@ def test_a_container_writes_to_its_own_places_alone(stack: Path) -> None:
 
 
 def test_nothing_of_the_shell_or_the_folder_says_whose_containers_are_touched(
-    stack: Path, pipeline: Pipeline, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    stack: Path, mirror: Mirror, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, own = shop.state, container(stack, "lab")
-    evil = f"services:\n  evil:\n    image: {pipeline.built().image_id}\n    command: [sleep, '60']\n"
+    evil = f"services:\n  evil:\n    image: {mirror.built().image_id}\n    command: [sleep, '60']\n"
     planted = {
         ".env": f"COMPOSE_PROJECT_NAME={shop.name}\nCOMPOSE_FILE=evil.yaml\nDBMIRROR_WORKSPACE=http://evil.example\n",
         "evil.yaml": evil,
@@ -146,7 +147,7 @@ def test_nothing_of_the_shell_or_the_folder_says_whose_containers_are_touched(
     assert settles(lambda: health(stack, "tunnel") == "healthy", 60)
 
 
-def test_an_edited_compose_file_removes_no_foreign_volume(stack: Path, pipeline: Pipeline, shop: Shop) -> None:
+def test_an_edited_compose_file_removes_no_foreign_volume(stack: Path, mirror: Mirror, shop: Shop) -> None:
     file = stack / "compose.yaml"
     rendered = file.read_text()
     shop.compose("stop", "--timeout", "1")
@@ -165,17 +166,15 @@ def test_an_edited_compose_file_removes_no_foreign_volume(stack: Path, pipeline:
 
 
 @pytest.mark.parametrize("kind", ["container", "network", "volume"])
-def test_what_has_the_labs_name_and_is_not_the_labs_stays_and_is_named(
-    stack: Path, pipeline: Pipeline, kind: str
-) -> None:
+def test_what_has_the_labs_name_and_is_not_the_labs_stays_and_is_named(stack: Path, mirror: Mirror, kind: str) -> None:
     project = project_of(stack).name
     name = {"container": "somebody", "network": f"{project}_theirs", "volume": f"{project}_theirs"}[kind]
     options = ["--label", f"{PROJECT}={project}"] if kind == "container" else []
-    words = [pipeline.built().image_id, "sleep", "600"] if kind == "container" else []
+    words = [mirror.built().image_id, "sleep", "600"] if kind == "container" else []
     name = f"{name}-{project}" if kind == "container" else name
     docker(kind, "create", *options, *(["--name", name] if kind == "container" else [name]), *words)
     try:
-        for act in (lambda: lab_stack.down(pipeline.lab), lambda: pipeline.start_lab(pipeline.lock())):
+        for act in (lambda: lab_stack.down(mirror.lab), lambda: stages.start_lab(mirror, mirror.lock())):
             with pytest.raises(NotOwn, match=name):
                 act()
         assert docker(kind, "inspect", name)

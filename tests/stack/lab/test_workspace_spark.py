@@ -25,7 +25,7 @@ from dbmirror.engine.compose_project import command
 from dbmirror.lab import stack as lab_stack
 from dbmirror.lab.environment import read_environment
 from dbmirror.lab.files import places, write_workspace_token
-from dbmirror.pipeline.line import Pipeline
+from dbmirror.pipeline.mirror import Mirror
 from tests.stack.lab.stack import (
     container,
     docker,
@@ -140,19 +140,19 @@ def said(stack: Path, cell: str = ASK) -> str:
 
 
 def test_spark_reaches_the_cluster_through_the_workspace_with_the_labs_token(
-    stack: Path, endpoint: Path, pipeline: Pipeline
+    stack: Path, endpoint: Path, mirror: Mirror
 ) -> None:
     token = places(stack).workspace_token.read_text().strip()
     assert said(stack) == "str [0, 1, 2]\n"
     calls = asked(endpoint)
     assert {call["call"] for call in calls} >= {"AnalyzePlan", "ExecutePlan"}
     assert {call["authorization"] for call in calls} == {f"Bearer {token}"}
-    assert {call["x-databricks-cluster-id"] for call in calls} == {pipeline.snapshot().cluster.cluster_id}
+    assert {call["x-databricks-cluster-id"] for call in calls} == {mirror.snapshot().cluster.cluster_id}
     assert not [call for call in calls if token in call["body"]]
 
 
 def test_a_refused_token_names_the_command_that_renews_it_and_the_renewed_one_is_used(
-    stack: Path, endpoint: Path, pipeline: Pipeline
+    stack: Path, endpoint: Path, mirror: Mirror
 ) -> None:
     user = int(read_environment(places(stack))["DBMIRROR_LAB_UID"])
     before = container(stack, "lab")
@@ -162,13 +162,13 @@ def test_a_refused_token_names_the_command_that_renews_it_and_the_renewed_one_is
         assert "refuses the lab's token; 'dbmirror lab up demo' renews an expired one" in refused
         assert "dapi" not in refused
     finally:
-        lab_stack.prepare(pipeline.lab, pipeline.lab_supplies())
+        lab_stack.prepare(mirror.lab, mirror.lab_supplies())
     assert said(stack) == "str [0, 1, 2]\n"
     assert container(stack, "lab") == before
 
 
 def test_a_session_outlives_its_token_and_says_what_renews_an_expired_one(
-    stack: Path, endpoint: Path, pipeline: Pipeline
+    stack: Path, endpoint: Path, mirror: Mirror
 ) -> None:
     user = int(read_environment(places(stack))["DBMIRROR_LAB_UID"])
     with ThreadPoolExecutor(1) as pool:
@@ -182,7 +182,7 @@ def test_a_session_outlives_its_token_and_says_what_renews_an_expired_one(
             (endpoint / "refused-seen").touch()
             lines = answer.result(60).splitlines()
         finally:
-            lab_stack.prepare(pipeline.lab, pipeline.lab_supplies())
+            lab_stack.prepare(mirror.lab, mirror.lab_supplies())
     # Spark warns besides of what it could not tell the server.
     assert [line for line in lines if line.startswith(("str ", "spark: ", "same "))] == [
         "str [0, 1, 2]",

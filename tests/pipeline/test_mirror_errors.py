@@ -9,7 +9,7 @@ import pytest
 
 from dbmirror.config import Config, LoadedConfig
 from dbmirror.mirror_folder.names import SNAPSHOT
-from dbmirror.pipeline.line import Pipeline
+from dbmirror.pipeline.mirror import Mirror
 from dbmirror.snapshot import SnapshotError
 
 
@@ -22,6 +22,6 @@ def test_an_error_of_a_file_names_the_command_with_the_mirror_in_it(
         folder = loaded.mirror_folder("prod")
         folder.mkdir(parents=True)
         (folder / SNAPSHOT).write_text(json.dumps(content))
-    with pytest.raises(SnapshotError) as raised, Pipeline("prod", loaded) as pipeline:
-        pipeline.snapshot()
+    with pytest.raises(SnapshotError) as raised, Mirror("prod", loaded) as mirror:
+        mirror.snapshot()
     assert "'dbmirror snapshot prod'" in raised.value.remedy

@@ -1,0 +1,132 @@
+"""What 'build' does and shows, for one mirror and for all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from dbmirror.cli import tables
+from dbmirror.cli.documents import error_document, image_document, lock_document, report_document
+from dbmirror.cli.output import Output
+from dbmirror.cli.session import choices_of, opened, questions
+from dbmirror.cli.stages import ImageRefuted
+from dbmirror.config import load_config
+from dbmirror.errors import DbmirrorError, ExitCode
+from dbmirror.pipeline.all_mirrors import AllMirrors
+from dbmirror.pipeline.line import Failed, Finished, Prepared, Wanted, run_one
+from dbmirror.publish.gate import find_destinations
+from dbmirror.verify.r import as_built
+
+
+class SomeMirrorsFailed(DbmirrorError):
+    """Of several mirrors some did not come about; the exit code is the first one's."""
+
+    def __init__(self, message: str, *, remedy: str, exit_code: ExitCode) -> None:
+        super().__init__(message, remedy=remedy)
+        self.exit_code = exit_code
+
+
+def build_one(
+    output: Output,
+    name: str,
+    config_file: Path | None,
+    *,
+    targets: Sequence[str],
+    password: str | None,
+    shown: str,
+    wanted: dict[str, bool],
+    dry_run: bool,
+    **options: Any,
+) -> None:
+    """One mirror, pushed to `targets`; `wanted` are the fields of Wanted that options give. Raises ImageRefuted."""
+    began = time.monotonic()
+    with opened(output, name, config_file, dry_run=dry_run, **options) as mirror:
+        registries, observer = mirror.loaded.config.registries, mirror.observer
+        destinations = find_destinations(targets, registries, mirror=name, password=password, observer=observer)
+        outcome = run_one(mirror, Wanted(destinations=destinations, **wanted))
+    output.document({"mirror": name, **_document(outcome)})
+    _show(output, outcome, shown)
+    if isinstance(outcome, Prepared):
+        return
+    tag, published = outcome.built.tags[0], outcome.published
+    if published.deployment:
+        output.say(tables.what_to_do(published.deployment))
+    output.say(f"Done in {time.monotonic() - began:.1f} s. All files are in {mirror.folder}; commit them.")
+    if not outcome.report.passed:
+        raise ImageRefuted(
+            f"{tag} was built, but it is not what the cluster has, or breaks the contract: see the rows above.",
+            remedy=f"The whole report is {mirror.folder / 'verification.json'}. "
+            + ("It was pushed all the same, as asked." if published.pushed else "A push refuses this image."),
+        )
+    output.say(f"Next: docker run --rm -it {tag} /databricks/python3/bin/python")
+
+
+def build_every(
+    output: Output, config_file: Path | None, *, shown: str, frozen: bool, dry_run: bool, **options: Any
+) -> None:
+    """Every mirror of dbmirror.toml: their files side by side, their images in one bake, each verified."""
+    with (
+        output.observing() as observer,
+        AllMirrors(
+            load_config(config_file),
+            choices=choices_of(**options),
+            observer=observer,
+            questions=questions(output),
+            dry_run=dry_run,
+        ) as mirrors,
+    ):
+        outcomes = mirrors.run(Wanted(frozen=frozen))
+    output.document({"mirrors": {name: _document(outcome) for name, outcome in outcomes.items()}})
+    errors: dict[str, DbmirrorError] = {}
+    for name, outcome in outcomes.items():
+        output.show(Text(f"\n{name}", style="bold underline"))
+        if isinstance(outcome, Failed):
+            errors[name] = outcome.error
+            output.show(Text(str(outcome.error), style="red"))
+            continue
+        _show(output, outcome, shown)
+        if isinstance(outcome, Finished) and not outcome.report.passed:
+            errors[name] = ImageRefuted(f"{outcome.built.tags[0]} did not pass verification.")
+    if errors:
+        first = next(iter(errors.values()))
+        raise SomeMirrorsFailed(
+            f"{len(errors)} of {len(outcomes)} mirrors failed: {', '.join(errors)}.",
+            remedy="What stands above under their names says why; the others are done.",
+            exit_code=first.exit_code,
+        )
+
+
+def _show(output: Output, outcome: Prepared | Finished, shown: str) -> None:
+    """What became of one mirror, for people."""
+    if isinstance(outcome, Prepared):
+        output.show(tables.fates(outcome.lock, shown))
+        return
+    result = outcome.result
+    output.show(tables.fates(as_built(outcome.lock, outcome.report), shown))
+    output.show(tables.verification(outcome.report))
+    built_in = f"  built in {result.seconds:.1f} s ({result.cached_steps} of {result.steps} steps cached)"
+    output.show(Text.assemble((outcome.built.tags[0], "bold"), built_in))
+    if outcome.published.pushed:
+        output.show(tables.pushed(outcome.published.pushed))
+
+
+def _document(outcome: Finished | Prepared | Failed) -> dict[str, Any]:
+    """What became of one mirror, for programs."""
+    if isinstance(outcome, Failed):
+        return {"error": error_document(outcome.error)}
+    if isinstance(outcome, Prepared):
+        return lock_document(outcome.lock)
+    result = outcome.result
+    return {
+        **lock_document(outcome.lock, outcome.report),
+        "image": image_document(outcome.built),
+        "build": {"seconds": round(result.seconds, 1), "steps": result.steps, "cached": result.cached_steps},
+        "verification": report_document(outcome.report),
+        "pushed": outcome.published.pushed,
+        "deployment": outcome.published.deployment,
+        "sbom": outcome.sbom,
+    }

@@ -1,0 +1,244 @@
+"""An opened mirror: its configuration, its folder, its way to the cluster, and what its files say."""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from dbmirror.build.foundation import Built, image_tag, read_built
+from dbmirror.ca_bundle import find_ca_bundle
+from dbmirror.config import LoadedConfig, MirrorConfig
+from dbmirror.engine.images import inspect_image
+from dbmirror.errors import DbmirrorError, UsageError
+from dbmirror.filters.flavour import Flavour
+from dbmirror.lab.model import Lab, Supplies
+from dbmirror.lock.errors import LockError
+from dbmirror.lock.fates import require_complete
+from dbmirror.lock.mirror_lock import LOCK_FILES, MirrorLock, read_mirror_lock
+from dbmirror.lock.python.index_settings import IndexSettings, find_indexes
+from dbmirror.lock.stage import Sources
+from dbmirror.mirror_folder.files import is_file_below
+from dbmirror.mirror_folder.names import BUILT, FATES, IMAGE, R_FATES, SNAPSHOT, VERIFICATION
+from dbmirror.mirror_folder.trees import copy_below
+from dbmirror.pipeline.access import ClusterAccess, Questions
+from dbmirror.progress import SILENT, Observer
+from dbmirror.snapshot import Snapshot, read_snapshot
+from dbmirror.temporary import temporary_folder
+from dbmirror.verify.model import Report
+from dbmirror.verify.report import made_here, read_report
+from dbmirror.verify.verifier import still_holds
+
+REHEARSED: Final = (SNAPSHOT, *LOCK_FILES, BUILT, VERIFICATION)
+"""What a dry run takes from the mirror's folder: what a stage reads. Notebooks and deployments may hold anything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What one run does otherwise than the configuration says."""
+
+    start_cluster: bool = False
+    """Start the cluster if it is terminated, instead of stopping with the remedy."""
+    accept_host_key: bool = False
+    """Pin an unknown host key without asking."""
+    known_hosts: Path | None = None
+    """A file whose host keys count beside the pinned ones."""
+    whitelist: bool = False
+    base: str | None = None
+    ca_bundle: Path | None = None
+    refresh: bool = False
+    """Ask the index again for what is locked already."""
+    capture: bool = True
+    flavour: Flavour | None = None
+    """What notebooks of the image are written in; None for what the configuration or else the snapshot says."""
+    keep_going: bool = False
+    """Build the image without the R packages that do not compile, instead of stopping."""
+
+
+class Mirror:
+    """One mirror, for one run. Everything here is looked up when it is first asked for, once.
+
+    A context manager: leaving it closes the connection to the driver, if a stage opened one. With `dry_run` everything
+    is written to a copy of the mirror's folder, which goes then; no cluster is started, and no host key is pinned.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        loaded: LoadedConfig,
+        *,
+        choices: Choices = Choices(),
+        observer: Observer = SILENT,
+        questions: Questions = Questions(),  # noqa: B008 - frozen
+        dry_run: bool = False,
+    ) -> None:
+        self.name = name
+        self.loaded = loaded
+        self.choices = choices
+        self.observer = observer
+        self.questions = questions
+        self.dry_run = dry_run
+        self._noted: set[str] = set()
+        self._resources = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._resources.close()
+        if isinstance(error, DbmirrorError):
+            # Rooms that read a file do not know whose it is, so they write MIRROR in the command that helps.
+            error.remedy = re.sub(r"\bMIRROR\b", self.name, error.remedy)
+
+    @cached_property
+    def section(self) -> MirrorConfig:
+        """The mirror's configuration."""
+        return self.loaded.mirror(self.name)
+
+    @cached_property
+    def own_folder(self) -> Path:
+        """The mirror's folder, also in a dry run: to be shown, not to be written to."""
+        return self.loaded.mirror_folder(self.name)
+
+    @cached_property
+    def folder(self) -> Path:
+        """The folder that stages read and write: the mirror's own, in a dry run the copy of it."""
+        if not self.dry_run:
+            return self.own_folder
+        copy = self._resources.enter_context(temporary_folder("rehearsal")) / self.own_folder.name
+        copy_below(self.own_folder, copy, REHEARSED)
+        return copy
+
+    @property
+    def context_folder(self) -> Path:
+        """Where the build context is rendered."""
+        return self.folder / IMAGE
+
+    @cached_property
+    def access(self) -> ClusterAccess:
+        """The way to the cluster; nothing is asked of it before a stage needs it."""
+        return ClusterAccess(
+            self.name,
+            self.section,
+            start_cluster=self.choices.start_cluster,
+            accept_host_key=self.choices.accept_host_key,
+            known_hosts=self.choices.known_hosts,
+            dry_run=self.dry_run,
+            questions=self.questions,
+            observer=self.observer,
+            resources=self._resources,
+        )
+
+    @cached_property
+    def indexes(self) -> IndexSettings:
+        """The package indexes that this machine and the configuration name."""
+        return find_indexes(self.loaded.config.index)
+
+    @cached_property
+    def ca_bundle(self) -> Path | None:
+        """The certificate authorities to trust, where something names them."""
+        return find_ca_bundle(self.choices.ca_bundle or self.loaded.config.index.ca_bundle)
+
+    @property
+    def sources(self) -> Sources:
+        """Where the lock may find packages."""
+        may_capture = self.section.capture and self.choices.capture
+        return Sources(
+            indexes=self.indexes,
+            r=self.loaded.r(self.name),
+            root=self.loaded.root,
+            ca_bundle=self.ca_bundle,
+            driver=(lambda: self.access.driver) if may_capture else None,
+        )
+
+    @property
+    def lab(self) -> Lab:
+        """The mirror's lab."""
+        return Lab(
+            mirror=self.name,
+            folder=self.folder,
+            ssh=self.section.ssh,
+            settings=self.section.lab,
+            observer=self.observer,
+        )
+
+    def lab_supplies(self) -> Supplies:
+        """What the lab needs to start. Raises SnapshotError where the mirror has no snapshot."""
+        return Supplies(
+            cluster=self.snapshot().cluster.cluster_id,
+            profile=self.access.profile,
+            workspace=lambda: self.access.workspace,
+            meet_driver=lambda: self.access.driver,
+            indexes=self.indexes,
+            ca_bundle=self.ca_bundle,
+        )
+
+    def note_once(self, text: str) -> None:
+        """Tell the observer of something that several stages come upon."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self.observer.note(text)
+
+    def tag(self, lock: MirrorLock) -> str:
+        """The tag of the mirror's image: it names mirror, runtime, snapshot and lock."""
+        repository = self.section.image or f"dbmirror/{self.name}"
+        return image_tag(repository, runtime=lock.runtime, snapshot=lock.snapshot, lock=lock.digest)
+
+    # What the mirror's files say.
+
+    def snapshot(self) -> Snapshot:
+        """The snapshot that was taken last. Raises SnapshotError."""
+        return read_snapshot(self.folder / SNAPSHOT)
+
+    def lock(self) -> MirrorLock:
+        """The lock that was made last. Raises LockError where it was made from another snapshot."""
+        lock, snapshot = read_mirror_lock(self.folder), self.snapshot()
+        if lock.snapshot != snapshot.digest:
+            raise LockError(
+                f"The lock in {self.folder} was not made from the snapshot beside it.",
+                remedy=f"Make it again with 'dbmirror lock {self.name}'.",
+            )
+        inventory = snapshot.inventory
+        require_complete(lock.python.fates, inventory.distributions, inventory.problems, file=FATES)
+        require_complete(lock.r.fates if lock.r is not None else (), inventory.r_packages, file=R_FATES)
+        return lock
+
+    def built(self) -> Built:
+        """What was built last. Raises UsageError where nothing was, or the engine has it no longer."""
+        built = read_built(self.folder / BUILT)
+        if inspect_image(built.image_id) is None:
+            raise UsageError(
+                f"The engine no longer has the image that was built last ({built.tags[0]}).",
+                remedy=f"Build it again with 'dbmirror build {self.name}'.",
+            )
+        return built
+
+    def report(self) -> Report | None:
+        """What this machine found when it verified last; None where it did not. Raises ReportError where it is damaged.
+
+        A report that came with the repository is a claim: it is named so, and not given.
+        """
+        report = self.claimed_report()
+        if report is None or made_here(report):
+            return report
+        says = "passed" if report.passed else "did not pass"
+        self.observer.note(
+            f"A report from elsewhere ({VERIFICATION}, of {self.name}) says that {report.image_id[:19]} {says}. "
+            "What counts is what this machine verifies."
+        )
+        return None
+
+    def still_holds(self, report: Report, built: Built) -> bool:
+        """Whether verifying `built` again, as this mirror is configured, would find just what `report` says."""
+        waivers = {waiver.rule: waiver.reason for waiver in self.section.waive}
+        return still_holds(report, image_id=built.image_id, lock=built.lock, snapshot=built.snapshot, waivers=waivers)
+
+    def claimed_report(self) -> Report | None:
+        """The report in the mirror's folder, whoever made it; None where there is none. Raises ReportError."""
+        return read_report(self.folder / VERIFICATION) if is_file_below(self.folder, VERIFICATION) else None

@@ -1,0 +1,199 @@
+"""The arrows of the line: each makes the next value, writes it to the mirror's folder and gives it back."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from dataclasses import replace
+
+from dbmirror import __version__
+from dbmirror.build.files import Groups, build_contexts
+from dbmirror.build.foundation import Built, build_image
+from dbmirror.engine.buildx import BuildResult
+from dbmirror.filters.flavour import official_base
+from dbmirror.inventory.collect import collect
+from dbmirror.lab.stack import LabStatus
+from dbmirror.lab.stack import render_files as render_lab_files
+from dbmirror.lab.stack import up as start_stack
+from dbmirror.lock.errors import LockError
+from dbmirror.lock.mirror_lock import MirrorLock, read_mirror_lock, write_mirror_lock
+from dbmirror.lock.python.files import remove_unnamed
+from dbmirror.lock.stage import lock_mirror, lock_support
+from dbmirror.mirror_folder.files import LARGEST_ARCHIVE, is_file_below, read_below
+from dbmirror.mirror_folder.names import BUILT, SNAPSHOT, VERIFICATION
+from dbmirror.pipeline.mirror import Mirror
+from dbmirror.pipeline.selection import find_runtime, flavour_of, select_python, select_r
+from dbmirror.render.build_files import build_needs, file_groups
+from dbmirror.render.context import BuildContext
+from dbmirror.render.image import linked_files, render
+from dbmirror.render.lab import LabFiles
+from dbmirror.render.settings import ImageSettings, RAptRepository
+from dbmirror.snapshot import Snapshot, Taken, read_snapshot, write_snapshot
+from dbmirror.verify.errors import ReportError
+from dbmirror.verify.model import Report
+from dbmirror.verify.report import made_here, read_report, remember_report, write_report
+from dbmirror.verify.verifier import verifier
+from dbmirror.verify.verify import verify
+
+
+def read_cluster(mirror: Mirror) -> Snapshot:
+    """What the cluster is now: workspace facts and one collection on its driver. Writes nothing."""
+    stage, observer = "snapshot", mirror.observer
+    cluster, driver = mirror.access.cluster, mirror.access.driver
+    observer.started(stage)
+    inventory = collect(driver)
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    taken = Taken(at=now, host=driver.name, dbmirror=__version__)
+    snapshot = Snapshot(cluster=cluster.cluster, inventory=inventory, taken=taken)
+    for library in cluster.cluster.libraries:
+        if library.status == "FAILED":
+            observer.warn(f"The cluster could not install its library {library.kind} {library.specification}.")
+    observer.finished(stage, f"{len(inventory.distributions)} Python distributions, {snapshot.short_digest}")
+    return snapshot
+
+
+def take_snapshot(mirror: Mirror) -> Snapshot:
+    """The mirror's snapshot of the cluster as it is now; the one that is there stays if it is of the same state."""
+    write_snapshot(read_cluster(mirror), mirror.folder / SNAPSHOT)
+    return read_snapshot(mirror.folder / SNAPSHOT)
+
+
+def make_lock(mirror: Mirror, snapshot: Snapshot) -> MirrorLock:
+    """One source for each selected package, and a fate for every one that was found."""
+    runtime, flavour, previous = find_runtime(mirror, snapshot), flavour_of(mirror, snapshot), _previous_lock(mirror)
+    sources, kept = mirror.sources, None if mirror.choices.refresh else previous
+    try:
+        lock = lock_mirror(
+            snapshot,
+            selection=select_python(mirror, snapshot),
+            r_selection=select_r(mirror, snapshot),
+            flavour=flavour,
+            runtime=runtime,
+            base_reference=mirror.choices.base or mirror.section.base or official_base(runtime, flavour),
+            sources=sources,
+            folder=mirror.folder,
+            previous=kept,
+            observer=mirror.observer,
+        )
+        python = lock_support(
+            lock.python,
+            build_needs(lock.python, runtime, flavour=lock.flavour),
+            sources=sources,
+            folder=mirror.folder,
+            previous=kept.python if kept else None,
+            observer=mirror.observer,
+        )
+        lock = replace(lock, python=python)
+    except BaseException:
+        # Archives that were fetched for a lock that did not come about.
+        remove_unnamed(previous.python if previous else None, mirror.folder)
+        raise
+    write_mirror_lock(lock, mirror.folder)
+    return lock
+
+
+def render_files(mirror: Mirror, lock: MirrorLock) -> BuildContext:
+    """The files of image and lab; gives back the image's build context."""
+    context = _render_image(mirror, lock)
+    render_lab(mirror, lock)
+    return context
+
+
+def render_lab(mirror: Mirror, lock: MirrorLock) -> LabFiles:
+    """The lab's files."""
+    cluster = mirror.snapshot().cluster.cluster_id
+    return render_lab_files(mirror.lab, lock, image=mirror.tag(lock), cluster=cluster)
+
+
+def build(mirror: Mirror, lock: MirrorLock) -> tuple[Built, BuildResult]:
+    """The image of the rendered context."""
+    groups, indexes, observer = {mirror.name: build_files(mirror, lock)}, mirror.indexes, mirror.observer
+    with build_contexts(groups, indexes=indexes, ca_bundle=mirror.ca_bundle, observer=observer) as contexts:
+        return build_image(
+            mirror.context_folder,
+            tags=[mirror.tag(lock)],
+            snapshot=lock.snapshot,
+            lock=lock.digest,
+            indexes=indexes,
+            netrc=r_netrc(mirror, lock),
+            ca_bundle=mirror.ca_bundle,
+            build_arguments={"KEEP_GOING": "1"} if mirror.choices.keep_going and lock.r_in_image else {},
+            contexts=contexts[mirror.name],
+            record=mirror.folder / BUILT,
+            observer=observer,
+        )
+
+
+def build_files(mirror: Mirror, lock: MirrorLock) -> Groups:
+    """The files that the image of `lock` is built from, in their groups."""
+    return file_groups(lock.python, find_runtime(mirror, mirror.snapshot()), flavour=lock.flavour)
+
+
+def r_netrc(mirror: Mirror, lock: MirrorLock) -> bytes | None:
+    """Credentials of the R repositories, where the image has R."""
+    if lock.r_in_image is None:
+        return None
+    return mirror.sources.r_repositories(lock.runtime, lock.python.base).netrc()
+
+
+def verify_image(mirror: Mirror, built: Built, lock: MirrorLock, snapshot: Snapshot, *, again: bool = False) -> Report:
+    """The built image held against lock, snapshot and contract.
+
+    A report that this machine made of this very image and lock by this very verification is given back unless
+    `again`.
+    """
+    path = mirror.folder / VERIFICATION
+    if not again and is_file_below(mirror.folder, VERIFICATION):
+        with contextlib.suppress(ReportError):
+            known = read_report(path)
+            if made_here(known) and mirror.still_holds(known, built):
+                mirror.observer.note("This very image was verified before: its report still holds.")
+                return known
+    report = verify(
+        built.image_id,
+        lock=lock.python,
+        snapshot=snapshot,
+        runtime=find_runtime(mirror, snapshot),
+        waivers=mirror.section.waive,
+        observer=mirror.observer,
+        r_lock=lock.r_in_image,
+        flavour=lock.flavour,
+    )
+    report = replace(report, lock=lock.digest, verifier=verifier())
+    remember_report(report)
+    write_report(report, path)
+    return report
+
+
+def start_lab(mirror: Mirror, lock: MirrorLock) -> LabStatus:
+    """The lab of the image that was built last; returns when JupyterLab answers."""
+    mirror.built()
+    return start_stack(mirror.lab, render_lab(mirror, lock), mirror.lab_supplies())
+
+
+def _previous_lock(mirror: Mirror) -> MirrorLock | None:
+    try:
+        return read_mirror_lock(mirror.folder)
+    except LockError:
+        return None
+
+
+def _render_image(mirror: Mirror, lock: MirrorLock) -> BuildContext:
+    """The build context of the image, written with the archives that it needs."""
+    r = mirror.loaded.r(mirror.name)
+    repository = None
+    if r.apt_repository is not None:
+        key = (mirror.loaded.root / r.apt_key).read_text() if r.apt_key else None
+        repository = RAptRepository(location=r.apt_repository, key=key)
+    context = render(
+        lock.python,
+        find_runtime(mirror, mirror.snapshot()),
+        mirror=mirror.name,
+        settings=ImageSettings(waivers=mirror.section.waive, r_repository=repository),
+        r_lock=lock.r_in_image,
+        flavour=lock.flavour,
+    )
+    linked = linked_files(lock.python, lock.r_in_image)
+    archives = {place: read_below(mirror.folder, origin, largest=LARGEST_ARCHIVE) for place, origin in linked.items()}
+    BuildContext({**context.files, **archives}).write(mirror.context_folder)
+    return context
