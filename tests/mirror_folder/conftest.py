@@ -12,6 +12,7 @@ from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
 from dbmirror.lock.python.files import write_lock
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.snapshot import Cluster, Snapshot, Taken, write_snapshot
+from tests.supported import supported
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def project(tmp_path: Path) -> LoadedConfig:
         packages=(),
         fates=(),
     )
-    write_lock(lock, folder)
+    write_lock(supported(lock), folder)
     return LoadedConfig(config=Config(), origin=None, root=root)
 
 

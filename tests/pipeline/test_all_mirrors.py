@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,7 @@ def no_bake(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return {mirror.mirror: BuildFailed("No engine.", step="", log=()) for mirror in mirrors}
 
     monkeypatch.setattr(all_mirrors, "bake_images", bake)
+    monkeypatch.setattr(all_mirrors, "build_contexts", lambda *_, **__: nullcontext({}))
     return asked
 
 

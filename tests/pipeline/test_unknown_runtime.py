@@ -6,7 +6,8 @@ from pathlib import Path
 
 from dbmirror.config import Config, LoadedConfig
 from dbmirror.filters.flavour import Flavour, official_base
-from dbmirror.pipeline.line import Pipeline
+from dbmirror.pipeline.mirror import Mirror
+from dbmirror.pipeline.selection import find_runtime, select_python
 from dbmirror.progress import Observer
 from tests.builders import a_cluster, a_distribution, a_snapshot, an_inventory
 
@@ -33,9 +34,9 @@ def test_packages_are_selected_and_a_base_is_chosen_for_a_runtime_that_is_not_kn
     snapshot = a_snapshot(inventory=inventory, cluster=a_cluster(spark_version="16.2.x-scala2.12"))
     observer = Notes()
     loaded = LoadedConfig(config=Config(), origin=None, root=tmp_path)
-    with Pipeline("demo", loaded, observer=observer) as pipeline:
-        kept = pipeline.select(snapshot).kept
-        base = official_base(pipeline.runtime(snapshot), Flavour.PYTHON)
+    with Mirror("demo", loaded, observer=observer) as mirror:
+        kept = select_python(mirror, snapshot).kept
+        base = official_base(find_runtime(mirror, snapshot), Flavour.PYTHON)
     assert [distribution.name for distribution in kept] == ["ipykernel", "tokenize-rt"]
     assert base == "databricksruntime/python:16.4-LTS"
     (note,) = observer.notes
