@@ -61,11 +61,6 @@ class Pushed:
     needs_login: bool
     """A cluster needs a credential to pull it."""
 
-    @property
-    def immutable(self) -> str:
-        """`HOST/REPOSITORY@sha256:…`: names this image for ever."""
-        return f"{self.repository}@{self.digest}"
-
 
 def find_destinations(
     names: Sequence[str],

@@ -90,7 +90,7 @@ def render(
             if layer.headers:
                 files[f"apt/build-{layer.name}.txt"] = headers_list(layer.builds, lock.base)
     if not official:
-        files["apt/system.txt"] = system_list(runtime, lock.base, python=python, fuse=settings.fuse)
+        files["apt/system.txt"] = system_list(runtime, lock.base, python=python)
         files |= _environment_files(runtime, lsp=flavour.has_python)
     groups = file_groups(lock, runtime, flavour=flavour)
     files |= {f"files/{group}.tsv": list_of(group_files) for group, group_files in groups.items()}
@@ -108,7 +108,6 @@ def render(
             python=python,
             interpreter="/databricks/python3/bin/python" if official else f"python{python}",
             fips_override=runtime.needs_fips_override,
-            fuse=settings.fuse,
             builds=builds,
             layers=layers,
             r=part,

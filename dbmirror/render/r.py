@@ -6,10 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Annotated
 from urllib.parse import urlsplit
-
-from msgspec import Meta
 
 from dbmirror.lock.model import BaseImage, ImageLayer
 from dbmirror.lock.r.binary import r_user_agent
@@ -19,7 +16,6 @@ from dbmirror.render.errors import RenderError
 from dbmirror.render.r_system import r_build_list, r_list, require_r
 from dbmirror.render.settings import RAptRepository
 
-RRelease = Annotated[str, Meta(pattern=r"\A\d+\.\d+\.\d+\Z")]
 _SUBDIRECTORY = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./+-]*", re.ASCII)
 _ABSENT = "-"
 

@@ -56,8 +56,6 @@ class RAptRepository:
 class ImageSettings:
     """Choices that the lock does not hold."""
 
-    fuse: bool = False
-    """Bring `fuse`, for `/dbfs` (contract: rule L26)."""
     waivers: tuple[Waiver, ...] = ()
     """Rules that cannot hold for this image; they stand on its label."""
     r_repository: RAptRepository | None = None

@@ -52,7 +52,7 @@ def native_packages() -> dict[str, Native]:
     return msgspec.toml.decode(content, type=dict[str, Native])
 
 
-def system_list(runtime: Runtime, base: BaseImage, *, python: str, fuse: bool) -> str:
+def system_list(runtime: Runtime, base: BaseImage, *, python: str) -> str:
     """apt/system.txt for a bare base: one package a line, with the reasons as comments.
 
     Raises RenderError where the archive of the base's distribution is known not to have `python` (X.Y).
@@ -74,7 +74,6 @@ def system_list(runtime: Runtime, base: BaseImage, *, python: str, fuse: bool) -
     lines += [f"python{python}", f"python{python}-venv"]
     lines += [distribution.distutils] if distribution.distutils else []
     lines += ["# For SSH; an init script starts it.", "openssh-server"]
-    lines += ["# For /dbfs.", "fuse"] if fuse else []
     return "\n".join(lines) + "\n"
 
 

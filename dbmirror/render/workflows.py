@@ -11,6 +11,7 @@ from typing import Final, Literal, get_args
 from dbmirror.config import MirrorName, RegistryName
 from dbmirror.inventory.grammar import fits
 from dbmirror.mirror_folder.names import DEPLOY, FATES, SBOM, VERIFICATION
+from dbmirror.publish.registries.config import LOCATION_VARIABLES, variable_stem
 from dbmirror.render.errors import RenderError
 from dbmirror.render.file_templates import fill
 from dbmirror.render.installation import Installation, git_requirement
@@ -81,7 +82,9 @@ def render_workflow(
     install: list[tuple[str, ...]] = [(*pip, "--require-hashes", "--requirement", (folder / REQUIREMENTS).as_posix())]
     if (requirement := git_requirement(installation)) is not None:
         install.append((*pip, requirement))
-    registries = [(_stem(name), _location(name, configured)) for name in push]
+    registries = [
+        (variable_stem(name), () if name in configured else LOCATION_VARIABLES.get(name, ())[:1]) for name in push
+    ]
     content = fill(
         f"workflow_templates/{kind}.yml.j2",
         kind=kind,
@@ -116,17 +119,6 @@ def render_workflow(
 def is_ours(content: bytes) -> bool:
     """Whether `content` is a rendered pipeline: what may be overwritten without a question."""
     return content.startswith(MARKER)
-
-
-def _stem(registry: str) -> str:
-    """How the variables of a registry's credentials begin (see dbmirror.publish.registries.explicit)."""
-    return "DBMIRROR_" + re.sub(r"[^A-Z0-9]", "_", registry.upper())
-
-
-def _location(registry: str, configured: Collection[str]) -> tuple[str, ...]:
-    """The variables that say where an unconfigured registry is (see dbmirror.publish.registries.target)."""
-    known = {"acr": ("DBMIRROR_ACR_REGISTRY",), "dockerhub": ("DBMIRROR_DOCKERHUB_REPOSITORY",)}
-    return () if registry in configured else known.get(registry, ())
 
 
 def _check(*, mirror: str, push: Sequence[str], paths: Sequence[PurePosixPath]) -> None:

@@ -18,7 +18,6 @@ SETTINGS = {
     "everything": ImageSettings(
         waivers=(Waiver(rule="L02", reason='Debian stands in for Ubuntu: "no image of it" costs $0'),)
     ),
-    "runtime-17.3": ImageSettings(fuse=True),
 }
 AS_SHIPPED = ("scripts/", "requirements/environments/", "requirements/build-tools.txt")
 

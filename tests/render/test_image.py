@@ -127,13 +127,6 @@ def test_another_java_is_said_where_the_distribution_lacks_it(locks):
     assert "Java 8; on debian 12 the default stands in" in system
 
 
-def test_fuse_comes_when_asked_for(make_lock):
-    assert "fuse\n" not in files_of(make_lock())["apt/system.txt"]
-    files = files_of(make_lock(), fuse=True)
-    assert files["apt/system.txt"].endswith("fuse\n")
-    assert "USER=root" in files["Dockerfile"]
-
-
 def test_the_override_of_fips_mode_is_for_the_runtimes_that_need_it(locks):
     assert "OPENSSL_FORCE_FIPS_MODE=0" in files_of(locks["runtime-17.3"])["Dockerfile"]
     assert "OPENSSL_FORCE_FIPS_MODE" not in files_of(locks["wheels"])["Dockerfile"]

@@ -35,12 +35,6 @@ class CranFile(Struct, frozen=True, kw_only=True, tag="cran", tag_field="source"
     """Built for the cluster's R and the image's distribution. A server that has source and binary under one address
     gives it to the user agent of R alone: see `dbmirror.lock.r.binary.r_user_agent`."""
 
-    @property
-    def archive_url(self) -> str:
-        """Where a repository moves the file to when a newer version of the package comes out."""
-        name = self.filename.partition("_")[0]
-        return f"{self.repository}/src/contrib/Archive/{name}/{self.filename}"
-
 
 class RGitSource(Struct, frozen=True, kw_only=True, tag="git", tag_field="source"):
     """A commit that the `Remote*` fields name, archived into the mirror's folder when the lock is made."""

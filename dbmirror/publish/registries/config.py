@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
+
+RegistryKind = Literal["dockerhub", "acr", "oci"]
+LOCATION_VARIABLES: Final[dict[str, tuple[str, ...]]] = {
+    "acr": ("DBMIRROR_ACR_REGISTRY", "AZURE_CONTAINER_REGISTRY_ENDPOINT"),
+    "dockerhub": ("DBMIRROR_DOCKERHUB_REPOSITORY", "DOCKERHUB_NAMESPACE", "DOCKERHUB_USERNAME"),
+}
+"""The variables that say where a registry is that has no section, the first one of dbmirror's own."""
+
+
+def variable_stem(name: str) -> str:
+    """How the variables of the credentials of the registry `name` begin: `DBMIRROR_TEAM`."""
+    return "DBMIRROR_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 
 class RegistryConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where images are pushed to. Passwords and tokens never stand here: see credentials.py."""
 
-    kind: Literal["dockerhub", "acr", "oci"]
+    kind: RegistryKind
     host: str | None = None
     """Host and optional port, for example `team.azurecr.io`; docker.io if not given and the kind is dockerhub."""
     repository: Annotated[str, Meta(min_length=1)] | None = None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
+from dbmirror.publish.registries.config import variable_stem
 from dbmirror.publish.registries.credential import ACR_NULL_USER, Credential, Unserved
 from dbmirror.publish.registries.errors import TargetError
 from dbmirror.publish.registries.target import DOCKER_HUB, RegistryTarget
@@ -50,7 +50,7 @@ def credential_from_environment(target: RegistryTarget, environ: Mapping[str, st
 
 def _pairs(target: RegistryTarget) -> list[tuple[str, ...]]:
     """The variables of the user's name, each with those of the password that go with it."""
-    stem = "DBMIRROR_" + re.sub(r"[^A-Z0-9]", "_", target.name.upper())
+    stem = variable_stem(target.name)
     own: tuple[str, ...] = (f"{stem}_USERNAME", f"{stem}_PASSWORD")
     # A section of dbmirror.toml may call any host a Docker Hub; the token is for the real one.
     if target.host == DOCKER_HUB:

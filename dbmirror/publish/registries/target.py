@@ -6,12 +6,9 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-from dbmirror.publish.registries.config import RegistryConfig
+from dbmirror.publish.registries.config import LOCATION_VARIABLES, RegistryConfig, RegistryKind
 from dbmirror.publish.registries.errors import TargetError
-
-RegistryKind = Literal["dockerhub", "acr", "oci"]
 
 DOCKER_HUB = "docker.io"
 _DOCKER_HUB_API = "registry-1.docker.io"
@@ -22,10 +19,9 @@ _HOST = re.compile(r"\A(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+|[a-z0-9-]+(?=:)|\[[0
 _REPOSITORY = re.compile(r"\A[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*\Z")
 _TAG = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 
-ACR_HOST_VARIABLES = ("DBMIRROR_ACR_REGISTRY", "AZURE_CONTAINER_REGISTRY_ENDPOINT")
+ACR_HOST_VARIABLES = LOCATION_VARIABLES["acr"]
 _ACR_REPOSITORY_VARIABLE = "DBMIRROR_ACR_REPOSITORY"
-_HUB_REPOSITORY_VARIABLE = "DBMIRROR_DOCKERHUB_REPOSITORY"
-_HUB_NAMESPACE_VARIABLES = ("DOCKERHUB_NAMESPACE", "DOCKERHUB_USERNAME")
+_HUB_REPOSITORY_VARIABLE, *_HUB_NAMESPACE_VARIABLES = LOCATION_VARIABLES["dockerhub"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,11 +136,11 @@ def _from_environment(
 def _default_repository(name: str, section: RegistryConfig, environ: Mapping[str, str]) -> str:
     if section.kind != "dockerhub":
         return "dbmirror/{mirror}"
-    namespace = section.username or _first(environ, _HUB_NAMESPACE_VARIABLES)
+    namespace = section.username or _first(environ, tuple(_HUB_NAMESPACE_VARIABLES))
     if not namespace:
         raise _missing(
             name,
-            (_HUB_REPOSITORY_VARIABLE, *_HUB_NAMESPACE_VARIABLES),
+            LOCATION_VARIABLES["dockerhub"],
             'kind = "dockerhub" and repository = "team/{mirror}"',
         )
     return f"{namespace.lower()}/{{mirror}}"

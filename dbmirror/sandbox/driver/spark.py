@@ -23,8 +23,6 @@ from dbmirror.temporary import temporary_folder
 
 CONNECT_PORT: Final = 15002
 """Where Spark's Connect server listens on the driver's loopback: `sc://127.0.0.1:15002`."""
-UI_PORT: Final = 40001
-"""Where Spark's own pages are, as on a real driver."""
 _START_SECONDS: Final = 120.0
 
 
