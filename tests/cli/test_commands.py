@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -15,42 +14,15 @@ from dbmirror.cli.verbs import VERBS
 from dbmirror.filters.flavour import Flavour
 from dbmirror.filters.lists import NAMES as LISTS
 from dbmirror.render.workflows import WORKFLOW_KINDS
+from tests.cli.commands_page import commands, page
 
-README = Path(__file__).parents[2] / "README.md"
-START, END = "<!-- commands: written by `make golden`, checked by the tests -->\n", "<!-- end of commands -->"
-
-
-def commands(group: click.Group = main, path: str = "dbmirror") -> Iterator[tuple[str, click.Command]]:
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        if isinstance(command, click.Group):
-            yield from commands(command, f"{path} {name}")
-        else:
-            yield f"{path} {name}", command
+PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 
 
-def table() -> str:
-    rows = []
-    for path, command in commands():
-        arguments = " ".join(
-            p.make_metavar(click.Context(command)) for p in command.params if isinstance(p, click.Argument)
-        )
-        rows.append(f"{path} {arguments}".rstrip() + "\t" + command.get_short_help_str(100))
-    width = max(len(row.split("\t")[0]) for row in rows) + 2
-    lines = [f"{left:<{width}}{right}" for left, right in (row.split("\t") for row in rows)]
-    return "```text\n" + "\n".join(lines) + "\n```\n"
-
-
-def test_the_readme_lists_every_command(pytestconfig: pytest.Config) -> None:
-    text = README.read_text()
-    head, rest = text.split(START)
-    _, tail = rest.split(END)
-    wanted = f"{head}{START}{table()}{END}{tail}"
+def test_the_page_of_commands_has_every_option_of_every_command(pytestconfig: pytest.Config) -> None:
     if pytestconfig.getoption("--refresh-golden"):
-        README.write_text(wanted)
-    assert README.read_text() == wanted, "run `make golden`"
+        PAGE.write_text(page())
+    assert PAGE.read_text() == page(), "run `make golden`"
 
 
 @pytest.mark.parametrize("name", list(VERBS))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dbmirror import __version__
-from tests.cli.test_commands import commands
+from tests.cli.commands_page import commands
 
 PROGRAM = """
 import sys
