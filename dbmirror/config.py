@@ -115,14 +115,16 @@ class IndexConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The `[index]` section. Credentials never stand here: they come from netrc or the environment."""
 
     url: str | None = None
-    """A simple API; else UV_DEFAULT_INDEX, UV_INDEX_URL, PIP_INDEX_URL, pip's own configuration, PyPI."""
+    """A simple API, which takes the place of all that uv's and pip's settings name; else those, else PyPI."""
     extra_urls: tuple[str, ...] = ()
-    """Further ones, each asked for every package; the hash in the lock decides which file is meant."""
+    """Further ones, asked before it in this order: the first index that has a package at any version decides."""
+    packages: dict[Annotated[str, Meta(pattern=r"\A[A-Za-z0-9*]([A-Za-z0-9._*-]*[A-Za-z0-9*])?\Z")], str] = {}
+    """Name or glob (`torch*`) to the one index that is asked for it, and for nothing else."""
     internal_hosts: tuple[Annotated[str, Meta(pattern=r"\A[a-z0-9]([a-z0-9._-]*[a-z0-9])?\Z")], ...] = ()
     """Hosts in your own network from which a package may come although no index is there: a git server, a file server.
     Anything else that a cluster or an index names must be on the internet."""
     ignore_error_codes: tuple[Annotated[int, Meta(ge=400, le=499)], ...] = ()
-    """Statuses by which an index says that it does not have a package, beside 404 and 410; as in uv's [[index]]."""
+    """Statuses by which an index says that it does not have a package, beside 404; as in uv's [[index]]."""
     ca_bundle: Path | None = None
     """PEM file of the certificate authorities to trust, outside of the repository; else SSL_CERT_FILE,
     REQUESTS_CA_BUNDLE, PIP_CERT."""

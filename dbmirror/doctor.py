@@ -81,7 +81,8 @@ def _index(loaded: LoadedConfig) -> str:
     settings = find_indexes(loaded.config.index)
     with Index(settings, ca_bundle=find_ca_bundle(loaded.config.index.ca_bundle)) as index:
         for location in settings.indexes:
-            index.project(location, "pip")
+            if location.folder is None:
+                index.project(location, "pip")
     return ", ".join(f"{location.host} ({location.origin})" for location in settings.indexes)
 
 

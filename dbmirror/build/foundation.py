@@ -133,14 +133,17 @@ def build_secrets(
 
 
 def _uv_config(indexes: IndexSettings) -> bytes:
-    first, *further = indexes.urls
-    entries = [{"url": first, "default": True}, *({"url": url} for url in further)]
+    entries = [{"url": indexes.main.url, "default": True}, *({"url": url} for url in _further(indexes))]
     return tomli_w.dumps({"index": entries}).encode()
 
 
 def _pip_config(indexes: IndexSettings) -> bytes:
-    first, *further = indexes.urls
-    lines = ["[global]", f"index-url = {first}"]
-    if further:
+    lines = ["[global]", f"index-url = {indexes.main.url}"]
+    if further := _further(indexes):
         lines.append(f"extra-index-url = {' '.join(further)}")
     return ("\n".join(lines) + "\n").encode()
+
+
+def _further(indexes: IndexSettings) -> list[str]:
+    """The addresses beside the main one; a folder of this machine is none that a build could read."""
+    return [index.url for index in indexes.indexes if index.folder is None and index.url != indexes.main.url]

@@ -28,7 +28,8 @@ from dbmirror.inventory.model import (
 )
 from dbmirror.lock.model import BaseImage, BaseKind
 from dbmirror.lock.python.index import Index
-from dbmirror.lock.python.index_settings import IndexLocation, IndexSettings
+from dbmirror.lock.python.index_location import IndexLocation
+from dbmirror.lock.python.index_settings import Choice, of_indexes
 from dbmirror.snapshot import Snapshot
 from tests.builders import a_snapshot, an_inventory
 
@@ -145,11 +146,24 @@ class Loopback:
 @pytest.fixture
 def loopback() -> Iterator[Callable[[], Loopback]]:
     """Starts an index server each time that it is called."""
+    yield from _starting()
+
+
+@pytest.fixture(scope="module")
+def loopback_for_all() -> Iterator[Callable[[], Loopback]]:
+    """The same, for all tests of a module."""
+    yield from _starting()
+
+
+def _starting() -> Iterator[Callable[[], Loopback]]:
     servers: list[ThreadingHTTPServer] = []
 
     def start() -> Loopback:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def do_HEAD(self) -> None:
+                self.do_GET()
 
             def do_GET(self) -> None:
                 answer = state.answer(self.path.partition("?")[0], self.headers.get("Authorization"))
@@ -161,7 +175,7 @@ def loopback() -> Iterator[Callable[[], Loopback]]:
                 self.send_header("Content-Length", str(len(answer.content) + 100 * answer.cut))
                 self.end_headers()
                 with suppress(OSError):
-                    self.wfile.write(answer.content)
+                    self.wfile.write(b"" if self.command == "HEAD" else answer.content)
                 self.close_connection = answer.cut
 
             def log_message(self, *_arguments: object) -> None:
@@ -192,10 +206,15 @@ def index_of() -> Iterator[Callable[..., Index]]:
     clients: list[Index] = []
 
     def make(
-        *urls: str, credentials: tuple[str, str] | None = None, seconds: float = 20.0, ca_bundle: Path | None = None
+        *urls: str,
+        choice: Choice = Choice.FIRST_INDEX,
+        credentials: tuple[str, str] | None = None,
+        seconds: float = 20.0,
+        ca_bundle: Path | None = None,
     ) -> Index:
-        locations = tuple(IndexLocation(url=url, origin="the test", credentials=credentials) for url in urls)
-        client = Index(IndexSettings(indexes=locations), seconds=seconds, pause=0.0, ca_bundle=ca_bundle)
+        user, password = credentials or (None, None)
+        locations = [IndexLocation(url=url, origin="the test", user=user, password=password) for url in urls]
+        client = Index(of_indexes(locations, choice), seconds=seconds, pause=0.0, ca_bundle=ca_bundle)
         clients.append(client)
         return client
 

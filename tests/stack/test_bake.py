@@ -23,7 +23,8 @@ from dbmirror.engine.images import image_history, inspect_image
 from dbmirror.inventory.model import Interpreter, Inventory
 from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
 from dbmirror.lock.python.files import write_lock
-from dbmirror.lock.python.index_settings import IndexLocation, IndexSettings
+from dbmirror.lock.python.index_location import IndexLocation
+from dbmirror.lock.python.index_settings import of_indexes
 from dbmirror.pipeline.all_mirrors import AllMirrors, BuiltMirror, FailedMirror, PreparedMirror
 from dbmirror.progress import Observer
 from dbmirror.publish.sbom.write import write_sbom
@@ -211,7 +212,7 @@ def test_credentials_and_arguments_of_r_reach_the_images_that_ask_for_them(workp
     outcomes = bake_images(
         workplace.file,
         mirrors,
-        indexes=IndexSettings(indexes=(IndexLocation(url="https://index.example/simple/", origin="the test"),)),
+        indexes=of_indexes([IndexLocation(url="https://index.example/simple/", origin="the test")]),
         ca_bundle=None,
         netrc=b"machine cran.example login me password secret\n",
         build_arguments={"KEEP_GOING": "1"},
@@ -224,7 +225,7 @@ def test_each_image_has_its_record_and_a_failed_mirror_keeps_the_one_that_it_had
     before = Built(image_id="sha256:before", tags=("before:1",), snapshot="sha256:s", lock="sha256:l")
     write_built(before, bad.record)
     write_bakefile(workplace.file, [good, bad])
-    indexes = IndexSettings(indexes=(IndexLocation(url="https://index.example/simple/", origin="the test"),))
+    indexes = of_indexes([IndexLocation(url="https://index.example/simple/", origin="the test")])
     outcomes = bake_images(workplace.file, [good, bad], indexes=indexes, ca_bundle=None)
     assert isinstance(outcomes["two"], BuildFailed)
     assert isinstance(outcomes["one"], tuple)

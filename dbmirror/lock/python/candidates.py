@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.tags import Tag
 from packaging.utils import (
     BuildTag,
     InvalidSdistFilename,
@@ -50,30 +49,29 @@ def choose(
     if not allowed:
         needs = sorted({file.requires_python or "" for file in of_version})
         return NoFile(f"has {version} only for Python {', '.join(needs)}, and the cluster has {target.python}")
-    best = _best_wheel(allowed, wheel_tags(target)) or _best_sdist(allowed)
-    if best is None:
+    fitting = [file for file in allowed if -preference(file, target)[1] <= len(wheel_tags(target))]
+    if not fitting:
         return NoFile(
             f"has {version} neither as a wheel for Python {'.'.join(target.python.split('.')[:2])} on "
             f"{target.architecture} with glibc {target.glibc} nor as a source distribution"
         )
-    return best
+    # A .tar.gz before a .zip, and the same one each time.
+    ordered = sorted(fitting, key=lambda file: (file.filename.endswith(".tar.gz"), file.filename))
+    return max(reversed(ordered), key=lambda file: preference(file, target))
 
 
-def _best_wheel(files: Sequence[DistributionPackage], tags: Sequence[Tag]) -> DistributionPackage | None:
+def preference(file: DistributionPackage, target: Target) -> tuple[bool, int, BuildTag]:
+    """What pip compares two files of one version by, more being better: not yanked, the tag's place, the build number.
+
+    A source distribution comes after every wheel that fits; a wheel that does not fit is worse than that.
+    """
+    tags = wheel_tags(target)
+    if not file.filename.endswith(".whl"):
+        return not file.is_yanked, -len(tags), ()
+    _, _, build, wheel = parse_wheel_filename(file.filename)
     rank = {tag: place for place, tag in reversed(list(enumerate(tags)))}
-    ranked: list[tuple[int, BuildTag, str, DistributionPackage]] = []
-    for file in files:
-        if file.filename.endswith(".whl"):
-            _, _, build, wheel = parse_wheel_filename(file.filename)
-            places = [rank[tag] for tag in wheel if tag in rank]
-            if places:
-                ranked.append((-min(places), build, file.filename, file))
-    return max(ranked, key=lambda entry: entry[:3])[3] if ranked else None
-
-
-def _best_sdist(files: Sequence[DistributionPackage]) -> DistributionPackage | None:
-    archives = [file for file in files if not file.filename.endswith(".whl")]
-    return min(archives, key=lambda file: (not file.filename.endswith(".tar.gz"), file.filename), default=None)
+    place = min((rank[tag] for tag in wheel if tag in rank), default=len(tags) + 1)
+    return not file.is_yanked, -place, build
 
 
 def _parsed(file: DistributionPackage) -> tuple[str, Version] | None:
@@ -98,9 +96,7 @@ def _allows(requires_python: str | None, target: Target) -> bool:
 
 def _missing_version(wanted: Version, others: set[Version]) -> str:
     if wanted.local and re.fullmatch(r"(cpu|cu\d+|rocm[\d.]+|xpu)(\.cxx11\.abi)?", wanted.local):
-        hint = (
-            "PyTorch publishes such builds on an index of its own, which [index] extra_urls in dbmirror.toml can name"
-        )
+        hint = "PyTorch publishes such builds on an index of its own, which [index.packages] in dbmirror.toml can name"
         return f"has no {wanted}: {hint}"
     if wanted.local and re.fullmatch(r"db\d+", wanted.local):
         return f"has no {wanted}: Databricks built it for its runtime and publishes it nowhere"

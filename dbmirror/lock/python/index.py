@@ -12,7 +12,8 @@ from dbmirror.http_client.client import Answer, Client, Download
 from dbmirror.http_client.limits import LARGEST_FILE, PAGE_SECONDS
 from dbmirror.http_client.refused import UNREACHED, Cause, Refused
 from dbmirror.lock.errors import IndexUnreachable
-from dbmirror.lock.python.index_settings import IndexLocation, IndexSettings
+from dbmirror.lock.python.index_location import IndexLocation
+from dbmirror.lock.python.index_settings import IndexSettings
 from dbmirror.lock.python.project_page import parse_project_page
 
 CONNECTIONS = 16
@@ -69,7 +70,7 @@ class Index:
     def project(self, location: IndexLocation, name: str) -> tuple[DistributionPackage, ...] | None:
         """The files that the index at `location` lists for the project `name`; None where it has no such project.
 
-        Only the status of something that is not there says so (404, 410, and those that its settings name). Raises
+        Only the status of something that is not there says so (404, and those that its settings name). Raises
         IndexUnreachable for every other answer: it is no word on the project.
         """
 
@@ -80,12 +81,12 @@ class Index:
             page = self.client.get(
                 f"{location.url}{name}/",
                 parse,
-                feed=location.url,
+                feed=location.url if location.is_users else None,
                 accept=ACCEPT_JSON_PREFERRED,
                 seconds=self._seconds,
             )
         except Refused as refusal:
-            if refusal.is_absence or refusal.status in location.ignored_statuses:
+            if refusal.status == 404 or refusal.status in location.ignored_statuses:
                 return None
             raise unusable(location, refusal, name) from refusal
         with self._lock:

@@ -25,7 +25,9 @@ from dbmirror.lock.model import (
     Target,
 )
 from dbmirror.lock.python.capture import Capture, captured
+from dbmirror.lock.python.cluster_indexes import cluster_indexes, from_cluster_index
 from dbmirror.lock.python.index import CONNECTIONS, Index, unusable
+from dbmirror.lock.python.index_settings import IndexGroup
 from dbmirror.lock.python.reuse import Reused, reusable, still_fits
 from dbmirror.lock.python.sources import AptFacts, Found, Missing, from_apt, from_direct_url, from_index
 from dbmirror.lock.python.target import target_of
@@ -51,6 +53,7 @@ class _Search:
     apt: AptFacts
     folder: Path
     capture: Capture | None
+    cluster_indexes: Mapping[str, IndexGroup]
 
 
 def make_lock(
@@ -83,8 +86,8 @@ def make_lock(
     from_base = {
         name for name, there in visible.items() if name in kept and same_version(there.version, kept[name].version)
     }
-    for ignored in index.settings.ignored:
-        observer.note(f"The package index {ignored} is passed over: a build cannot read this machine's folders.")
+    for note in index.settings.notes:
+        observer.note(note)
     old = reusable(
         previous,
         snapshot=snapshot.digest,
@@ -103,6 +106,7 @@ def make_lock(
         apt=_apt_facts(wanted, snapshot.inventory, apt_candidates),
         folder=folder,
         capture=capture,
+        cluster_indexes=cluster_indexes(snapshot.cluster.libraries, index.settings),
     )
     observer.started(STAGE, total=len(wanted))
     outcomes: dict[str, Found | Missing] = {}
@@ -149,10 +153,10 @@ def _look_for(wanted: Sequence[Distribution], search: _Search) -> Iterator[tuple
         running = {pool.submit(_on_index_or_apt, distribution, search): distribution for distribution in lookups}
         for future in as_ended(running):
             distribution, outcome = running[future], future.result()
-            if isinstance(outcome, Found):
-                yield distribution, outcome
-            else:
-                yield distribution, _or_captured(distribution, outcome, search)
+            if isinstance(outcome, Missing):
+                known = distribution.name in search.cluster_indexes
+                outcome = _or_captured(distribution, outcome, search, tell=known)
+            yield distribution, outcome
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
     _check_index(search.index, asked=len(lookups))
@@ -161,29 +165,35 @@ def _look_for(wanted: Sequence[Distribution], search: _Search) -> Iterator[tuple
         if distribution not in lookups:
             outcome = from_direct_url(distribution, index=search.index, target=search.target, folder=search.folder)
             if isinstance(outcome, Missing):
-                why, outcome = outcome.reason, _or_captured(distribution, outcome, search)
-                if isinstance(outcome, Found):
-                    outcome = replace(outcome, reason=f"{outcome.reason.rstrip('.')}: {why}.")
+                outcome = _or_captured(distribution, outcome, search, tell=True)
             yield distribution, outcome
 
 
 def _on_index_or_apt(distribution: Distribution, search: _Search) -> Found | Missing:
     if distribution.apt_package is not None:
         return from_apt(distribution, index=search.index, target=search.target, apt=search.apt)
+    group = search.cluster_indexes.get(distribution.name)
+    if group is not None:
+        return from_cluster_index(distribution, group, index=search.index, target=search.target)
     return from_index(distribution, index=search.index, target=search.target)
 
 
-def _or_captured(distribution: Distribution, missing: Missing, search: _Search) -> Found | Missing:
+def _or_captured(distribution: Distribution, missing: Missing, search: _Search, *, tell: bool) -> Found | Missing:
+    """What is packed from the cluster's files instead; with `tell` the fate says why."""
     if distribution.apt_package is not None:
         return missing
     outcome = captured(distribution, search.capture, search.folder)
-    return outcome if isinstance(outcome, Found) else Missing(reason=f"{missing.reason}; {outcome.reason}")
+    if isinstance(outcome, Missing):
+        return Missing(reason=f"{missing.reason}; {outcome.reason}")
+    return replace(outcome, reason=f"{outcome.reason.rstrip('.')}: {missing.reason}.") if tell else outcome
 
 
 def _check_index(index: Index, *, asked: int) -> None:
     """Tell an index that merely lacks a few packages from an address where no index is: any real one has pip."""
-    first = index.settings.indexes[0]
-    if asked >= _MANY and not index.ever_found() and index.project(first, "pip") is None:
+    first = index.settings.main
+    if asked < _MANY or index.ever_found() or first.folder is not None:
+        return
+    if index.project(first, "pip") is None:
         raise unusable(first, Refused(f"has none of the {asked} packages that it was asked for", cause=Cause.GARBAGE))
 
 

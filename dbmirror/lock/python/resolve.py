@@ -12,10 +12,12 @@ from urllib.parse import quote
 from uv import find_uv_bin
 
 from dbmirror.folders import cache_folder
+from dbmirror.http_client.logins import Logins
 from dbmirror.http_client.refused import Refused
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.model import Target
-from dbmirror.lock.python.index_settings import IndexLocation, IndexSettings
+from dbmirror.lock.python.index_location import IndexLocation
+from dbmirror.lock.python.index_settings import Choice, IndexSettings
 from dbmirror.process import ProcessFailed, run
 from dbmirror.temporary import temporary_folder
 
@@ -67,18 +69,27 @@ def _environment(settings: IndexSettings, ca_bundle: Path | None) -> Mapping[str
     Credentials go along in the environment, which nobody but this user can read.
     """
     clean = {name: value for name, value in os.environ.items() if not name.startswith("UV_") or name in _KEPT}
-    *first, last = map(_with_credentials, settings.indexes)
-    clean |= {"UV_DEFAULT_INDEX": last, "UV_INDEX": " ".join(first), "UV_PYTHON_DOWNLOADS": "never"}
+    logins = settings.logins()
+    asked = dict.fromkeys(index for group in settings.groups for index in group.indexes if index.folder is None)
+    *first, last = (_with_login(index, logins) for index in asked)
+    by_name = all(group.choice is Choice.FIRST_INDEX for group in settings.groups)
+    clean |= {
+        "UV_DEFAULT_INDEX": last,
+        "UV_INDEX": " ".join(first),
+        "UV_INDEX_STRATEGY": "first-index" if by_name else "unsafe-best-match",
+        "UV_PYTHON_DOWNLOADS": "never",
+    }
     if ca_bundle is not None:
         clean["SSL_CERT_FILE"] = str(ca_bundle)
     return clean
 
 
-def _with_credentials(location: IndexLocation) -> str:
-    if location.credentials is None:
-        return location.url
-    scheme, _, rest = location.url.partition("://")
-    return f"{scheme}://{':'.join(quote(word, safe='') for word in location.credentials)}@{rest}"
+def _with_login(index: IndexLocation, logins: Logins) -> str:
+    login = logins.of(index.url, feed=index.url)
+    if login is None:
+        return index.url
+    scheme, _, rest = index.url.partition("://")
+    return f"{scheme}://{':'.join(quote(word, safe='') for word in login)}@{rest}"
 
 
 def _platform(target: Target) -> str:

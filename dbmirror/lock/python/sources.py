@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -15,10 +15,12 @@ from dbmirror.http_client.refused import Cause, Refused
 from dbmirror.inventory.model import Distribution
 from dbmirror.lock.apt import upstream
 from dbmirror.lock.model import AptPackage, GitSource, IndexFile, Source, Target
-from dbmirror.lock.python.candidates import NoFile, choose
+from dbmirror.lock.python.candidates import NoFile
 from dbmirror.lock.python.direct import direct_source
 from dbmirror.lock.python.index import Index, unusable
-from dbmirror.lock.python.index_settings import IndexLocation
+from dbmirror.lock.python.index_location import IndexLocation
+from dbmirror.lock.python.index_search import search
+from dbmirror.lock.python.index_settings import IndexGroup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,33 +63,32 @@ class Named(Protocol):
         """As it is spelt where it is installed."""
 
 
-def from_index(distribution: Named, *, index: Index, target: Target, sha256: str | None = None) -> Found | Missing:
-    """The file of the indexes for the distribution's version: the first wheel, else the first source distribution.
+def from_index(
+    distribution: Named,
+    *,
+    index: Index,
+    target: Target,
+    sha256: str | None = None,
+    groups: Sequence[IndexGroup] | None = None,
+) -> Found | Missing:
+    """The file for the distribution's version of the index that decides about it, as uv's or pip's rules have it.
 
-    With `sha256` only that very file. Raises IndexUnreachable where an index gives no answer, or one that is no word
-    on the distribution: that is no fate of a package.
+    With `sha256` only that very file; with `groups` only those indexes are asked. Raises IndexUnreachable where an
+    index gives no answer, or one that is no word on the distribution: that is no fate of a package.
     """
-    sdist: Found | None = None
-    reasons = []
-    for location in index.settings.indexes:
-        offered = index.project(location, distribution.name)
-        if offered is None:
-            reasons.append(f"{_host(location)} does not have it")
-            continue
-        if sha256 is not None:
-            offered = tuple(file for file in offered if file.digests.get("sha256") == sha256)
-        chosen = choose(distribution.name, distribution.version, offered, target)
-        if isinstance(chosen, NoFile):
-            reasons.append(f"{_host(location)} {chosen.reason}")
-            continue
-        try:
-            found = _index_file(chosen, location, index)
-        except Refused as refusal:
-            raise unusable(location, refusal, distribution.name) from refusal
-        if found.source.is_wheel:
-            return found
-        sdist = sdist or found
-    return sdist or Missing(reason="; ".join(reasons))
+    asked = index.settings.groups_for(distribution.name) if groups is None else groups
+    offer = search(distribution.name, distribution.version, index=index, target=target, groups=asked, sha256=sha256)
+    if isinstance(offer, NoFile):
+        return Missing(reason=offer.reason)
+    try:
+        found = _index_file(offer.file, offer.location, index)
+    except Refused as refusal:
+        raise unusable(offer.location, refusal, distribution.name) from refusal
+    if offer.others:
+        others = ", ".join(f"the index at {other.host}" for other in offer.others)
+        text = f"{found.reason} Another file of that name is on {others}, which is passed over."
+        return replace(found, reason=text)
+    return found
 
 
 def from_apt(distribution: Distribution, *, index: Index, target: Target, apt: AptFacts) -> Found | Missing:
@@ -162,7 +163,3 @@ def _index_file(file: DistributionPackage, location: IndexLocation, index: Index
 
 def _same_upstream(one: str, other: str) -> bool:
     return one == other or upstream(one) == upstream(other)
-
-
-def _host(location: IndexLocation) -> str:
-    return f"the index at {location.host}"

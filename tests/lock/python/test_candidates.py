@@ -78,7 +78,7 @@ def test_local_versions_must_be_equal() -> None:
 
 @pytest.mark.parametrize("local", ["cpu", "cu118", "cu121", "rocm6.0"])
 def test_a_build_of_pytorchs_own_index_says_what_helps(local: str) -> None:
-    assert "extra_urls" in chosen("torch", f"2.3.1+{local}", "torch-2.3.1-cp311-cp311-manylinux1_x86_64.whl")
+    assert "[index.packages]" in chosen("torch", f"2.3.1+{local}", "torch-2.3.1-cp311-cp311-manylinux1_x86_64.whl")
 
 
 def test_a_build_of_databricks_is_told_to_be_nowhere() -> None:

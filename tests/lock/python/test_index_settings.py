@@ -2,13 +2,23 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from dbmirror.config import IndexConfig
 from dbmirror.lock.errors import IndexConfigurationError
+from dbmirror.lock.model import Target
+from dbmirror.lock.python.candidates import NoFile
+from dbmirror.lock.python.index import Index
+from dbmirror.lock.python.index_search import Offer, search
 from dbmirror.lock.python.index_settings import IndexSettings, find_indexes
+
+
+@pytest.fixture
+def target() -> Target:
+    return Target(python="3.11.11", architecture="x86_64", glibc="2.35")
 
 
 def find(
@@ -18,8 +28,9 @@ def find(
     *,
     system: Path | None = None,
 ) -> IndexSettings:
-    files = (system,) if system else ()
-    return find_indexes(config or IndexConfig(), environment=environment or {}, home=home, system_files=files)
+    """The settings of a user with this home, whose system's files are in `system`."""
+    given = {"XDG_CONFIG_DIRS": str(system or home / "none"), **(environment or {})}
+    return find_indexes(config or IndexConfig(), environment=given, home=home, folder=home)
 
 
 def pip_file(path: Path, text: str) -> Path:
@@ -57,7 +68,8 @@ def test_pips_own_files_are_read_where_pip_reads_them(tmp_path: Path, name: str)
 
 
 def test_the_section_install_counts_more_than_global_and_the_users_file_more_than_the_systems(tmp_path: Path) -> None:
-    system = pip_file(tmp_path / "pip.conf", "[global]\nindex-url = https://index.example/system\n")
+    pip_file(tmp_path / "xdg/pip/pip.conf", "[global]\nindex-url = https://index.example/system\n")
+    system = tmp_path / "xdg"
     assert find(tmp_path, system=system).urls == ("https://index.example/system/",)
     text = "[install]\nindex-url = https://index.example/i\n[global]\nindex-url = https://index.example/g\n"
     pip_file(tmp_path / ".config/pip/pip.conf", text)
@@ -71,26 +83,62 @@ def test_pip_config_file_stands_in_for_the_users_file_and_null_silences_all(tmp_
     assert find(tmp_path, {"PIP_CONFIG_FILE": os.devnull}).urls == (PYPI_SIMPLE_ENDPOINT,)
 
 
-def test_extra_indexes_come_after_the_main_one_each_once(tmp_path: Path) -> None:
+def test_extra_indexes_come_before_the_main_one_each_once(tmp_path: Path) -> None:
     config = IndexConfig(extra_urls=("https://torch.example/cpu", "https://index.example/simple/"))
     environment = {
         "UV_DEFAULT_INDEX": "https://index.example/simple",
         "UV_INDEX": "private=https://private.example/simple",
     }
-    expected = ("https://index.example/simple/", "https://private.example/simple/", "https://torch.example/cpu/")
+    expected = ("https://torch.example/cpu/", "https://index.example/simple/", "https://private.example/simple/")
     assert find(tmp_path, environment, config).urls == expected
 
 
-def test_file_locations_are_passed_over_and_told(tmp_path: Path) -> None:
-    found = find(tmp_path, {"PIP_EXTRA_INDEX_URL": "file:///srv/simple"})
-    assert found.urls == (PYPI_SIMPLE_ENDPOINT,)
-    assert "file:///srv/simple" in found.ignored[0]
+def test_names_can_be_pinned_to_an_index_of_their_own(tmp_path: Path) -> None:
+    config = IndexConfig(url="https://a.example/", packages={"Torch*": "https://torch.example/cpu"})
+    settings = find(tmp_path, config=config)
+    asked = {
+        name: [index.url for group in settings.groups_for(name) for index in group.indexes]
+        for name in ("torch", "torchvision", "numpy")
+    }
+    assert asked == {
+        "torch": ["https://torch.example/cpu/"],
+        "torchvision": ["https://torch.example/cpu/"],
+        "numpy": ["https://a.example/"],
+    }
+
+
+@pytest.mark.parametrize("variable", ["PIP_EXTRA_INDEX_URL", "UV_INDEX"])
+def test_a_folder_decides_about_what_it_has_although_a_build_cannot_read_it(
+    tmp_path: Path, server: Any, target: Target, variable: str
+) -> None:
+    """Passed over, it would leave a private name to whoever takes it on a public index."""
+    server.add("acme", "acme-1.0.tar.gz")
+    server.add("other", "other-1.0.tar.gz")
+    (tmp_path / "simple" / "acme").mkdir(parents=True)
+    main = {"PIP_EXTRA_INDEX_URL": "PIP_INDEX_URL", "UV_INDEX": "UV_DEFAULT_INDEX"}[variable]
+    settings = find(tmp_path, {main: server.url, variable: (tmp_path / "simple").as_uri()})
+    with Index(settings, pause=0.0) as index:
+        folder = search("acme", "1.0", index=index, target=target, groups=settings.groups_for("acme"))
+        found = search("other", "1.0", index=index, target=target, groups=settings.groups_for("other"))
+    assert isinstance(found, Offer)
+    if variable == "UV_INDEX":
+        assert isinstance(folder, NoFile)
+        assert "a folder that a build cannot read" in folder.reason
+
+
+@pytest.mark.parametrize("variable", ["PIP_NO_INDEX", "uv.toml"])
+def test_where_no_index_is_to_be_asked_none_is(tmp_path: Path, variable: str) -> None:
+    environment = {"PIP_NO_INDEX": "1"} if variable == "PIP_NO_INDEX" else {"UV_INDEX": "https://index.example/"}
+    if variable == "uv.toml":
+        (tmp_path / "uv.toml").write_text("no-index = true\n")
+    with pytest.raises(IndexConfigurationError, match=variable):
+        find(tmp_path, environment)
 
 
 def test_credentials_are_taken_out_of_the_address_and_out_of_every_text(tmp_path: Path) -> None:
     found = find(tmp_path, {"UV_DEFAULT_INDEX": "https://jane:p%40ss@index.example:8443/simple"})
     assert found.urls == ("https://index.example:8443/simple/",)
-    assert found.indexes[0].credentials == ("jane", "p@ss")
+    assert (found.main.user, found.main.password) == ("jane", "p@ss")
     assert "p@ss" not in repr(found)
     assert found.netrc() == b"machine index.example login jane password p@ss\n"
 
@@ -110,7 +158,7 @@ def test_without_credentials_there_is_no_secret(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://index.example/", "https://", "https://in dex/", "https://x:port/", "simple", "-r"]
+    "url", ["ftp://index.example/", "https://", "https://in\tdex/", "https://x:port/", "simple", "-r"]
 )
 def test_what_is_no_index_address_is_refused_without_being_repeated(tmp_path: Path, url: str) -> None:
     with pytest.raises(IndexConfigurationError, match=r"UV_DEFAULT_INDEX"):
@@ -126,4 +174,11 @@ def test_credentials_in_dbmirror_toml_are_refused(tmp_path: Path) -> None:
 def test_a_broken_pip_file_is_named(tmp_path: Path) -> None:
     path = pip_file(tmp_path / ".config/pip/pip.conf", "index-url = x")
     with pytest.raises(IndexConfigurationError, match=str(path)):
+        find(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["index = ", "[[index]]\nurl = 'ftp://x'", "\xff"])
+def test_a_broken_file_of_uv_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "uv.toml").write_text(text, encoding="latin-1")
+    with pytest.raises(IndexConfigurationError, match=str(tmp_path / "uv.toml")):
         find(tmp_path)

@@ -1,0 +1,98 @@
+"""Which index's file a package comes from, by the rule of the index settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pypi_simple import DistributionPackage
+
+from dbmirror.lock.model import Target
+from dbmirror.lock.python.candidates import NoFile, choose, preference
+from dbmirror.lock.python.index import Index
+from dbmirror.lock.python.index_location import IndexLocation
+from dbmirror.lock.python.index_settings import Choice, IndexGroup
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A file, and the index that has it."""
+
+    file: DistributionPackage
+    location: IndexLocation
+    others: tuple[IndexLocation, ...] = ()
+    """Indexes that have a file of that name with another content, and were not taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What one index says."""
+
+    location: IndexLocation
+    knows: bool
+    chosen: DistributionPackage | NoFile
+
+    @property
+    def reason(self) -> str:
+        """Why it does not serve, with its name."""
+        return f"the index at {self.location.host} {self.chosen.reason}" if isinstance(self.chosen, NoFile) else ""
+
+
+def search(
+    name: str, version: str, *, index: Index, target: Target, groups: Sequence[IndexGroup], sha256: str | None = None
+) -> Offer | NoFile:
+    """The file for `name` at `version`, or why there is none: the first group that knows the name decides.
+
+    With `sha256` the very file of that hash, whichever index has it. Raises IndexUnreachable where an index that has
+    to be asked gives no answer, or one that is no word on the package.
+    """
+    reasons: list[str] = []
+    for group in groups:
+        answers = []
+        for answer in _ask(name, version, group, index=index, target=target, sha256=sha256):
+            answers.append(answer)
+            found = isinstance(answer.chosen, DistributionPackage)
+            if found if sha256 is not None else answer.knows and group.choice is Choice.FIRST_INDEX:
+                break
+        reasons += [answer.reason for answer in answers if answer.reason]
+        offer = _offer(answers, group.choice, target)
+        if offer is not None:
+            return offer
+        if sha256 is None and any(answer.knows for answer in answers):
+            break
+    return NoFile("; ".join(reasons))
+
+
+def _ask(
+    name: str, version: str, group: IndexGroup, *, index: Index, target: Target, sha256: str | None
+) -> Iterator[_Answer]:
+    for location in group.indexes:
+        if location.folder is not None:
+            if (location.folder / name).is_dir():
+                yield _Answer(location, True, NoFile("has it, which is a folder that a build cannot read"))
+            else:
+                yield _Answer(location, False, NoFile("does not have it"))
+            continue
+        offered = index.project(location, name)
+        if offered is None:
+            yield _Answer(location, False, NoFile("does not have it"))
+            continue
+        if sha256 is not None:
+            offered = tuple(file for file in offered if file.digests.get("sha256", "").lower() == sha256)
+        yield _Answer(location, True, choose(name, version, offered, target))
+
+
+def _offer(answers: Sequence[_Answer], choice: Choice, target: Target) -> Offer | None:
+    """The first file, or by pip's rule the one that fits best, of equal ones that of the last index."""
+    offers = [(answer.chosen, answer.location) for answer in answers if isinstance(answer.chosen, DistributionPackage)]
+    if not offers:
+        return None
+    file, location = offers[0]
+    if choice is Choice.BEST_FILE:
+        file, location = max(reversed(offers), key=lambda offer: preference(offer[0], target))
+    others = tuple(
+        where
+        for other, where in offers
+        if other is not file and other.filename == file.filename and other.digests != file.digests
+    )
+    return Offer(file, location, others)

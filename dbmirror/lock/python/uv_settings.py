@@ -1,0 +1,209 @@
+"""The indexes of uv: its variables, then its files, in the order in which `uv pip` asks them."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dbmirror.lock.errors import IndexConfigurationError
+from dbmirror.lock.python.index_location import IndexLocation, checked, location
+
+_NAMED = re.compile(r"\A([A-Za-z0-9_.-]+)=(?=[a-z]+:|[./])")
+_FORBIDDEN_MEANS_MISSING = "pytorch.org"
+"""uv takes 403 from hosts that end so for 'not here': that is what PyTorch's index answers."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UvIndexes:
+    """What uv would ask, in order, its default index last."""
+
+    indexes: tuple[IndexLocation, ...] = ()
+    has_default: bool = False
+    """A default index is among them, or there is to be none."""
+    first_index: bool = True
+    """Its strategy is its own, `first-index`."""
+    no_index: str | None = None
+    """The file that says that no index is to be asked."""
+    named: bool = False
+    """Any variable or file of uv says something about indexes."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    """One index as it is named."""
+
+    index: IndexLocation
+    name: str | None = None
+    default: bool = False
+    explicit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """uv's settings out of one file."""
+
+    path: Path
+    settings: Mapping[str, Any]
+
+
+def uv_indexes(environment: Mapping[str, str], *, home: Path, folder: Path) -> UvIndexes:
+    """What uv would ask in `folder`. Raises IndexConfigurationError where a file or an address is not usable.
+
+    The variables come before the files; of the files those of the project before the user's before the system's;
+    `[[index]]` before `extra-index-url`. Of two indexes with one name the first counts.
+    """
+    tables = list(_tables(environment, home=home, folder=folder))
+    entries = [*_of_environment(environment, folder), *_of_files(tables)]
+    entries = _first_of_each_name(entries)
+    strategy = environment.get("UV_INDEX_STRATEGY") or _first(tables, "index-strategy", str) or "first-index"
+    keyring = environment.get("UV_KEYRING_PROVIDER") or _first(tables, "keyring-provider", str)
+    default = next((entry for entry in entries if entry.default), None)
+    asked = [entry for entry in entries if not entry.default and not entry.explicit]
+    if default is not None and not default.explicit:
+        asked.append(default)
+    indexes = tuple(_with_login(entry, environment, keyring == "subprocess") for entry in asked)
+    return UvIndexes(
+        indexes=indexes,
+        has_default=default is not None,
+        first_index=strategy == "first-index",
+        no_index=next((str(table.path) for table in tables if _value(table, "no-index", bool)), None),
+        named=bool(entries),
+        notes=tuple(_notes(tables, environment)),
+    )
+
+
+def _of_environment(environment: Mapping[str, str], folder: Path) -> Iterator[_Entry]:
+    for variable, default in (("UV_DEFAULT_INDEX", True), ("UV_INDEX_URL", True), ("UV_INDEX", False)):
+        for word in environment.get(variable, "").split():
+            yield _entry(word, variable, folder, default=default)
+    for word in environment.get("UV_EXTRA_INDEX_URL", "").split():
+        yield _entry(word, "UV_EXTRA_INDEX_URL", folder)
+
+
+def _of_files(tables: Sequence[_Table]) -> Iterator[_Entry]:
+    for table in tables:
+        for item in _value(table, "index", list, own_only=True) or []:
+            if isinstance(item, Mapping) and isinstance(item.get("url"), str) and item.get("format") != "flat":
+                entry = _entry(item["url"], str(table.path), table.path.parent, default=item.get("default") is True)
+                codes = item.get("ignore-error-codes")
+                index = replace(entry.index, ignored_statuses=entry.index.ignored_statuses | _statuses(codes))
+                name = item.get("name") if isinstance(item.get("name"), str) else None
+                yield replace(entry, index=index, name=name, explicit=item.get("explicit") is True)
+    for section in ("pip", None):
+        for table in tables:
+            for url in _in(table, section).get("extra-index-url", []):
+                yield _entry(str(url), str(table.path), table.path.parent)
+    for section in ("pip", None):
+        for table in tables:
+            if isinstance(url := _in(table, section).get("index-url"), str):
+                yield _entry(url, str(table.path), table.path.parent, default=True)
+
+
+def _entry(written: str, origin: str, root: Path, *, default: bool = False) -> _Entry:
+    name = match[1] if (match := _NAMED.match(written)) else None
+    index = location(_NAMED.sub("", written), origin, root=root)
+    if index.host.endswith(_FORBIDDEN_MEANS_MISSING):
+        index = replace(index, ignored_statuses=frozenset({403}))
+    return _Entry(index=index, name=name, default=default)
+
+
+def _first_of_each_name(entries: Sequence[_Entry]) -> list[_Entry]:
+    seen: set[str] = set()
+    kept = []
+    for entry in entries:
+        if entry.name is None or entry.name not in seen:
+            kept.append(entry)
+        if entry.name is not None:
+            seen.add(entry.name)
+    return kept
+
+
+def _with_login(entry: _Entry, environment: Mapping[str, str], keyring: bool) -> IndexLocation:
+    index = replace(entry.index, keyring=keyring)
+    if entry.name is None:
+        return index
+    variable = "UV_INDEX_" + re.sub(r"[^A-Z0-9]", "_", entry.name.upper())
+    user, password = environment.get(f"{variable}_USERNAME"), environment.get(f"{variable}_PASSWORD")
+    return replace(
+        index,
+        user=index.user if index.user is not None else checked(user, variable) if user else None,
+        password=index.password if index.password is not None else checked(password, variable) if password else None,
+    )
+
+
+def _tables(environment: Mapping[str, str], *, home: Path, folder: Path) -> Iterator[_Table]:
+    """Uv's files, the one that counts most first."""
+    if named := environment.get("UV_CONFIG_FILE"):
+        yield _Table(Path(named), _read(folder / named))
+        return
+    if environment.get("UV_NO_CONFIG", "").lower() in {"1", "true", "yes", "on", "t", "y"}:
+        return
+    for place in (folder, *folder.parents):
+        if (place / "uv.toml").is_file():
+            yield _Table(place / "uv.toml", _read(place / "uv.toml"))
+            break
+        if (place / "pyproject.toml").is_file():
+            tool = _read(place / "pyproject.toml").get("tool")
+            if isinstance(tool, Mapping) and isinstance(tool.get("uv"), Mapping):
+                yield _Table(place / "pyproject.toml", tool["uv"])
+                break
+    user = Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "uv" / "uv.toml"
+    if user.is_file():
+        yield _Table(user, _read(user))
+    for name in (*environment.get("XDG_CONFIG_DIRS", "/etc/xdg").split(os.pathsep), "/etc"):
+        system = Path(name) / "uv" / "uv.toml"
+        if name and system.is_file():
+            yield _Table(system, _read(system))
+            break
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    remedy = "Mend it, or set 'url' in the [index] section of dbmirror.toml."
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise IndexConfigurationError(
+            f"{path} is not a usable file of uv: {type(error).__name__}.", remedy=remedy
+        ) from error
+
+
+def _in(table: _Table, section: str | None) -> Mapping[str, Any]:
+    found = table.settings if section is None else table.settings.get(section)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _value(table: _Table, key: str, kind: type[T], *, own_only: bool = False) -> T | None:
+    """What the file says of `key`: `[pip]` counts more."""
+    sections = (None,) if own_only else ("pip", None)
+    return next((value for each in sections if isinstance(value := _in(table, each).get(key), kind)), None)
+
+
+def _first(tables: Sequence[_Table], key: str, kind: type[T]) -> T | None:
+    for section in ("pip", None):
+        for table in tables:
+            if isinstance(value := _in(table, section).get(key), kind):
+                return value
+    return None
+
+
+def _statuses(codes: object) -> frozenset[int]:
+    return frozenset(code for code in codes if isinstance(code, int)) if isinstance(codes, list) else frozenset()
+
+
+def _notes(tables: Sequence[_Table], environment: Mapping[str, str]) -> Iterator[str]:
+    places = [str(table.path) for table in tables if _value(table, "find-links", list)]
+    flat = [
+        str(table.path)
+        for table in tables
+        for item in _value(table, "index", list, own_only=True) or []
+        if isinstance(item, Mapping) and item.get("format") == "flat"
+    ]
+    for place in [*places, *flat, *(["UV_FIND_LINKS"] if environment.get("UV_FIND_LINKS") else [])]:
+        yield f"{place} names places of single files, where dbmirror does not look."
