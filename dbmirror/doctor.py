@@ -94,7 +94,7 @@ def left_behind_by_killed_runs() -> str:
     if found:
         raise DbmirrorError(
             f"Left by a run that was killed: {', '.join(found)}.",
-            remedy="The next command that needs a place of its own clears it away: dbmirror build MIRROR",
+            remedy="The next command on a mirror clears it away.",
         )
     return "nothing"
 

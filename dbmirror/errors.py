@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
-from typing import Final
+from typing import Final, Self
 
 
 class ExitCode(IntEnum):
@@ -36,7 +37,8 @@ MEANINGS: Final = {
 class DbmirrorError(Exception):
     """Base of every error that the CLI turns into one message; anything else is a defect and shows a traceback.
 
-    `message` says what is wrong, in one sentence; `remedy` says what the user can do, if anything.
+    `message` says what is wrong, in one sentence; `remedy` says what the user can do, if anything. A room that does not
+    know which mirror it works for writes MIRROR in the command that helps; `of_mirror` puts the name there.
     Each concept (hosts, index, engine, …) derives its own base from one of the four kinds below.
     """
 
@@ -46,6 +48,11 @@ class DbmirrorError(Exception):
         super().__init__(message)
         self.message = message
         self.remedy = remedy
+
+    def of_mirror(self, name: str) -> Self:
+        """This error with the mirror's name in its remedy: called wherever an error leaves the work on one mirror."""
+        self.remedy = re.sub(r"\bMIRROR\b", name, self.remedy)
+        return self
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}".rstrip()

@@ -72,7 +72,7 @@ def build_command(
 
     if every == (name is not None):
         raise UsageError("Either a MIRROR or --all is needed.", remedy="For example: dbmirror build demo")
-    _refuse_what_frozen_ignores(frozen, options)
+    _refuse_what_frozen_ignores(name, frozen, options)
     # No engine, an unknown registry, a wrong password: better said now than after minutes of work.
     facts()
     password = read_password(password_stdin)
@@ -101,12 +101,13 @@ def build_command(
     )
 
 
-def _refuse_what_frozen_ignores(frozen: bool, options: Mapping[str, Any]) -> None:
+def _refuse_what_frozen_ignores(name: str | None, frozen: bool, options: Mapping[str, Any]) -> None:
     """Raises UsageError where an option is given that shapes the lock, which --frozen takes as it is."""
-    given = [name for name in ("whitelist", "base", "flavour", "refresh", "no_capture") if options.get(name)]
+    given = [each for each in ("whitelist", "base", "flavour", "refresh", "no_capture") if options.get(each)]
     if frozen and given:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        names = ", ".join(f"--{each.replace('_', '-')}" for each in given)
         raise UsageError(
             f"--frozen builds the lock as it is, and {names} would change it.",
-            remedy="Leave out one of them; 'dbmirror lock MIRROR' makes the lock again from the committed snapshot.",
+            remedy="Leave out one of them. "
+            + (f"'dbmirror lock {name}' makes the lock again from the committed snapshot." if name else ""),
         )

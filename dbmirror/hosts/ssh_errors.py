@@ -76,7 +76,7 @@ class KeyRefused(SshError):
         keys = "; ".join(tried) if tried else "no key was found to offer"
         super().__init__(
             f"{address} refused the login as {user!r}{f' ({reason})' if reason else ''}. Keys tried: {keys}.",
-            remedy="Install the profile's key on the cluster with 'dbmirror ssh setup PROFILE', "
+            remedy="Install the profile's key on the cluster with 'dbmirror ssh setup MIRROR', "
             "or name the right one in the mirror's section ([mirrors.NAME.ssh] identity_file = …).",
         )
         self.tried = tuple(tried)
@@ -88,7 +88,7 @@ class KeyMissing(SshError):
     def __init__(self, path: Path) -> None:
         super().__init__(
             f"There is no private key at {path}.",
-            remedy="Make one with 'dbmirror ssh setup PROFILE', or correct the path.",
+            remedy="Make one with 'dbmirror ssh setup MIRROR', or correct the path.",
         )
 
 
@@ -118,7 +118,7 @@ class KeyUnreadable(SshError):
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(
             f"The private key {path} cannot be used: {reason}.",
-            remedy="Name another key, or make a new one with 'dbmirror ssh setup PROFILE'.",
+            remedy="Name another key, or make a new one with 'dbmirror ssh setup MIRROR'.",
         )
 
 

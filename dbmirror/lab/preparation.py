@@ -121,10 +121,11 @@ def log_in(lab: Lab, supplies: Supplies, *, kept: WorkspaceLogin) -> WorkspaceLo
         with said_clearly(w.config.host, profile=w.config.profile, auth=w.config.auth_type):
             header = w.config.authenticate().get("Authorization", "")
     except DbmirrorError as error:
+        why = error.of_mirror(lab.mirror)
         warn(
-            f"The lab keeps the login and the way to the driver that it has, as the workspace cannot be asked: {error}"
+            f"The lab keeps the login and the way to the driver that it has, as the workspace cannot be asked: {why}"
             if kept.url
-            else f"The lab will not know of the cluster's restarts, nor reach its Spark: {error}"
+            else f"The lab will not know of the cluster's restarts, nor reach its Spark: {why}"
         )
         return kept
     kind, _, token = header.partition(" ")
@@ -270,4 +271,5 @@ def _ensure_pin(lab: Lab, supplies: Supplies) -> None:
     try:
         supplies.meet_driver()
     except DbmirrorError as error:
-        lab.observer.warn(f"No host key of the driver is pinned, so that the tunnel cannot connect: {error}")
+        why = error.of_mirror(lab.mirror)
+        lab.observer.warn(f"No host key of the driver is pinned, so that the tunnel cannot connect: {why}")

@@ -117,7 +117,10 @@ class AllMirrors:
                 contexts=contexts,
                 observer=self._observer,
             )
-        return {n: Failed(error=image) if isinstance(image, BuildFailed) else image for n, image in baked.items()}
+        return {
+            n: Failed(error=image.of_mirror(n)) if isinstance(image, BuildFailed) else image
+            for n, image in baked.items()
+        }
 
 
 def _each(stage: Callable[[str], T], names: Collection[str]) -> dict[str, T | Failed]:
@@ -127,7 +130,7 @@ def _each(stage: Callable[[str], T], names: Collection[str]) -> dict[str, T | Fa
         try:
             return stage(name)
         except DbmirrorError as error:
-            return Failed(error=error)
+            return Failed(error=error.of_mirror(name))
 
     return side_by_side(guarded, names, workers=WORKERS, name="dbmirror-mirror")
 

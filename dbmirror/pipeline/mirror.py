@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -93,8 +92,7 @@ class Mirror:
     ) -> None:
         self._resources.close()
         if isinstance(error, DbmirrorError):
-            # Rooms that read a file do not know whose it is, so they write MIRROR in the command that helps.
-            error.remedy = re.sub(r"\bMIRROR\b", self.name, error.remedy)
+            error.of_mirror(self.name)
 
     @cached_property
     def section(self) -> MirrorConfig:

@@ -45,7 +45,7 @@ class ClusterState:
 def list_clusters(w: WorkspaceClient) -> tuple[ClusterSummary, ...]:
     """All clusters that the user sees, sorted by name and id. Raises WorkspaceError."""
     with _clearly(w):
-        found = [summarise(details) for details in w.clusters.list()]
+        found = [summarise(details, profile=w.config.profile) for details in w.clusters.list()]
     return tuple(sorted(found, key=lambda cluster: (cluster.cluster_name.lower(), cluster.cluster_id)))
 
 
@@ -59,7 +59,7 @@ def find_cluster(w: WorkspaceClient, name_or_id: str | None, default: str | None
     if wanted and re.fullmatch(r"\d{4}-\d{6}-[A-Za-z0-9]+", wanted):
         try:
             with _clearly(w):
-                return summarise(_get(w, wanted))
+                return summarise(_get(w, wanted), profile=w.config.profile)
         except ClusterUnknown:
             # It may still be a name of that form.
             pass
@@ -73,7 +73,7 @@ def find_cluster(w: WorkspaceClient, name_or_id: str | None, default: str | None
         if not meant:
             raise ClusterUnknown(
                 f"There is no cluster in {w.config.host} that can be mirrored.",
-                remedy="'dbmirror clusters PROFILE' says why of each.",
+                remedy=f"'dbmirror clusters {w.config.profile}' says why of each.",
             )
     if len(meant) > 1:
         meant = [c for c in meant if not c.needs_start] or meant
@@ -105,7 +105,8 @@ def _get(w: WorkspaceClient, cluster_id: str) -> ClusterDetails:
         return w.clusters.get(cluster_id)
     except NotFound as error:
         raise ClusterUnknown(
-            f"There is no cluster {cluster_id!r} in {w.config.host}.", remedy="'dbmirror clusters PROFILE' lists them."
+            f"There is no cluster {cluster_id!r} in {w.config.host}.",
+            remedy=f"'dbmirror clusters {w.config.profile}' lists them.",
         ) from error
 
 

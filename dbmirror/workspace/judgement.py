@@ -40,8 +40,11 @@ class ClusterSummary:
         return not self.cannot_snapshot
 
 
-def summarise(details: ClusterDetails) -> ClusterSummary:
-    """What `details` say. Raises ValueError where a text has a form that is not let through."""
+def summarise(details: ClusterDetails, *, profile: str | None = None) -> ClusterSummary:
+    """What `details` say of a cluster that is read with `profile`.
+
+    Raises ValueError where a text has a form that is not let through.
+    """
     return checked(
         {
             "cluster_id": details.cluster_id,
@@ -51,7 +54,7 @@ def summarise(details: ClusterDetails) -> ClusterSummary:
             "access_mode": details.data_security_mode.value if details.data_security_mode else None,
             "state": details.state.value if details.state else "UNKNOWN",
             "source": details.cluster_source.value if details.cluster_source else None,
-            "cannot_snapshot": _snapshot_obstacles(details),
+            "cannot_snapshot": _snapshot_obstacles(details, profile),
             "cannot_run_image": image_obstacles(details),
             "needs_start": details.state not in _RUNNING,
         },
@@ -59,7 +62,7 @@ def summarise(details: ClusterDetails) -> ClusterSummary:
     )
 
 
-def _snapshot_obstacles(details: ClusterDetails) -> tuple[str, ...]:
+def _snapshot_obstacles(details: ClusterDetails, profile: str | None) -> tuple[str, ...]:
     found: list[str] = []
     made_by = details.cluster_source
     if details.state is State.ERROR:
@@ -71,7 +74,8 @@ def _snapshot_obstacles(details: ClusterDetails) -> tuple[str, ...]:
         found.append("the workspace states no address of its driver (serverless, or not yet up)")
     if not details.ssh_public_keys:
         found.append(
-            "it has no SSH key: 'dbmirror ssh setup PROFILE' adds one, or use the tunnel of 'databricks ssh setup'"
+            f"it has no SSH key: 'dbmirror ssh setup {profile or 'DEFAULT'}' adds one, or use the tunnel of "
+            "'databricks ssh setup'"
         )
     return tuple(found)
 

@@ -204,7 +204,7 @@ def test_a_new_pin_is_tried_at_once(stage: Stage, trouble: Trouble) -> None:
 def test_a_changed_host_key_says_how_to_pin_the_new_one(stage: Stage) -> None:
     stage.trouble = Trouble.HOST_KEY_CHANGED
     stage.run(stage.supervisor(), 1)
-    assert "dbmirror ssh repin" in stage.states[-1]["text"]
+    assert "'dbmirror ssh repin demo' and 'dbmirror lab up demo'" in stage.states[-1]["text"]
 
 
 def test_a_connection_whose_child_ended_is_made_again_at_once(stage: Stage) -> None:

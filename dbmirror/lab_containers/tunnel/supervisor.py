@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from . import transitions
@@ -173,10 +174,12 @@ class Supervisor:
         if status == before and now - at < HEARTBEAT_SECONDS:
             return
         settings = self.settings
+        text = re.sub(r"(?<='dbmirror )([a-z ]+) MIRROR(?=')", rf"\1 {settings.mirror}", status.text)
+        shown = replace(status, text=text)
         self.world.publish(
             settings,
-            document(status, mirror=settings.mirror, cluster=settings.cluster, forwards=settings.forwards, at=now),
+            document(shown, mirror=settings.mirror, cluster=settings.cluster, forwards=settings.forwards, at=now),
         )
         if before is None or (before.state, before.text) != (status.state, status.text):
-            self.world.say(f"{status.state.value}: {status.text}")
+            self.world.say(f"{status.state.value}: {text}")
         self._published = (now, status)

@@ -1,4 +1,7 @@
-"""The tunnel's state machine: pure functions from what was seen to the next status and the next attempt."""
+"""The tunnel's state machine: pure functions from what was seen to the next status and the next attempt.
+
+Commands in its texts say MIRROR; who publishes a status puts the mirror's name there.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,8 @@ def looked_up(memory: Memory, found: Found, *, port: int, now: float, at: float)
         where = f"because {found.problem}" if found.problem else "because the workspace states none"
         status = status.now_at(
             State.UNREACHABLE,
-            f"The driver's address is not known, {where}; the tunnel asks again. 'dbmirror lab up' brings credentials.",
+            f"The driver's address is not known, {where}; the tunnel asks again. "
+            "'dbmirror lab up MIRROR' brings credentials.",
             at=at,
             address=None,
         )
