@@ -15,11 +15,12 @@ from dbmirror.inventory.collect import collect
 from dbmirror.lab.stack import LabStatus
 from dbmirror.lab.stack import render_files as render_lab_files
 from dbmirror.lab.stack import up as start_stack
+from dbmirror.lock.archives import read_archives
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.mirror_lock import MirrorLock, read_mirror_lock, write_mirror_lock
 from dbmirror.lock.python.files import remove_unnamed
 from dbmirror.lock.stage import lock_mirror, lock_support
-from dbmirror.mirror_folder.files import LARGEST_ARCHIVE, is_file_below, read_below
+from dbmirror.mirror_folder.files import is_file_below
 from dbmirror.mirror_folder.names import BUILT, SNAPSHOT, VERIFICATION
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.pipeline.selection import find_runtime, flavour_of, select_python, select_r
@@ -194,6 +195,7 @@ def _render_image(mirror: Mirror, lock: MirrorLock) -> BuildContext:
         flavour=lock.flavour,
     )
     linked = linked_files(lock.python, lock.r_in_image)
-    archives = {place: read_below(mirror.folder, origin, largest=LARGEST_ARCHIVE) for place, origin in linked.items()}
-    BuildContext({**context.files, **archives}).write(mirror.context_folder)
+    archives = read_archives(lock, linked.values(), folder=mirror.folder, mirror=mirror.name)
+    files = {place: archives[origin] for place, origin in linked.items()}
+    BuildContext({**context.files, **files}).write(mirror.context_folder)
     return context
