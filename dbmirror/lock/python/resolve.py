@@ -14,7 +14,7 @@ from uv import find_uv_bin
 from dbmirror.folders import cache_folder
 from dbmirror.http_client.logins import Logins
 from dbmirror.http_client.refused import Refused
-from dbmirror.lock.errors import LockError
+from dbmirror.lock.errors import IndexUnreachable, LockError
 from dbmirror.lock.model import Target
 from dbmirror.lock.python.index_location import IndexLocation
 from dbmirror.lock.python.index_settings import Choice, IndexSettings
@@ -27,6 +27,9 @@ _KEPT: Final = ("UV_SYSTEM_CERTS", "UV_NATIVE_TLS", "UV_HTTP_TIMEOUT", "UV_INSEC
 """uv's variables that say how to reach an index; all others would change what is found."""
 _GLIBC: Final = (17, 28, *range(31, 41))
 """The minor versions of glibc 2 that uv knows platforms of."""
+_NO_SOLUTION: Final = "No solution found"
+_FORBIDDEN: Final = re.compile(r"hint: An index .*(could not be queried|returned a 40[13])")
+"""What uv adds where it takes 401 or 403 for "not here"."""
 _PIN: Final = re.compile(r"([a-z0-9][a-z0-9-]*)==([^\s;]+)")
 
 
@@ -41,7 +44,8 @@ def resolve(
     """Name and version of all that `requirements` need in an environment for `target`, sorted by name.
 
     Wheels alone count: the build of a source distribution would run code of the package on this machine.
-    Raises Refused where there is no solution, with uv's reason, and LockError where uv cannot be run.
+    Raises Refused where there is no solution, with uv's reason, IndexUnreachable where an index gives no answer: that
+    is no word on a package; and LockError where uv cannot be run.
     """
     with temporary_folder("resolve") as folder:
         (folder / "requirements.in").write_text("".join(f"{line}\n" for line in requirements), encoding="utf-8")
@@ -58,8 +62,18 @@ def resolve(
             )
         except ProcessFailed as error:
             raise LockError(f"The build requirements cannot be resolved: {error.message}") from error
-        if finished.code != 0:
+        absent = 403 in settings.indexes[0].ignored_statuses
+        if (
+            finished.code == 1
+            and _NO_SOLUTION in finished.stderr
+            and (absent or not _FORBIDDEN.search(finished.stderr))
+        ):
             raise Refused(_reason(finished.stderr))
+        if finished.code != 0:
+            raise IndexUnreachable(
+                f"The package index gave no answer about build requirements: {_reason(finished.stderr)}.",
+                remedy="Try again a little later: nothing was changed.",
+            )
         return tuple(sorted(_PIN.findall((folder / "pins.txt").read_text("utf-8"))))
 
 

@@ -142,7 +142,7 @@ def _resolved(
     for package, archive in _archives(packages, index=index, store=store, folder=folder):
         try:
             wanted = _wanted(package, archive, needs)
-            bounds = needs.constraints.get(package.name, needs.constraints.get("", ()))
+            bounds = _bounds(package, needs)
             key = (wanted, bounds)
             if key not in solved:
                 pins = resolve(
@@ -202,28 +202,26 @@ def _is_built(package: LockedPackage) -> bool:
 
 
 def _still_right(old: LockedPackage, package: LockedPackage, needs: BuildNeeds, known: Mapping[str, IndexFile]) -> bool:
-    """Whether the requirements that were locked for `old` are those of `package`: same source, within the bounds."""
+    """Whether the requirements that were locked for `old` are those of `package`: same source, within bounds."""
     if old.source != package.source or not old.build_requires:
         return False
     versions = {pin.name: pin.version for pin in old.build_requires}
     with ONE_PARSER:
-        bounds = [
-            Requirement(line)
-            for line in (
-                *needs.constraints.get(package.name, needs.constraints.get("", ())),
-                *needs.extra.get(package.name, ()),
-            )
-        ]
-    extra = {canonicalize_name(Requirement(line).name) for line in needs.extra.get(package.name, ())}
+        extra = [Requirement(line) for line in needs.extra.get(package.name, ())]
+        bounds = [*extra, *(Requirement(line) for line in _bounds(package, needs))]
     return (
-        extra <= versions.keys()
+        all(pin.sha256 in known for pin in old.build_requires)
+        and all(canonicalize_name(requirement.name) in versions for requirement in extra)
         and all(
-            bound.specifier.contains(versions.get(bound.name, "0"), prereleases=True)
+            bound.specifier.contains(versions[bound.name], prereleases=True)
             for bound in bounds
             if bound.name in versions
         )
-        and all(pin.sha256 in known for pin in old.build_requires)
     )
+
+
+def _bounds(package: LockedPackage, needs: BuildNeeds) -> tuple[str, ...]:
+    return needs.constraints.get(package.name, needs.constraints.get("", ()))
 
 
 def _pins(outcome: tuple[BuildRequirement, ...] | Refused) -> tuple[BuildRequirement, ...]:
