@@ -174,9 +174,9 @@ def test_the_file_builds_by_itself_with_no_secret_at_hand(workplace: Workplace) 
     assert inspect_image(mirror.tags[0]) is not None
 
 
-def test_a_proxy_of_the_environment_reaches_the_steps(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_step_has_a_proxy_in_its_environment(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://me:hunter2@proxy.example:3128")
-    results = workplace.bake(workplace.write("one", 'RUN [ "${HTTPS_PROXY#*proxy.example}" = :3128 ]'))
+    results = workplace.bake(workplace.write("one", 'RUN [ -z "$HTTPS_PROXY" ]'))
     assert isinstance(results["one"], BuildResult)
     assert "hunter2" not in "\n".join(image_history(f"{REPOSITORY}:one"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -117,18 +118,36 @@ def test_a_secret_reaches_the_step_and_not_the_image(tiny_base: str, context: Pa
     assert b"hunter2" not in saved
 
 
-def test_a_proxy_of_the_environment_reaches_the_steps_but_no_command_line_no_history_no_cache_key(
-    tiny_base: str, context: Path, monkeypatch: pytest.MonkeyPatch
+def test_no_step_has_a_proxy_in_its_environment_whoever_configured_it(
+    tiny_base: str, context: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(context, tiny_base, 'RUN [ "${HTTPS_PROXY#*proxy.example}" = :3128 ] && touch /proxied')
+    write(context, tiny_base, 'RUN env | head -n 99 > /environment && [ -z "$HTTPS_PROXY$HTTP_PROXY$http_proxy" ]')
+    configured = {"proxies": {"default": {"httpProxy": "http://me:hunter2@configured.example:3128"}}}
+    (tmp_path / "config.json").write_text(json.dumps(configured))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     monkeypatch.setenv("HTTPS_PROXY", "http://me:hunter2@proxy.example:3128")
     build(context, tags=[TAG], labels={}, secrets={}, no_cache=True)
     assert "hunter2" not in "\n".join(image_history(TAG))
-    image = inspect_image(TAG)
-    assert image is not None
-    assert "HTTPS_PROXY" not in image.environment
-    monkeypatch.setenv("HTTPS_PROXY", "http://other.example:1")
-    assert build(context, tags=[TAG], labels={}, secrets={}).cached_steps == 1
+    saved = subprocess.run(["docker", "save", TAG], check=True, capture_output=True).stdout
+    assert b"hunter2" not in saved
+
+
+def test_a_named_context_takes_the_place_of_the_stage_of_that_name(
+    tiny_base: str, context: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "one").write_text("from the context")
+    write(
+        context,
+        tiny_base,
+        "FROM runtime AS files-demo",
+        "RUN false",
+        "FROM runtime",
+        "RUN --mount=type=bind,from=files-demo,target=/given [ \"$(cat /given/one)\" = 'from the context' ]",
+    )
+    build(context, tags=[TAG], labels={}, secrets={}, contexts={"files-demo": tmp_path / "files"}, no_cache=True)
+    with pytest.raises(BuildFailed):
+        build(context, tags=[TAG], labels={}, secrets={})
 
 
 def test_a_build_argument_reaches_the_build(tiny_base: str, context: Path) -> None:
