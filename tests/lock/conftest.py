@@ -178,12 +178,6 @@ def _starting() -> Iterator[Callable[[], Loopback]]:
                     self.wfile.write(b"" if self.command == "HEAD" else answer.content)
                 self.close_connection = answer.cut
 
-            def do_HEAD(self) -> None:
-                # uv asks first whether it may ask for parts of a file.
-                self.send_response(405)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
             def log_message(self, *_arguments: object) -> None:
                 pass
 
