@@ -1,13 +1,15 @@
-"""Debian packages of the image's own distribution, for the Python distributions that apt owns on the cluster."""
+"""Debian packages of the image's own distribution, for the packages that apt owns on the cluster."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from dbmirror.hosts.interface import Host
 from dbmirror.lock.errors import AptUnavailable
 
+AptCandidates = Callable[[Sequence[str]], Mapping[str, str]]
+"""Debian package to the version that the base image's apt would install; see `apt_candidates`."""
 UPDATE_DEADLINE = 300.0
 """Seconds for `apt-get update`."""
 APT_FOLDERS = ("/tmp", "/var/cache/apt", "/var/lib/apt/lists")  # noqa: S108 - in the base image

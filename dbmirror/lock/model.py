@@ -163,6 +163,13 @@ def count_fates(fates: Iterable[Fate]) -> dict[FateKind, int]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """Why a package has no source: a sentence that begins small and has no full stop."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LockedPackage:
     """One package that goes into the image."""
 

@@ -13,8 +13,8 @@ from dbmirror.files import sha256_hex
 from dbmirror.inventory.model import Distribution
 from dbmirror.inventory.repack import CapturedFile
 from dbmirror.lock.fates import same_version
-from dbmirror.lock.model import CapturedWheel
-from dbmirror.lock.python.sources import Found, Missing
+from dbmirror.lock.model import CapturedWheel, Missing
+from dbmirror.lock.python.sources import Found
 from dbmirror.mirror_folder.files import write_below
 from dbmirror.mirror_folder.names import WHEELS
 

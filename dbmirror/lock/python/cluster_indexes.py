@@ -9,11 +9,11 @@ from dataclasses import replace
 from packaging.utils import canonicalize_name
 
 from dbmirror.lock.errors import IndexConfigurationError, IndexUnreachable
-from dbmirror.lock.model import Target
+from dbmirror.lock.model import Missing, Target
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.index_location import location
 from dbmirror.lock.python.index_settings import IndexGroup, IndexSettings
-from dbmirror.lock.python.sources import Found, Missing, Named, from_index
+from dbmirror.lock.python.sources import Found, Named, from_index
 from dbmirror.snapshot import ClusterLibrary
 
 _SPECIFICATION = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)[^ ]* .*--index-url (\S+)")

@@ -16,9 +16,9 @@ from packaging.pylock import Pylock, PylockValidationError
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version as PythonVersion
 
-from dbmirror.files import canonical_json
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Name, Text, Version
+from dbmirror.lock.documents import AGAIN, REMEDY, check_same, check_together, fate_table
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.model import (
     AptPackage,
@@ -38,7 +38,6 @@ from dbmirror.mirror_folder.names import FATES, PYLOCK
 from dbmirror.pep508 import ONE_PARSER
 
 SCHEMA = 2
-REMEDY = "Restore it from version control, or make it again with 'dbmirror lock MIRROR'."
 
 
 class _AptEntry(Struct, forbid_unknown_fields=True):
@@ -131,8 +130,7 @@ def _pylock(lock: Lock, minor: str, tool: dict[str, Any]) -> bytes:
 
 def encode_fates(lock: Lock) -> bytes:
     """The fates of `lock` and their counts, as canonical JSON."""
-    counts = {kind.value: count for kind, count in lock.counts().items()}
-    return canonical_json({"schema": SCHEMA, "snapshot": lock.snapshot, "counts": counts, "fates": lock.fates})
+    return fate_table(SCHEMA, lock.snapshot, lock.fates, lock.fates)
 
 
 def decode(pylock: bytes, fates: bytes) -> Lock:
@@ -152,7 +150,7 @@ def decode(pylock: bytes, fates: bytes) -> Lock:
     if tool.schema != SCHEMA:
         raise LockError(
             f"{PYLOCK}: tool.dbmirror.schema is {tool.schema}; this dbmirror reads {SCHEMA}.",
-            remedy="Make it again with 'dbmirror lock MIRROR'.",
+            remedy=AGAIN,
         )
     packages = []
     for number, raw in enumerate(document["packages"]):
@@ -183,8 +181,8 @@ def decode(pylock: bytes, fates: bytes) -> Lock:
         support=tool.support,
     )
     _check_together(lock)
-    _check_same(document, tomllib.loads(_encoded(lock)), file=PYLOCK)
-    _check_same(msgspec.json.decode(fates), msgspec.json.decode(encode_fates(lock)), file=FATES)
+    check_same(document, tomllib.loads(_encoded(lock)), file=PYLOCK)
+    check_same(msgspec.json.decode(fates), msgspec.json.decode(encode_fates(lock)), file=FATES)
     return lock
 
 
@@ -208,15 +206,8 @@ def _check_together(lock: Lock) -> None:
     for package in lock.packages:
         if any(requirement.sha256 not in supported for requirement in package.build_requires):
             raise LockError(f"{PYLOCK}: a build requirement of {package.name} has no file.", remedy=REMEDY)
-    mirrored = {fate.name: fate for fate in lock.fates if fate.kind == "mirrored"}
-    for package in lock.packages:
-        fate = mirrored.pop(package.name, None)
-        if fate is None and not any(f.name == package.name and f.kind == "substituted" for f in lock.fates):
-            raise LockError(f"{FATES} has no fate for {package.name}, which {PYLOCK} installs.", remedy=REMEDY)
-        if fate is not None and fate.version != package.version:
-            raise LockError(f"{FATES}: {package.name} has another version than in {PYLOCK}.", remedy=REMEDY)
-    if mirrored:
-        raise LockError(f"{FATES}: {min(mirrored)} is mirrored, and {PYLOCK} does not have it.", remedy=REMEDY)
+    pairs = ((package.name, package.version) for package in lock.packages)
+    check_together(pairs, lock.fates, lock_file=PYLOCK, fates_file=FATES)
 
 
 def _encoded(lock: Lock) -> str:
@@ -224,21 +215,6 @@ def _encoded(lock: Lock) -> str:
         return encode_pylock(lock).decode()
     except PylockValidationError as error:
         raise LockError(f"{PYLOCK} is not a valid lock: {error}.", remedy=REMEDY) from error
-
-
-def _check_same(found: Any, meant: Any, *, file: str, key: str = "") -> None:
-    """Raise LockError at the first key where `found` is not what the lock read out of it is written as.
-
-    What is said twice (in PEP 751's fields for installers, under `tool.dbmirror` for dbmirror) must agree.
-    """
-    if isinstance(found, dict) and isinstance(meant, dict) and found.keys() == meant.keys():
-        for name in meant:
-            _check_same(found[name], meant[name], file=file, key=f"{key}.{name}" if key else name)
-    elif isinstance(found, list) and isinstance(meant, list) and len(found) == len(meant):
-        for number, (one, other) in enumerate(zip(found, meant, strict=True)):
-            _check_same(one, other, file=file, key=f"{key}[{number}]")
-    elif found != meant or type(found) is not type(meant):
-        raise LockError(f"{file}: {key or 'the document'} does not agree with the rest of the lock.", remedy=REMEDY)
 
 
 def _dig(document: Mapping[str, Any], *keys: str) -> Any:

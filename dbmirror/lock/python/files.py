@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from dbmirror.files import sha256_hex
-from dbmirror.lock.errors import LockError
+from dbmirror.lock.documents import read_lock_file
 from dbmirror.lock.model import CapturedWheel, GitSource, Lock
-from dbmirror.lock.python.document import REMEDY, decode, encode_fates, encode_pylock
-from dbmirror.mirror_folder.files import read_below, write_below
+from dbmirror.lock.python.document import decode, encode_fates, encode_pylock
+from dbmirror.mirror_folder.files import write_below
 from dbmirror.mirror_folder.names import FATES, PYLOCK, SOURCES, WHEELS
 from dbmirror.mirror_folder.trees import remove_others_below
 
@@ -43,13 +43,3 @@ def read_lock(folder: Path) -> Lock:
 def lock_digest(lock: Lock) -> str:
     """`sha256:<hex>` of the bytes of the lock's pylock.toml: equal for the same packages from the same sources."""
     return "sha256:" + sha256_hex(encode_pylock(lock))
-
-
-def read_lock_file(folder: Path, name: str) -> bytes:
-    """The content of one file of a lock. Raises LockError where there is none, NotPlain where a link is there."""
-    try:
-        return read_below(folder, name)
-    except FileNotFoundError:
-        raise LockError(f"There is no {folder / name}.", remedy="Make the lock with 'dbmirror lock MIRROR'.") from None
-    except OSError as error:
-        raise LockError(f"{folder / name} cannot be read: {error.strerror or error}.", remedy=REMEDY) from error

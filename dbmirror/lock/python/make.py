@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from dbmirror.filters.model import Decision, Selection, Verdict
 from dbmirror.http_client.refused import Cause, Refused
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Distribution, Inventory
+from dbmirror.lock.apt import AptCandidates
 from dbmirror.lock.fates import account, excluded, fate_of, provided, same_version, unreadable, without_source
 from dbmirror.lock.model import (
     IMAGE_LAYER_OF,
@@ -21,6 +22,7 @@ from dbmirror.lock.model import (
     ImageLayer,
     Lock,
     LockedPackage,
+    Missing,
     Source,
     Target,
 )
@@ -29,15 +31,13 @@ from dbmirror.lock.python.cluster_indexes import cluster_indexes, from_cluster_i
 from dbmirror.lock.python.index import CONNECTIONS, Index, unusable
 from dbmirror.lock.python.index_settings import IndexGroup
 from dbmirror.lock.python.reuse import Reused, reusable, still_fits
-from dbmirror.lock.python.sources import AptFacts, Found, Missing, from_apt, from_direct_url, from_index
+from dbmirror.lock.python.sources import AptFacts, Found, from_apt, from_direct_url, from_index
 from dbmirror.lock.python.target import target_of
 from dbmirror.parallel import as_ended
 from dbmirror.progress import SILENT, Observer
 from dbmirror.snapshot import Snapshot
 
 STAGE = "lock"
-AptCandidates = Callable[[Sequence[str]], Mapping[str, str]]
-"""Debian package to the version that the base image's apt would install; see `dbmirror.lock.apt`."""
 _MANY = 5
 """So many packages, none of which any index has, raise the question whether there is an index at all."""
 _VISIBLE = (Layer.RUNTIME, Layer.LOCAL, Layer.APT)

@@ -14,7 +14,7 @@ from pypi_simple import DistributionPackage
 from dbmirror.http_client.refused import Cause, Refused
 from dbmirror.inventory.model import Distribution
 from dbmirror.lock.apt import upstream
-from dbmirror.lock.model import AptPackage, GitSource, IndexFile, Source, Target
+from dbmirror.lock.model import AptPackage, GitSource, IndexFile, Missing, Source, Target
 from dbmirror.lock.python.candidates import NoFile
 from dbmirror.lock.python.direct import direct_source
 from dbmirror.lock.python.index import Index, unusable
@@ -33,13 +33,6 @@ class Found:
     """What the image gets, where it is not the cluster's version."""
     version: str | None = None
     """The version of the distribution that comes with the substitute."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Missing:
-    """Why there is no source, as a sentence without its full stop."""
-
-    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,13 +23,14 @@ from dbmirror.lock.model import (
     IndexFile,
     Lock,
     LockedPackage,
+    Missing,
     Target,
     UrlFile,
 )
 from dbmirror.lock.python.build_system import build_requirements
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.resolve import resolve
-from dbmirror.lock.python.sources import Missing, from_index
+from dbmirror.lock.python.sources import from_index
 from dbmirror.pep508 import ONE_PARSER
 from dbmirror.progress import SILENT, Observer
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from dbmirror.lock.model import Missing
 from dbmirror.lock.r.model import LockedRPackage, RLacking, RLock
 from dbmirror.lock.r.repository import Repositories
 from dbmirror.lock.r.reuse import still_there
-from dbmirror.lock.r.sources import RMissing, RTarget, from_repositories
+from dbmirror.lock.r.sources import RTarget, from_repositories
 from dbmirror.runtimes.r_notebooks import R_NOTEBOOK_PACKAGES, R_NOTEBOOK_VERSIONS
 
 Addition = LockedRPackage | RLacking
@@ -53,7 +54,7 @@ def _find(name: str, reason: str, *, repositories: Repositories, target: RTarget
     if version is None:
         return RLacking(name=name, reason=f"{reason} No R repository that is configured has it.")
     outcome = from_repositories(name, version, repositories=repositories, target=target, folder=folder)
-    if isinstance(outcome, RMissing):
+    if isinstance(outcome, Missing):
         return RLacking(name=name, reason=f"{reason} It cannot be had: {outcome.reason}.")
     described = outcome.description
     listed = next(

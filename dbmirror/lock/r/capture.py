@@ -12,10 +12,11 @@ from dbmirror.files import sha256_hex
 from dbmirror.http_client.refused import Refused
 from dbmirror.inventory.model import Inventory, RPackage
 from dbmirror.inventory.repack import CapturedFile
+from dbmirror.lock.model import Missing
 from dbmirror.lock.r.binary import misfit
 from dbmirror.lock.r.model import CapturedRPackage
 from dbmirror.lock.r.package_file import read_package_file
-from dbmirror.lock.r.sources import RFound, RMissing, RTarget
+from dbmirror.lock.r.sources import RFound, RTarget
 from dbmirror.lock.r.versions import minor
 from dbmirror.mirror_folder.files import write_below
 from dbmirror.mirror_folder.names import R_SOURCES
@@ -27,27 +28,27 @@ CAPTURED = "Packed from the files on the cluster, where it is installed for the 
 
 def captured(
     package: RPackage, capture: RCapture | None, *, inventory: Inventory, target: RTarget, folder: Path
-) -> RFound | RMissing:
+) -> RFound | Missing:
     """The package as it is installed on the cluster, packed into r-sources/ of `folder`; else why that cannot be.
 
     Only what was built under an R of the same minor version fits, and compiled code only the same distribution.
     """
     if obstacle := _obstacle(package, inventory, target):
-        return RMissing(reason=f"it cannot be packed from the cluster's files, {obstacle}")
+        return Missing(reason=f"it cannot be packed from the cluster's files, {obstacle}")
     if capture is None:
-        return RMissing(reason="it was not packed from the cluster's files ('capture' in dbmirror.toml allows that)")
+        return Missing(reason="it was not packed from the cluster's files ('capture' in dbmirror.toml allows that)")
     try:
         packed = capture(package)
         _, built = read_package_file(packed.content, name=package.name, version=package.version)
         if unfit := misfit(built, r_version=target.r_version, architecture=target.architecture):
-            return RMissing(reason=f"it cannot be packed from the cluster's files: {unfit}")
+            return Missing(reason=f"it cannot be packed from the cluster's files: {unfit}")
         path = f"{R_SOURCES}/{packed.filename}"
         fields = {"source": "captured", "path": path, "sha256": sha256_hex(packed.content)}
         source = msgspec.convert(fields, CapturedRPackage)
     except DbmirrorError as error:
-        return RMissing(reason=f"packing it from the cluster's files failed: {error.message.rstrip('.')}")
+        return Missing(reason=f"packing it from the cluster's files failed: {error.message.rstrip('.')}")
     except (Refused, msgspec.ValidationError):
-        return RMissing(reason="its files on the cluster do not make a package of that name and version")
+        return Missing(reason="its files on the cluster do not make a package of that name and version")
     write_below(folder, {path: packed.content})
     return RFound(source=source, reason=CAPTURED)
 

@@ -11,8 +11,9 @@ from dbmirror.http_client.client import Client
 from dbmirror.http_client.refused import Refused
 from dbmirror.inventory.model import DirectUrl, RPackage
 from dbmirror.lock.git import archive_commit
+from dbmirror.lock.model import Missing
 from dbmirror.lock.r.model import RGitSource
-from dbmirror.lock.r.sources import RFound, RMissing
+from dbmirror.lock.r.sources import RFound
 from dbmirror.mirror_folder.files import write_below
 from dbmirror.mirror_folder.names import R_SOURCES
 from dbmirror.temporary import temporary_folder
@@ -32,7 +33,7 @@ def remote_type(package: RPackage) -> str:
     return "repository" if kind in _FROM_REPOSITORIES else kind
 
 
-def from_git(package: RPackage, *, folder: Path, client: Client) -> RFound | RMissing:
+def from_git(package: RPackage, *, folder: Path, client: Client) -> RFound | Missing:
     """The commit that the cluster installed, archived in r-sources/ of `folder`; else why it cannot be had."""
     fields = dict(package.remote)
     try:
@@ -49,9 +50,9 @@ def from_git(package: RPackage, *, folder: Path, client: Client) -> RFound | RMi
             made = archive_commit(origin, name=package.name, version=package.version, folder=temporary, client=client)
             content = (temporary / made.path).read_bytes()
     except msgspec.ValidationError:
-        return RMissing(reason="the cluster does not record the full commit that it was installed from")
+        return Missing(reason="the cluster does not record the full commit that it was installed from")
     except Refused as refusal:
-        return RMissing(reason=str(refusal))
+        return Missing(reason=str(refusal))
     path = f"{R_SOURCES}/{package.name}-{made.commit}.tar.gz"
     write_below(folder, {path: content})
     source = RGitSource(url=made.url, commit=made.commit, path=path, sha256=made.sha256, subdirectory=made.subdirectory)

@@ -9,10 +9,9 @@ from pathlib import Path
 from dbmirror.filters.model import Decision, Selection, Verdict
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Inventory, RPackage
-from dbmirror.lock.apt import upstream
+from dbmirror.lock.apt import AptCandidates, upstream
 from dbmirror.lock.fates import account, excluded, fate_of, provided, without_source
-from dbmirror.lock.model import BaseImage, Fate, FateKind
-from dbmirror.lock.python.make import AptCandidates
+from dbmirror.lock.model import BaseImage, Fate, FateKind, Missing
 from dbmirror.lock.r.additions import additions
 from dbmirror.lock.r.capture import RCapture
 from dbmirror.lock.r.errors import NoR
@@ -22,7 +21,7 @@ from dbmirror.lock.r.order import install_order
 from dbmirror.lock.r.repository import Repositories
 from dbmirror.lock.r.reuse import captures, reusable
 from dbmirror.lock.r.search import Search, look_for
-from dbmirror.lock.r.sources import RFound, RMissing, RTarget
+from dbmirror.lock.r.sources import RFound, RTarget
 from dbmirror.lock.r.versions import minor, same_version
 from dbmirror.progress import SILENT, Observer
 from dbmirror.runtimes.r_notebooks import R_ITSELF
@@ -110,7 +109,7 @@ def make_r_lock(
     lacking += [
         RLacking(name=name, reason=f"{extra[name].addition} But {outcome.reason}.")
         for name, outcome in outcomes.items()
-        if name in extra and isinstance(outcome, RMissing)
+        if name in extra and isinstance(outcome, Missing)
     ]
     fates = [
         _fate(decision, itself=itself, from_base=from_base, outcomes=outcomes, in_base=in_base, target=target)
@@ -185,7 +184,7 @@ def _fate(
     *,
     itself: Collection[str],
     from_base: Collection[str],
-    outcomes: Mapping[str, RFound | RMissing],
+    outcomes: Mapping[str, RFound | Missing],
     in_base: Mapping[str, RPackage],
     target: RTarget,
 ) -> Fate:

@@ -12,9 +12,9 @@ from msgspec import Struct
 from dbmirror.files import canonical_json
 from dbmirror.inventory.layers import layer_of_r_library
 from dbmirror.inventory.model import Path, RName, Text
+from dbmirror.lock.documents import AGAIN, REMEDY, check_same, check_together, fate_table
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.model import Fate, FateKind, Url
-from dbmirror.lock.python.document import REMEDY
 from dbmirror.lock.r.model import (
     CapturedRPackage,
     CranFile,
@@ -100,8 +100,7 @@ def encode_renv(lock: RLock) -> bytes:
 
 def encode_r_fates(lock: RLock) -> bytes:
     """The fates of `lock` and their counts, as canonical JSON."""
-    counts = {kind.value: count for kind, count in lock.counts().items()}
-    return canonical_json({"schema": SCHEMA, "snapshot": lock.snapshot, "counts": counts, "fates": fate_rows(lock)})
+    return fate_table(SCHEMA, lock.snapshot, lock.fates, fate_rows(lock))
 
 
 def fate_rows(lock: RLock) -> tuple[RFateRow, ...]:
@@ -142,7 +141,7 @@ def decode(renv: bytes, fates: bytes) -> RLock:
     if document["dbmirror"].get("schema") != SCHEMA:
         raise LockError(
             f"{RENV_LOCK}: dbmirror.schema is {document['dbmirror'].get('schema')!r}; this dbmirror reads {SCHEMA}.",
-            remedy="Make it again with 'dbmirror lock MIRROR'.",
+            remedy=AGAIN,
         )
     try:
         tool = msgspec.convert(document["dbmirror"], _Tool)
@@ -161,9 +160,10 @@ def decode(renv: bytes, fates: bytes) -> RLock:
         base=tool.base,
         lacking=tool.lacking,
     )
-    _check_together(lock)
-    _check_same(document, msgspec.json.decode(encode_renv(lock)), RENV_LOCK)
-    _check_same(msgspec.json.decode(fates), msgspec.json.decode(encode_r_fates(lock)), R_FATES)
+    installed = ((package.name, package.version) for package in lock.packages if package.addition is None)
+    check_together(installed, lock.fates, lock_file=RENV_LOCK, fates_file=R_FATES)
+    check_same(document, msgspec.json.decode(encode_renv(lock)), file=RENV_LOCK)
+    check_same(msgspec.json.decode(fates), msgspec.json.decode(encode_r_fates(lock)), file=R_FATES)
     return lock
 
 
@@ -221,27 +221,3 @@ def _decoded(content: bytes, kind: Any, file: str) -> Any:
         return msgspec.json.decode(content, type=kind)
     except msgspec.DecodeError as error:
         raise LockError(f"{file} is not a valid lock: {error}.", remedy=REMEDY) from error
-
-
-def _check_together(lock: RLock) -> None:
-    """Each package but an addition has a fate that says it is in the image, each such fate its package."""
-    mirrored = {fate.name: fate for fate in lock.fates if fate.kind is FateKind.MIRRORED}
-    for package in lock.packages:
-        if package.addition is not None:
-            continue
-        fate = mirrored.pop(package.name, None)
-        if fate is None:
-            raise LockError(f"{R_FATES} has no fate for {package.name}, which {RENV_LOCK} installs.", remedy=REMEDY)
-        if fate.version != package.version:
-            raise LockError(f"{R_FATES}: {package.name} has another version than in {RENV_LOCK}.", remedy=REMEDY)
-    if mirrored:
-        raise LockError(f"{R_FATES}: {min(mirrored)} is mirrored, and {RENV_LOCK} does not have it.", remedy=REMEDY)
-
-
-def _check_same(found: Any, meant: Any, file: str, key: str = "") -> None:
-    """Raise LockError at the first key where `found` is not what the lock read out of it is written as."""
-    if isinstance(found, dict) and isinstance(meant, dict) and found.keys() == meant.keys():
-        for name in meant:
-            _check_same(found[name], meant[name], file, f"{key}.{name}" if key else name)
-    elif found != meant or type(found) is not type(meant):
-        raise LockError(f"{file}: {key or 'the document'} does not agree with the rest of the lock.", remedy=REMEDY)

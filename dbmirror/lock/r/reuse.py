@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dbmirror.inventory.model import RPackage
-from dbmirror.lock.model import FateKind
+from dbmirror.lock.model import FateKind, Missing
 from dbmirror.lock.r.git import remote_type
 from dbmirror.lock.r.model import CapturedRPackage, CranFile, LockedRPackage, RAptPackage, RGitSource, RLock
 from dbmirror.lock.r.settings import RepositorySettings
-from dbmirror.lock.r.sources import RFound, RMissing, RTarget
+from dbmirror.lock.r.sources import RFound, RTarget
 from dbmirror.lock.r.versions import same_version
 from dbmirror.mirror_folder.files import sha256_below
 
@@ -25,7 +25,7 @@ def reusable(
     settings: RepositorySettings,
     folder: Path,
     capturing: bool,
-) -> dict[str, RFound | RMissing]:
+) -> dict[str, RFound | Missing]:
     """What of `previous` holds for the packages of `wanted`, by name.
 
     A source holds while its repository is still asked, or its archive lies in `folder` unchanged, or (apt) the base is
@@ -41,7 +41,7 @@ def reusable(
         if fate.kind in {FateKind.MIRRORED, FateKind.SUBSTITUTED, FateKind.UNAVAILABLE}
     }
     unchanged = (previous.snapshot, previous.base, previous.repositories) == (snapshot, base, settings.urls)
-    found: dict[str, RFound | RMissing] = {}
+    found: dict[str, RFound | Missing] = {}
     for name, package in wanted.items():
         fate, locked = fates.get(name), packages.get(name)
         if fate is None or fate.version != package.version:
@@ -53,7 +53,7 @@ def reusable(
             if _fits(locked, package) and still_there(locked, settings=settings, same_base=same_base, folder=folder):
                 found[name] = RFound(source=locked.source, reason=fate.reason)
         elif fate.kind is FateKind.UNAVAILABLE and unchanged and not capturing:
-            found[name] = RMissing(reason=fate.reason.removesuffix("."))
+            found[name] = Missing(reason=fate.reason.removesuffix("."))
     return found
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dbmirror.inventory.model import Inventory, RPackage
+from dbmirror.lock.model import Missing
 from dbmirror.lock.r.capture import CAPTURED, RCapture, captured
 from dbmirror.lock.r.git import from_git, remote_type
 from dbmirror.lock.r.model import CapturedRPackage
 from dbmirror.lock.r.repository import CONNECTIONS, Repositories
-from dbmirror.lock.r.sources import RFound, RMissing, RTarget, from_apt, from_repositories
+from dbmirror.lock.r.sources import RFound, RTarget, from_apt, from_repositories
 from dbmirror.parallel import as_ended
 
 
@@ -31,7 +32,7 @@ class Search:
     """What was captured before and still lies in `folder`, by name."""
 
 
-def look_for(wanted: Sequence[RPackage], search: Search) -> Iterator[tuple[RPackage, RFound | RMissing]]:
+def look_for(wanted: Sequence[RPackage], search: Search) -> Iterator[tuple[RPackage, RFound | Missing]]:
     """Every package of `wanted` with its outcome: repository look-ups in parallel, in the order in which they end."""
     repository: list[RPackage] = []
     for package in wanted:
@@ -63,13 +64,13 @@ def look_for(wanted: Sequence[RPackage], search: Search) -> Iterator[tuple[RPack
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _from_remote(package: RPackage, search: Search) -> RFound | RMissing:
+def _from_remote(package: RPackage, search: Search) -> RFound | Missing:
     """What did not come from a repository: a package of the same name there may be anyone's, and is not taken."""
     kind = remote_type(package)
     if kind == "git":
         outcome = from_git(package, folder=search.folder, client=search.repositories.client)
     else:
-        outcome = RMissing(reason=f"it was installed on the cluster from a place of the kind {kind!r}")
+        outcome = Missing(reason=f"it was installed on the cluster from a place of the kind {kind!r}")
     if isinstance(outcome, RFound):
         return outcome
     packed = _or_captured(package, outcome, search)
@@ -78,8 +79,8 @@ def _from_remote(package: RPackage, search: Search) -> RFound | RMissing:
     )
 
 
-def _or_captured(package: RPackage, missing: RMissing, search: Search) -> RFound | RMissing:
+def _or_captured(package: RPackage, missing: Missing, search: Search) -> RFound | Missing:
     if package.name in search.captures:
         return RFound(source=search.captures[package.name], reason=CAPTURED)
     outcome = captured(package, search.capture, inventory=search.inventory, target=search.target, folder=search.folder)
-    return outcome if isinstance(outcome, RFound) else RMissing(reason=f"{missing.reason}; {outcome.reason}")
+    return outcome if isinstance(outcome, RFound) else Missing(reason=f"{missing.reason}; {outcome.reason}")

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from dbmirror.http_client.refused import Refused
 from dbmirror.inventory.model import RPackage
 from dbmirror.lock.apt import upstream
+from dbmirror.lock.model import Missing
 from dbmirror.lock.r.binary import misfit
 from dbmirror.lock.r.model import CranFile, RAptPackage, RSource
 from dbmirror.lock.r.package_file import read_package_file
@@ -34,13 +35,6 @@ class RFound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RMissing:
-    """Why there is no source, as a sentence without its full stop."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RTarget:
     """The R that the sources were chosen for: the cluster's, in the image's distribution."""
 
@@ -50,14 +44,14 @@ class RTarget:
     os_version: str = ""
 
 
-def from_apt(package: RPackage, candidates: Mapping[str, str]) -> RFound | RMissing:
+def from_apt(package: RPackage, candidates: Mapping[str, str]) -> RFound | Missing:
     """The Debian package that owns it, if the image's distribution has it at that version."""
     name = package.apt_package
     candidate = candidates.get(name or "")
     if name is None or candidate is None:
-        return RMissing(reason="the image's own distribution does not carry it")
+        return Missing(reason="the image's own distribution does not carry it")
     if not same_version(upstream(candidate), package.version):
-        return RMissing(reason=f"the image's own distribution carries it at {upstream(candidate)}")
+        return Missing(reason=f"the image's own distribution carries it at {upstream(candidate)}")
     return RFound(
         source=RAptPackage(package=name, version=candidate), reason=f"From the Debian package {name} {candidate}."
     )
@@ -65,7 +59,7 @@ def from_apt(package: RPackage, candidates: Mapping[str, str]) -> RFound | RMiss
 
 def from_repositories(
     name: str, version: str, *, repositories: Repositories, target: RTarget, folder: Path
-) -> RFound | RMissing:
+) -> RFound | Missing:
     """The file of the first repository that has the package at that version, current or in its archive.
 
     A built one only where it fits `target`. What comes out of a folder of this machine is copied to r-sources/ in
@@ -84,8 +78,8 @@ def from_repositories(
             return outcome
         reasons.append(outcome.reason)
     if not reasons:
-        return RMissing(reason=f"no R repository is configured. {REMEDY.rstrip('.')}")
-    return RMissing(reason="; ".join(reasons))
+        return Missing(reason=f"no R repository is configured. {REMEDY.rstrip('.')}")
+    return Missing(reason="; ".join(reasons))
 
 
 def _take(
@@ -97,7 +91,7 @@ def _take(
     repositories: Repositories,
     target: RTarget,
     folder: Path,
-) -> RFound | RMissing:
+) -> RFound | Missing:
     filename = f"{name}_{version}.tar.gz"
     if listed is not None:
         path = f"{listed.path}/{filename}" if listed.path else filename
@@ -110,16 +104,16 @@ def _take(
     found = repositories.file(location, path)
     if found is None:
         where = "does not have that version" if _knows(name, location, repositories) else "does not have it"
-        return RMissing(reason=f"the repository at {location.host} {where}")
+        return Missing(reason=f"the repository at {location.host} {where}")
     description, built = read_package_file(found.content, name=name, version=version)
     if built:
         unfit = misfit(built, r_version=target.r_version, architecture=target.architecture)
         if unfit is not None or not location.binary:
             unfit = unfit or "it is built, and the repository is not named as one for the image's distribution"
-            return RMissing(reason=f"of the file that the repository at {location.host} has, {unfit}")
+            return Missing(reason=f"of the file that the repository at {location.host} has, {unfit}")
         source = replace(source, binary=True)
     elif location.binary:
-        return RMissing(reason=f"the repository at {location.host} has it only as a source")
+        return Missing(reason=f"the repository at {location.host} has it only as a source")
     source = replace(source, sha256=found.sha256)
     if location.folder is not None:
         source = replace(source, path=_keep(found, filename, folder))

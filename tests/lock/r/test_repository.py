@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from dbmirror.http_client.refused import Refused
+from dbmirror.lock.model import Missing
 from dbmirror.lock.r.errors import RepositoryUnreachable
 from dbmirror.lock.r.packages_file import parse_packages
-from dbmirror.lock.r.sources import RFound, RMissing, RTarget, from_repositories
+from dbmirror.lock.r.sources import RFound, RTarget, from_repositories
 from dbmirror.sandbox.r_repository import make_package, make_repository, serve, source_archive
 
 from .conftest import ask
@@ -45,7 +46,7 @@ def answering(answers: Answers | Callable[[str, str], tuple[int, bytes]]) -> Ite
     server.server_close()
 
 
-def find(url: str, name: str, version: str, folder: Path, *, binary: str | None = None) -> RFound | RMissing:
+def find(url: str, name: str, version: str, folder: Path, *, binary: str | None = None) -> RFound | Missing:
     with ask(url, binary=binary) as repositories:
         return from_repositories(name, version, repositories=repositories, target=TARGET, folder=folder)
 
@@ -179,7 +180,7 @@ def test_a_built_package_in_a_repository_of_sources_is_not_taken(tmp_path: Path)
     }
     with answering(answers) as url:
         found = find(url, "a", "1", tmp_path)
-    assert isinstance(found, RMissing)
+    assert isinstance(found, Missing)
     assert "not named as one" in found.reason
 
 
