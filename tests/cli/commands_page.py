@@ -51,7 +51,8 @@ def page() -> str:
 
 
 def _section(path: str, command: click.Command) -> str:
-    context = click.Context(command, info_name=path)
+    # click keeps the first --help option that it made: with the settings of the program, whichever test asked first.
+    context = click.Context(command, info_name=path, **main.context_settings)
     usage = f"```text\n{path} {' '.join(command.collect_usage_pieces(context))}\n```\n"
     options = (parameter for parameter in command.get_params(context) if isinstance(parameter, click.Option))
     records = filter(None, (option.get_help_record(context) for option in options))
