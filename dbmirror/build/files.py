@@ -10,7 +10,7 @@ from typing import Final
 from dbmirror.fetch.fetch import Wanted, fetch_all
 from dbmirror.fetch.store import Store
 from dbmirror.http_client.client import Client
-from dbmirror.lock.python.index_settings import IndexSettings
+from dbmirror.http_client.logins import Logins
 from dbmirror.progress import SILENT, Observer
 from dbmirror.render.build_files import BuildFile
 
@@ -23,18 +23,19 @@ Groups = Mapping[str, Sequence[BuildFile]]
 def build_contexts(
     mirrors: Mapping[str, Groups],
     *,
-    indexes: IndexSettings,
+    logins: Logins,
+    internal_hosts: frozenset[str],
     ca_bundle: Path | None,
     observer: Observer = SILENT,
 ) -> Iterator[Mapping[str, Mapping[str, Path]]]:
     """The files of `mirrors` (by the mirror's name), as BuildKit's named contexts of each: `files-GROUP` to a folder.
 
-    Files that the store lacks are fetched, with the credentials of `indexes` for their own origins alone, and each is
-    checked against its hash. The folders hold links to the store's files, below `files/`, and go afterwards.
+    Files that the store lacks are fetched, with `logins` for their own origins alone, and each is checked against
+    its hash. The folders hold links to the store's files, below `files/`, and go afterwards.
     Raises FetchError where a file cannot be had, and StoreError where the disk takes no more.
     """
     wanted = {
-        file: Wanted(url=file.url, digest=f"sha256:{file.sha256}", size=file.size)
+        file: Wanted(url=file.url, digest=f"sha256:{file.sha256}", size=file.size, user_agent=file.user_agent)
         for groups in mirrors.values()
         for files in groups.values()
         for file in files
@@ -42,7 +43,7 @@ def build_contexts(
     again = " ".join(f"dbmirror lock {name} --refresh" for name in list(mirrors)[:1])
     with (
         Store() as store,
-        Client(indexes.logins(), ca_bundle=ca_bundle, internal_hosts=indexes.internal_hosts) as client,
+        Client(logins, ca_bundle=ca_bundle, internal_hosts=internal_hosts) as client,
         store.folder_for_links() as folder,
     ):
         observer.started(STAGE, total=len(set(wanted.values())))

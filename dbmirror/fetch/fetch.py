@@ -13,7 +13,7 @@ from typing import Final
 from dbmirror.fetch.errors import FetchError
 from dbmirror.fetch.store import Store
 from dbmirror.http_client.bodies import raw_body
-from dbmirror.http_client.client import Client
+from dbmirror.http_client.client import AS_STORED, Client
 from dbmirror.http_client.limits import FILE_SECONDS, LARGEST_FILE, Limits
 from dbmirror.http_client.refused import Cause, Refused
 from dbmirror.parallel import as_ended
@@ -37,6 +37,8 @@ class Wanted:
     store; any other is fetched each time, and its sha256 learned (`Fetched.sha256`) for a lock to hold."""
     size: int | None = None
     """Bytes, where a lock or an index states them."""
+    user_agent: str | None = None
+    """What to call oneself, where the server gives another file to others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +131,8 @@ def _receive(
     """Hand the file on piece by piece; raises Refused unless it is whole and the one that is wanted."""
     algorithm, _, expected = wanted.digest.partition(":")
     digest = hashlib.new(algorithm, usedforsecurity=False)
-    with client.open(wanted.url, limits) as (response, _):
+    headers = AS_STORED | ({"User-Agent": wanted.user_agent} if wanted.user_agent else {})
+    with client.open(wanted.url, limits, headers=headers) as (response, _):
         for piece in raw_body(response, limits):
             if stop.is_set():
                 raise Refused("was interrupted")

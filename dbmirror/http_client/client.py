@@ -255,7 +255,7 @@ class Client:
         self, url: str, limits: Limits, *, feed: str | None, headers: Mapping[str, str]
     ) -> Iterator[urllib3.BaseHTTPResponse]:
         login = self.logins.of(url, feed=feed)
-        sent = {**headers, "User-Agent": self._agent}
+        sent = {"User-Agent": self._agent, **headers}
         if login is not None:
             sent |= urllib3.make_headers(basic_auth=":".join(login))
         proxy = proxy_for(url)

@@ -37,11 +37,16 @@ class Logins:
     """The logins of `feeds`. Safe to use from several threads; netrc and keyring are asked once for each feed."""
 
     def __init__(self, feeds: Iterable[Feed] = ()) -> None:
+        self.feeds = tuple(dict.fromkeys(feeds))
         self._feeds: dict[Origin, list[Feed]] = {}
-        for feed in feeds:
+        for feed in self.feeds:
             self._feeds.setdefault(origin_of(feed.url), []).append(feed)
         self._known: dict[str, Login | None] = {}
         self._lock = threading.Lock()
+
+    def with_those_of(self, *others: Logins) -> Logins:
+        """These logins and those of `others`."""
+        return Logins([*self.feeds, *(feed for other in others for feed in other.feeds)])
 
     def trusts(self, url: str) -> bool:
         """Whether `url` is at the scheme, host and port of a feed; over ssh the host alone decides. Raises Refused."""

@@ -168,13 +168,17 @@ def _lock_r(
         return capture_r(sources.driver(), package)
 
     inventory = snapshot.inventory
-    with Repositories(
-        sources.r_repositories(runtime.version, base[0]),
-        r_version=inventory.r_version or "",
-        architecture=inventory.architecture,
-        ca_bundle=sources.ca_bundle,
-        internal_hosts=sources.indexes.internal_hosts,
-    ) as repositories:
+    with (
+        Store() as store,
+        Repositories(
+            sources.r_repositories(runtime.version, base[0]),
+            r_version=inventory.r_version or "",
+            architecture=inventory.architecture,
+            ca_bundle=sources.ca_bundle,
+            internal_hosts=sources.indexes.internal_hosts,
+            store=store,
+        ) as repositories,
+    ):
         return make_r_lock(
             selection,
             snapshot,

@@ -23,7 +23,7 @@ from dbmirror.parallel import side_by_side
 from dbmirror.pipeline.access import Questions
 from dbmirror.pipeline.line import Failed, Finished, Image, Prepared, Wanted, run
 from dbmirror.pipeline.mirror import Choices, Mirror
-from dbmirror.pipeline.stages import build_files, r_netrc
+from dbmirror.pipeline.stages import build_files, logins, r_netrc
 from dbmirror.progress import SILENT, Observer
 
 WORKERS: Final = 4
@@ -100,10 +100,13 @@ class AllMirrors:
         if not rendered:
             return {}
         any_mirror = next(iter(mirrors.values()))
-        logins = [r_netrc(mirrors[name], mirror.lock) for name, mirror in prepared.items()]
+        netrcs = [r_netrc(mirrors[name], mirror.lock) for name, mirror in prepared.items()]
         with build_contexts(
             {name: build_files(mirrors[name], mirror.lock) for name, mirror in prepared.items()},
-            indexes=any_mirror.indexes,
+            logins=any_mirror.indexes.logins().with_those_of(
+                *(logins(mirrors[name], mirror.lock) for name, mirror in prepared.items())
+            ),
+            internal_hosts=any_mirror.indexes.internal_hosts,
             ca_bundle=any_mirror.ca_bundle,
             observer=self._observer,
         ) as contexts:
@@ -112,7 +115,7 @@ class AllMirrors:
                 rendered,
                 indexes=any_mirror.indexes,
                 ca_bundle=any_mirror.ca_bundle,
-                netrc=b"".join(dict.fromkeys(filter(None, logins))) or None,
+                netrc=b"".join(dict.fromkeys(filter(None, netrcs))) or None,
                 build_arguments={"KEEP_GOING": "1"} if any_mirror.choices.keep_going else {},
                 contexts=contexts,
                 observer=self._observer,

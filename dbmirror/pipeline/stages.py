@@ -11,6 +11,7 @@ from dbmirror.build.files import Groups, build_contexts
 from dbmirror.build.foundation import Built, build_image
 from dbmirror.engine.buildx import BuildResult
 from dbmirror.filters.flavour import official_base
+from dbmirror.http_client.logins import Logins
 from dbmirror.inventory.collect import collect
 from dbmirror.lab.stack import LabStatus
 from dbmirror.lab.stack import render_files as render_lab_files
@@ -24,9 +25,9 @@ from dbmirror.mirror_folder.files import is_file_below
 from dbmirror.mirror_folder.names import BUILT, SNAPSHOT, VERIFICATION
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.pipeline.selection import find_runtime, flavour_of, select_python, select_r
-from dbmirror.render.build_files import build_needs, file_groups
+from dbmirror.render.build_files import build_needs
 from dbmirror.render.context import BuildContext
-from dbmirror.render.image import linked_files, render
+from dbmirror.render.image import all_file_groups, linked_files, render
 from dbmirror.render.lab import LabFiles
 from dbmirror.render.settings import ImageSettings, RAptRepository
 from dbmirror.snapshot import Snapshot, Taken, read_snapshot, write_snapshot
@@ -108,8 +109,14 @@ def render_lab(mirror: Mirror, lock: MirrorLock) -> LabFiles:
 
 def build(mirror: Mirror, lock: MirrorLock) -> tuple[Built, BuildResult]:
     """The image of the rendered context."""
-    groups, indexes, observer = {mirror.name: build_files(mirror, lock)}, mirror.indexes, mirror.observer
-    with build_contexts(groups, indexes=indexes, ca_bundle=mirror.ca_bundle, observer=observer) as contexts:
+    indexes, observer = mirror.indexes, mirror.observer
+    with build_contexts(
+        {mirror.name: build_files(mirror, lock)},
+        logins=logins(mirror, lock),
+        internal_hosts=indexes.internal_hosts,
+        ca_bundle=mirror.ca_bundle,
+        observer=observer,
+    ) as contexts:
         return build_image(
             mirror.context_folder,
             tags=[mirror.tag(lock)],
@@ -127,7 +134,16 @@ def build(mirror: Mirror, lock: MirrorLock) -> tuple[Built, BuildResult]:
 
 def build_files(mirror: Mirror, lock: MirrorLock) -> Groups:
     """The files that the image of `lock` is built from, in their groups."""
-    return file_groups(lock.python, find_runtime(mirror, mirror.snapshot()), flavour=lock.flavour)
+    runtime = find_runtime(mirror, mirror.snapshot())
+    return all_file_groups(lock.python, runtime, flavour=lock.flavour, r_lock=lock.r_in_image)
+
+
+def logins(mirror: Mirror, lock: MirrorLock) -> Logins:
+    """The logins of the indexes and R repositories that files of `lock` come from."""
+    ours = mirror.indexes.logins()
+    if lock.r_in_image is None:
+        return ours
+    return ours.with_those_of(mirror.sources.r_repositories(lock.runtime, lock.python.base).logins())
 
 
 def r_netrc(mirror: Mirror, lock: MirrorLock) -> bytes | None:

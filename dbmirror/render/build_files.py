@@ -28,6 +28,8 @@ class BuildFile:
     url: str
     sha256: str
     size: int | None
+    user_agent: str | None = None
+    """What to call oneself, where the server gives another file under that address to others."""
 
 
 def file_groups(lock: Lock, runtime: Runtime, *, flavour: Flavour) -> Mapping[str, tuple[BuildFile, ...]]:
@@ -57,8 +59,9 @@ def file_groups(lock: Lock, runtime: Runtime, *, flavour: Flavour) -> Mapping[st
 
 
 def list_of(files: Iterable[BuildFile]) -> str:
-    """What scripts/fetch.py reads: a line for each file with its name, SHA-256 and address, and tabs between."""
-    return "".join(f"{file.name}\t{file.sha256}\t{file.url}\n" for file in files)
+    """What scripts/fetch.py reads: a line for each file with name, SHA-256, address, user agent, and tabs between."""
+    rows = ((file.name, file.sha256, file.url, *([file.user_agent] if file.user_agent else [])) for file in files)
+    return "".join("\t".join(row) + "\n" for row in rows)
 
 
 def build_needs(lock: Lock, runtime: Runtime, *, flavour: Flavour) -> BuildNeeds:

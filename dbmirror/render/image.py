@@ -19,11 +19,11 @@ from dbmirror.lock.r.model import RLock
 from dbmirror.mirror_folder.names import PYLOCK
 from dbmirror.render.bom_link import LABEL as BOM_LABEL
 from dbmirror.render.bom_link import bom_link
-from dbmirror.render.build_files import file_groups, list_of
+from dbmirror.render.build_files import BuildFile, file_groups, list_of
 from dbmirror.render.context import BuildContext
 from dbmirror.render.dockerfile_templates import environment, shipped_folder
 from dbmirror.render.errors import RenderError
-from dbmirror.render.r import RPart, linked_r_files, r_files, r_part
+from dbmirror.render.r import RPart, linked_r_files, r_file_groups, r_files, r_part
 from dbmirror.render.requirements import build_line, build_requirement_lines, context_path, wheel_line
 from dbmirror.render.settings import ImageSettings
 from dbmirror.render.system import compilers_list, headers_list, native_packages, packages_list, system_list
@@ -92,13 +92,13 @@ def render(
     if not official:
         files["apt/system.txt"] = system_list(runtime, lock.base, python=python)
         files |= _environment_files(runtime, lsp=flavour.has_python)
-    groups = file_groups(lock, runtime, flavour=flavour)
+    groups = all_file_groups(lock, runtime, flavour=flavour, r_lock=r_lock)
     files |= {f"files/{group}.tsv": list_of(group_files) for group, group_files in groups.items()}
     part: RPart | None = None
     if r_lock is not None:
-        repository, architecture = settings.r_repository, lock.target.architecture
+        repository = settings.r_repository
         part = r_part(r_lock, repository=repository)
-        files |= r_files(part, r_lock, lock.base, architecture=architecture, repository=repository)
+        files |= r_files(part, r_lock, lock.base, repository=repository)
     files["Dockerfile"] = (
         environment(*(shipped_folder("images") / name for name in dict.fromkeys((flavour, "r", "python"))))
         .get_template("Dockerfile.j2")
@@ -119,6 +119,14 @@ def render(
     )
     files[".dockerignore"] = _allow_list(files, linked_files(lock, r_lock))
     return BuildContext({name: content.encode() for name, content in files.items()})
+
+
+def all_file_groups(
+    lock: Lock, runtime: Runtime, *, flavour: Flavour, r_lock: RLock | None
+) -> Mapping[str, tuple[BuildFile, ...]]:
+    """What the build fetches, or is handed, for both languages: see `dbmirror.render.build_files.file_groups`."""
+    of_r = r_file_groups(r_lock, architecture=lock.target.architecture) if r_lock is not None else {}
+    return {**file_groups(lock, runtime, flavour=flavour), **of_r}
 
 
 def linked_files(lock: Lock, r_lock: RLock | None = None) -> Mapping[str, str]:

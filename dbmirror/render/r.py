@@ -6,14 +6,15 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from urllib.parse import urlsplit
 
 from dbmirror.lock.model import BaseImage, ImageLayer
 from dbmirror.lock.r.binary import r_user_agent
 from dbmirror.lock.r.model import CapturedRPackage, CranFile, LockedRPackage, RAptPackage, RGitSource, RLock
+from dbmirror.render.build_files import BuildFile
 from dbmirror.render.dockerfile_templates import shipped_folder
 from dbmirror.render.errors import RenderError
 from dbmirror.render.r_system import r_build_list, r_list, require_r
+from dbmirror.render.requirements import safe_url
 from dbmirror.render.settings import RAptRepository
 
 _SUBDIRECTORY = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./+-]*", re.ASCII)
@@ -33,6 +34,11 @@ class RLayer:
     def sources(self) -> bool:
         """Whether it needs files of the mirror's folder."""
         return any(_own_file(package) for package in self.packages)
+
+    @property
+    def fetched(self) -> bool:
+        """Whether it needs files of a repository."""
+        return not all(_own_file(package) for package in self.packages)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +69,7 @@ def r_part(r_lock: RLock, *, repository: RAptRepository | None) -> RPart:
     return RPart(version=r_lock.r_version, repository=repository is not None, layers=tuple(layers))
 
 
-def r_files(
-    part: RPart, r_lock: RLock, base: BaseImage, *, architecture: str, repository: RAptRepository | None
-) -> dict[str, str]:
+def r_files(part: RPart, r_lock: RLock, base: BaseImage, *, repository: RAptRepository | None) -> dict[str, str]:
     """The files that the templates mount for R: path in the build context to text.
 
     Raises RenderError where nothing has the cluster's R for `base`, or a package cannot be named to the build.
@@ -82,9 +86,20 @@ def r_files(
             files["r-repository/key.asc"] = repository.key
     for layer in part.layers:
         files[f"r/{layer.name}/packages.tsv"] = "".join(f"{_row(package)}\n" for package in layer.packages)
-        if any(isinstance(p.source, CranFile) and p.source.binary and not p.source.path for p in layer.packages):
-            files[f"r/{layer.name}/user-agent"] = r_user_agent(r_lock.r_version, architecture) + "\n"
     return files
+
+
+def r_file_groups(r_lock: RLock, *, architecture: str) -> Mapping[str, tuple[BuildFile, ...]]:
+    """What the build fetches from R repositories: `r-LAYER` to its files, see `dbmirror.render.build_files`.
+
+    Raises RenderError where an address is not one that a build can use.
+    """
+    as_r = r_user_agent(r_lock.r_version, architecture)
+    return {
+        f"r-{layer.name}": tuple(_fetched_file(package, as_r) for package in layer.packages if not _own_file(package))
+        for layer in r_part(r_lock, repository=None).layers
+        if layer.fetched
+    }
 
 
 def linked_r_files(r_lock: RLock) -> Mapping[str, str]:
@@ -119,34 +134,30 @@ def _row(package: LockedRPackage) -> str:
     """The package's line of packages.tsv: see images/r/scripts/build-r-packages.sh."""
     source = package.source
     remote = commit = subdirectory = _ABSENT
-    if isinstance(source, RGitSource):
-        kind, digest = "git", f"sha256:{source.sha256}"
-        remote, commit = source.url, source.commit
-        subdirectory = _subdirectory(package, source.subdirectory)
-    elif isinstance(source, CapturedRPackage):
-        kind, digest = "file", f"sha256:{source.sha256}"
-    elif isinstance(source, CranFile):
-        kind = "file" if source.path else "binary" if source.binary else "source"
-        digest = f"sha256:{source.sha256}" if source.sha256 else f"md5:{source.md5}" if source.md5 else _ABSENT
-    else:
+    if isinstance(source, RAptPackage):
         raise RenderError(f"{package.name} {package.version} is apt's to install.", remedy="Make the lock again.")
+    kind = "file"
+    if isinstance(source, RGitSource):
+        kind, remote, commit = "git", source.url, source.commit
+        subdirectory = _subdirectory(package, source.subdirectory)
     path = _own_file(package)
-    location = PurePosixPath(path).name if path else _url(package)
+    file = f"r-sources/{PurePosixPath(path).name}" if path else f"files/{_fetched_file(package).name}"
     needed = ",".join(sorted(package.depends)) or _ABSENT
-    fields = (package.name, package.version, kind, digest, location, subdirectory, remote, commit, needed)
+    fields = (package.name, package.version, kind, source.sha256, file, subdirectory, remote, commit, needed)
     return "\t".join(fields)
 
 
-def _url(package: LockedRPackage) -> str:
-    url = package.source.url if isinstance(package.source, CranFile) else ""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or "@" in parts.netloc:
-        raise RenderError(
-            f"The address of {package.name} {package.version} is not one that a build can use: "
-            "it points into a file system or holds credentials.",
-            remedy="Make the lock again; credentials belong into netrc.",
-        )
-    return url
+def _fetched_file(package: LockedRPackage, user_agent: str | None = None) -> BuildFile:
+    """The file of a repository that the build of `package` reads."""
+    source = package.source
+    assert isinstance(source, CranFile)  # noqa: S101 - all others lie in the mirror's folder
+    return BuildFile(
+        name=source.filename,
+        url=safe_url(f"{package.name} {package.version}", source.url),
+        sha256=source.sha256,
+        size=source.size,
+        user_agent=user_agent if source.binary else None,
+    )
 
 
 def _subdirectory(package: LockedRPackage, subdirectory: str | None) -> str:

@@ -26,6 +26,8 @@ class FileServer:
     faults: dict[str, list[int | str]] = field(default_factory=dict)
     """A status to answer, `cut` to break off half way, `drip` to send a byte a time, for ever."""
     asked: Counter[str] = field(default_factory=Counter)
+    agents: dict[str, str | None] = field(default_factory=dict)
+    """What the last client that asked for a path called itself."""
 
     def add(self, path: str, content: bytes, *, digest: str = "sha256", size: bool = True) -> Wanted:
         """A file of the server, as it is wanted."""
@@ -40,6 +42,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         state = self.server.state
         state.asked[self.path] += 1
+        state.agents[self.path] = self.headers["User-Agent"]
         waiting = state.faults.get(self.path, [])
         fault = waiting.pop(0) if waiting else 200
         content = state.contents.get(self.path)

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,11 @@ def test_the_error_names_a_few_of_many_and_the_remedy(files: FileServer, store: 
 
     assert caught.value.message.endswith("answered 404 Not Found. So do 2 more.")
     assert "dbmirror lock demo" in caught.value.remedy
+
+
+def test_a_file_that_is_for_others_is_asked_for_in_their_name(files: FileServer, store: Store, client: Client) -> None:
+    binary = replace(files.add("/a_1.tar.gz", b"built"), user_agent="R/4.2.2 R (4.2.2 x86_64-pc-linux-gnu)")
+    wheel = files.add("/a.whl", b"wheel")
+    fetch_all([binary, wheel], store=store, client=client)
+    assert files.agents["/a_1.tar.gz"] == binary.user_agent
+    assert str(files.agents["/a.whl"]).startswith("dbmirror/")

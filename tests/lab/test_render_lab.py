@@ -17,7 +17,7 @@ from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
 from dbmirror.render.dockerfile_templates import shipped_folder
 from dbmirror.render.errors import RenderError
 from dbmirror.render.lab import OWNER_LABEL, LabFiles, LabSettings, render_lab
-from tests.dockerfile_steps import mixed
+from tests.render.steps import assert_foreign_code_meets_no_secret
 
 TOOLS = Path(sys.executable).parent
 LOCK = Lock(
@@ -153,8 +153,8 @@ def test_every_file_that_the_dockerfiles_read_is_in_their_context() -> None:
 def test_no_code_of_the_mirror_runs_where_a_secret_or_the_network_is() -> None:
     for kind in BaseKind:
         files = render_lab(replace(LOCK, base=replace(LOCK.base, kind=kind)), image=IMAGE, settings=SETTINGS)
-        assert not mixed(files.lab.files["Dockerfile"].decode(), foreign_images=(IMAGE,))
-        assert not mixed(files.tunnel.files["Dockerfile"].decode(), foreign_images=(IMAGE,))
+        for context in (files.lab, files.tunnel):
+            assert_foreign_code_meets_no_secret(context.files["Dockerfile"].decode(), mirror=IMAGE)
 
 
 def test_a_bare_base_is_given_the_mirrors_python_to_make_the_environment_with() -> None:

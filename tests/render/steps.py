@@ -1,16 +1,41 @@
-"""The steps of a Dockerfile, and what each of them may see."""
+"""The steps of a Dockerfile, and those among them in which foreign code would meet a secret, the network or a cache."""
 
 from __future__ import annotations
 
 import io
 import re
+from dataclasses import dataclass
 
 from dockerfile_parse import DockerfileParser
 
-FETCHES = re.compile(r"\S+ -I -S /run/dbmirror/scripts/fetch\.py \S+ \S+")
-"""Runs nothing of what it fetches."""
-APT = re.compile(r"bash /run/dbmirror/(scripts/install-apt|r-scripts/install-r)\.sh \S+")
-"""Runs what the base's own distribution has, before a mirrored package is there."""
+FETCHING = frozenset({"create-lab.sh", "fetch.py", "install-beside.sh", "install-uv.sh"})
+"""Scripts that bring files from an index, and start an interpreter on the way: no package may be there yet."""
+APT = frozenset({"install-apt.sh", "install-r.sh", "install-r-libraries.sh"})
+"""Scripts that install what the distribution signed, before a package is there."""
+LAB_APT = frozenset({"install-irkernel.sh", "install-missing.sh"})
+"""The same on top of the mirror's image: they start none of its interpreters."""
+PACKAGES = frozenset({"build-r-packages.sh", "build-wheels.sh", "install-packages.sh", "install-r-library.sh"})
+"""Scripts after which code of packages is there."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One RUN."""
+
+    text: str
+    stage: str
+    below: tuple[str, ...]
+    """The stages and images that its own stage is built on."""
+
+    @property
+    def scripts(self) -> frozenset[str]:
+        """The names of the shipped scripts that it runs."""
+        return frozenset(re.findall(r"/(?:r-)?scripts/([\w-]+\.(?:sh|py))", self.text))
+
+    @property
+    def offline(self) -> bool:
+        """Whether it has no network."""
+        return "--network=none" in self.text.split()
 
 
 def instructions(dockerfile: str) -> list[dict[str, str]]:
@@ -18,22 +43,50 @@ def instructions(dockerfile: str) -> list[dict[str, str]]:
     return [item for item in parsed if item["instruction"] != "COMMENT"]
 
 
-def steps(dockerfile: str) -> list[tuple[list[str], str]]:
-    """The options and the command of each RUN."""
-    found = []
+def steps(dockerfile: str) -> list[Step]:
+    """Every RUN of `dockerfile`, and where it stands."""
+    found: list[Step] = []
+    origins: dict[str, tuple[str, ...]] = {}
+    stage = ""
     for item in instructions(dockerfile):
-        if item["instruction"] == "RUN":
-            words = item["value"].split()
-            options = [word for word in words if word.startswith("--")]
-            found.append((options, " ".join(words[len(options) :])))
+        if item["instruction"] == "FROM":
+            origin, *rest = item["value"].split()
+            stage = rest[1] if rest else origin
+            origins[stage] = (origin, *origins.get(origin, ()))
+        elif item["instruction"] == "RUN":
+            found.append(Step(item["value"], stage, origins[stage]))
     return found
 
 
-def assert_foreign_code_meets_no_secret(dockerfile: str) -> None:
-    """Secrets are where files are fetched and where apt works; all other steps have neither network nor cache."""
-    for options, command in steps(dockerfile):
-        assert not [option for option in options if "type=cache" in option], command
-        if any("type=secret" in option for option in options):
-            assert FETCHES.fullmatch(command) or APT.fullmatch(command), command
-        elif "/run/dbmirror" in command:
-            assert "--network=none" in options, command
+def mixed(dockerfile: str, *, mirror: str | None = None) -> list[str]:
+    """What is wrong with the steps of `dockerfile`, a sentence each; none where all is well.
+
+    A step of ours has no network, no secret and no cache, or it is one of the scripts that fetch or install from apt.
+    Those are in no stage that has a package already; on top of the image `mirror`, apt alone works.
+    """
+    problems: list[str] = []
+    with_packages: set[str] = set()
+    for step in steps(dockerfile):
+        has_secret = "type=secret" in step.text or "type=ssh" in step.text
+        if with_packages.intersection(step.below):
+            with_packages.add(step.stage)
+        if "type=cache" in step.text:
+            problems.append(f"A cache that other builds write to: {step.text}")
+        if step.offline or not step.scripts:
+            if has_secret:
+                problems.append(f"A secret where packages run: {step.text}")
+        elif not step.scripts <= FETCHING | APT | LAB_APT:
+            problems.append(f"A network where packages run: {step.text}")
+        elif step.stage in with_packages or (mirror in step.below and not step.scripts <= LAB_APT):
+            problems.append(f"A step with a network above packages: {step.text}")
+        elif "fetch.py" in step.scripts and " -I -S " not in step.text:
+            problems.append(f"An interpreter with packages: {step.text}")
+        if step.scripts & PACKAGES:
+            with_packages.add(step.stage)
+    return problems
+
+
+def assert_foreign_code_meets_no_secret(dockerfile: str, *, mirror: str | None = None) -> None:
+    """No step mixes what fetches with what packages run in: see `mixed`."""
+    assert steps(dockerfile)
+    assert mixed(dockerfile, mirror=mirror) == []

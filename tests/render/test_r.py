@@ -26,6 +26,7 @@ from dbmirror.render.r_system import needs
 from dbmirror.render.settings import ImageSettings, RAptRepository
 from dbmirror.runtimes.lookup import lookup
 from tests.render.conftest import BOOKWORM, EVERYTHING, OFFICIAL, lock_of
+from tests.render.steps import assert_foreign_code_meets_no_secret, steps
 from tests.render.test_hostile import HOSTILE
 
 TOOLS = Path(sys.executable).parent
@@ -68,7 +69,7 @@ CURL = package(
     "curl", "6.4.0", system_requirements="libcurl (>= 7.73): libcurl-devel (rpm) or libcurl4-openssl-dev (deb)"
 )
 RMARKDOWN = package("rmarkdown", "2.29", system_requirements="pandoc (>= 1.14) - http://pandoc.org")
-OLD = package("hwriterPlus", "1.0-3", cran("hwriterPlus", "1.0-3", sha256=None, md5="b" * 32, archived=True))
+OLD = package("hwriterPlus", "1.0-3", cran("hwriterPlus", "1.0-3", sha256="b" * 64, archived=True))
 BINARY = package("arrow", "19.0.1", cran("arrow", "19.0.1", binary=True))
 FOLDER = package(
     "inhouse", "1.0", cran("inhouse", "1.0", path="r-sources/inhouse_1.0.tar.gz"), from_cluster_library=True
@@ -172,6 +173,17 @@ def test_what_is_mounted_is_in_the_context_and_what_is_in_the_context_is_mounted
     assert allowed == sorted({f"!{file.partition('/')[0]}" for file in names})
 
 
+def test_no_step_with_a_secret_runs_code_of_a_package(dockerfile: str) -> None:
+    assert_foreign_code_meets_no_secret(dockerfile)
+
+
+def test_what_the_image_is_given_of_debian_is_named_where_no_package_has_run() -> None:
+    dockerfile = of(Flavour.R).files["Dockerfile"].decode()
+    (named,) = [step for step in steps(dockerfile) if "name-r-libraries.sh" in step.scripts]
+    assert named.below[0] == "r-compilers"
+    assert "from=r-libraries," in dockerfile.rpartition("AS image")[2]
+
+
 def test_compilers_stay_in_stages_that_only_built_packages_leave(dockerfile: str) -> None:
     image = dockerfile.rpartition("AS image")[2]
     assert "r-build.txt" not in image
@@ -271,8 +283,9 @@ def test_the_labels_say_which_flavour_it_is_and_a_python_image_has_none() -> Non
 
 def test_only_binaries_are_asked_for_in_rs_own_name() -> None:
     files = of(Flavour.R).files
-    assert files["r/runtime/user-agent"] == b"R/4.2.2 R (4.2.2 x86_64-pc-linux-gnu x86_64 linux-gnu)\n"
-    assert "r/runtime/user-agent" not in of(Flavour.R, r_lock(CURL)).files
+    rows = {row[0]: row for row in (line.split("\t") for line in files["files/r-runtime.tsv"].decode().splitlines())}
+    assert rows["arrow_19.0.1.tar.gz"][3] == "R/4.2.2 R (4.2.2 x86_64-pc-linux-gnu x86_64 linux-gnu)"
+    assert [len(row) for name, row in rows.items() if not name.startswith("arrow_")] == [3] * (len(rows) - 1)
 
 
 def test_the_order_of_the_lock_does_not_matter() -> None:
@@ -291,7 +304,6 @@ PLACES: dict[str, Callable[[str], RLock]] = {
     "address": lambda text: r_lock(package("a", "1.0", cran("a", "1.0", url=f"https://cran.example/{text}"))),
     "scheme": lambda text: r_lock(package("a", "1.0", cran("a", "1.0", url=f"{text}://cran.example/a"))),
     "file name": lambda text: r_lock(package("a", "1.0", cran("a", "1.0", filename=text))),
-    "md5": lambda text: r_lock(package("a", "1.0", cran("a", "1.0", sha256=None, md5=text))),
     "sha256": lambda text: r_lock(package("a", "1.0", cran("a", "1.0", sha256=text))),
     "copy": lambda text: r_lock(package("a", "1.0", cran("a", "1.0", path=f"r-sources/{text}"))),
     "captured": lambda text: r_lock(package("a", "1", CapturedRPackage(path=f"r-sources/{text}", sha256="a" * 64))),
@@ -311,7 +323,8 @@ def shape(context: BuildContext) -> tuple[list[str], dict[str, list[int]]]:
     """The kinds of the Dockerfile's instructions, and the number of fields of each line of what the scripts read."""
     parsed = DockerfileParser(fileobj=io.BytesIO(context.files["Dockerfile"])).structure
     kinds = [item["instruction"] for item in parsed if item["instruction"] != "COMMENT"]
-    ours = {name: content.decode() for name, content in context.files.items() if name.startswith(("r/", "apt/r"))}
+    read = ("r/", "apt/r", "files/r-")
+    ours = {name: content.decode() for name, content in context.files.items() if name.startswith(read)}
     return kinds, {name: [len(line.split("\t")) for line in text.splitlines()] for name, text in ours.items()}
 
 
@@ -322,7 +335,6 @@ def test_a_hostile_value_is_refused_or_stays_a_value(place: str, text: str) -> N
         "version": "1.0",
         "r": "4.2.2",
         "scheme": "https",
-        "md5": "a" * 32,
         "sha256": "b" * 64,
         "commit": "c" * 40,
     }

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import json
 import subprocess
 import tarfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from dbmirror.build.foundation import build_secrets
 from dbmirror.ca_bundle import find_ca_bundle
@@ -18,6 +17,7 @@ from dbmirror.lock.python.index_settings import find_indexes
 
 MARK = b"canary-5f0c1e"
 """In every planted secret."""
+_SMALL = 1 << 20
 
 
 @contextmanager
@@ -40,38 +40,33 @@ def planted(folder: Path) -> Iterator[dict[str, Path]]:
 
 
 def marked(image: str) -> list[str]:
-    """The files of `image`'s layers, and the entries of its history, that have the mark in them."""
-    saved = subprocess.run(["docker", "save", image], check=True, capture_output=True).stdout
-    found = []
-    with tarfile.open(fileobj=io.BytesIO(saved)) as archive:
-        for member in archive.getmembers():
-            content = _content(archive, member)
-            if not content:
+    """The files of `image`'s layers, and the parts of its configuration and history, that have the mark in them."""
+    found: list[str] = []
+    with (
+        subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saving,
+        tarfile.open(fileobj=saving.stdout, mode="r|") as archive,
+    ):
+        for member in archive:
+            stream = archive.extractfile(member) if member.isfile() else None
+            if stream is None:
                 continue
-            if _is_tar(content):
-                with tarfile.open(fileobj=io.BytesIO(content)) as layer:
-                    found += [inner.name for inner in layer.getmembers() if MARK in _content(layer, inner)]
-            elif MARK in content:
-                found.append(member.name)
-    history = subprocess.run(
-        ["docker", "history", "--no-trunc", "--format", "{{json .}}", image], check=True, capture_output=True, text=True
-    ).stdout
-    found += [json.loads(line)["CreatedBy"] for line in history.splitlines() if MARK.decode() in line]
+            if member.size < _SMALL:
+                content = stream.read()
+                if not _is_tar(content):
+                    found += [member.name] if MARK in content else []
+                    continue
+                stream = io.BytesIO(content)
+            found += _in_layer(stream)
     return found
 
 
-def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    stream = archive.extractfile(member) if member.isfile() else None
-    content = stream.read() if stream else b""
-    return zlib.decompress(content, 31) if content[:2] == b"\x1f\x8b" and _is_whole(content) else content
-
-
-def _is_whole(content: bytes) -> bool:
-    try:
-        zlib.decompress(content, 31)
-    except zlib.error:
-        return False
-    return True
+def _in_layer(stream: IO[bytes]) -> list[str]:
+    with tarfile.open(fileobj=stream, mode="r|") as layer:
+        return [
+            member.name
+            for member in layer
+            if member.isfile() and MARK in (((content := layer.extractfile(member)) and content.read()) or b"")
+        ]
 
 
 def _is_tar(content: bytes) -> bool:

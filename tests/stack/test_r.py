@@ -14,6 +14,7 @@ from dbmirror.build.foundation import Built
 from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.config import load_config
 from dbmirror.engine.failures import BuildFailed
+from dbmirror.files import sha256_hex
 from dbmirror.filters.flavour import Flavour, choose_flavour
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import FateKind
@@ -22,7 +23,7 @@ from dbmirror.pipeline import stages
 from dbmirror.pipeline.mirror import Choices
 from dbmirror.pipeline.mirror import Mirror as OpenedMirror
 from dbmirror.sandbox import down, up
-from dbmirror.sandbox.r_repository import source_package
+from dbmirror.sandbox.r_repository import source_archive, source_package
 from dbmirror.snapshot import Snapshot
 from dbmirror.verify.model import Finding, Outcome, Report
 from dbmirror.verify.r import with_failures
@@ -189,7 +190,10 @@ def with_broken(mirror: Mirror) -> RLock:
     broken = source_package("sandboxBroken")
     repository = mirror.r_lock.repositories[0]
     source = CranFile(
-        filename=broken.filename, url=f"{repository}/src/contrib/{broken.filename}", repository=repository
+        filename=broken.filename,
+        url=f"{repository}/src/contrib/{broken.filename}",
+        repository=repository,
+        sha256=sha256_hex(source_archive(broken)),
     )
     added = LockedRPackage(name=broken.name, version=broken.version, source=source, needs_compilation=True)
     needs_it = next(package for package in mirror.r_lock.packages if package.name == "sandboxOld")

@@ -13,7 +13,6 @@ from dbmirror.lock.model import Fate, FateKind, GitUrl, Sha256, Url, count_fates
 RVersion = Annotated[str, Meta(pattern=r"\A[0-9]+([.-][0-9]+)*\Z", max_length=100)]
 RFileName = Annotated[str, Meta(pattern=r"\A[A-Za-z][A-Za-z0-9.]*_[0-9][0-9.-]*\.tar\.gz\Z", max_length=300)]
 """`NAME_VERSION.tar.gz`."""
-Md5 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 SourcePath = Annotated[str, Meta(pattern=r"\Ar-sources/[A-Za-z0-9][A-Za-z0-9._+-]*\Z", max_length=400)]
 """A file in the mirror's folder: one of R's own, so that neither half of the lock removes what the other one names."""
 
@@ -25,12 +24,13 @@ class CranFile(Struct, frozen=True, kw_only=True, tag="cran", tag_field="source"
     url: Url
     repository: Url
     """The repository (a dated snapshot where there is one), without `src/contrib`."""
-    sha256: Sha256 | None = None
-    md5: Md5 | None = None
-    """What a repository's PACKAGES file states; only that where the file was not downloaded."""
+    sha256: Sha256
+    """Of the file as it was when the lock was made: PACKAGES files state no more than an MD5."""
+    size: Annotated[int, Meta(ge=0)] | None = None
+    """Bytes."""
     archived: bool = False
     path: SourcePath | None = None
-    """Its copy in the mirror's folder, where the repository is a folder that no build can see; then with `sha256`."""
+    """Its copy in the mirror's folder, where the repository is a folder that no build can see."""
     binary: bool = False
     """Built for the cluster's R and the image's distribution. A server that has source and binary under one address
     gives it to the user agent of R alone: see `dbmirror.lock.r.binary.r_user_agent`."""

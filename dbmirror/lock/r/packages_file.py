@@ -6,6 +6,9 @@ import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta
 
 from dbmirror.http_client.refused import Cause, Refused
 from dbmirror.inventory.grammar import fits
@@ -13,10 +16,11 @@ from dbmirror.inventory.model import RName, RPackage, Text
 from dbmirror.inventory.parsers.description import parse_description
 from dbmirror.inventory.parsers.headers import fields
 from dbmirror.inventory.parsers.malformed import Malformed
-from dbmirror.lock.r.model import Md5, RVersion
+from dbmirror.lock.r.model import RVersion
 from dbmirror.lock.r.versions import version_key
 
 LARGEST = 256 << 20
+Md5 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
 

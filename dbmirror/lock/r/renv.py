@@ -27,7 +27,7 @@ from dbmirror.lock.r.model import (
 )
 from dbmirror.mirror_folder.names import R_FATES, RENV_LOCK
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class _Tool(Struct, forbid_unknown_fields=True):

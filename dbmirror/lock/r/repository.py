@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 
+from dbmirror.fetch.store import Store
 from dbmirror.files import sha256_hex
 from dbmirror.http_client.client import Answer, Client
 from dbmirror.http_client.limits import FILE_SECONDS, PAGE_SECONDS
@@ -35,9 +36,10 @@ class RFile:
 class Repositories:
     """The repositories of `settings`, as R `r_version` on `architecture` asks them. Safe to use from several threads.
 
-    `ca_bundle` is a PEM file of the authorities to trust; `seconds` what one PACKAGES file may take, its retries
-    included; `pause` the first wait before a retry, doubled each time; `internal_hosts` those of the user's own network
-    that a cluster may name.
+    `ca_bundle` is a PEM file of the authorities to trust. What is locked is kept in `store`, where there is one, so
+    that no build fetches it again. `seconds` is what one PACKAGES file may take, its retries included; `pause` the
+    first wait before a retry, doubled each time; `internal_hosts` those of the user's own network that a cluster may
+    name.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Repositories:
         architecture: str = "x86_64",
         ca_bundle: Path | None = None,
         seconds: float = PAGE_SECONDS,
+        store: Store | None = None,
         pause: float = 0.5,
         internal_hosts: frozenset[str] = frozenset(),
     ) -> None:
@@ -56,6 +59,7 @@ class Repositories:
         self.client = make()
         self._as_r = make(user_agent=r_user_agent(r_version, architecture)) if r_version else self.client
         self._seconds = seconds
+        self._store = store
         self._lists: dict[str, Packages] = {}
         self._locks = {each.url: threading.Lock() for each in settings.repositories}
 
@@ -88,6 +92,11 @@ class Repositories:
                 return None
             raise unusable(location, refusal, path) from refusal
         return RFile(sha256=sha256_hex(content), content=content)
+
+    def keep(self, found: RFile) -> None:
+        """Put a file into the store, for the build. Raises StoreError where the disk takes no more."""
+        if self._store is not None:
+            self._store.put(lambda take: take(found.content))
 
     def _read_list(self, location: RepositoryLocation) -> Packages:
         for name in ("PACKAGES.gz", "PACKAGES"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,15 +98,23 @@ def _take(
         path = f"{listed.path}/{filename}" if listed.path else filename
     else:
         path = f"Archive/{name}/{filename}"
-    url = f"{location.url}/src/contrib/{quote(path)}"
-    source = CranFile(filename=filename, url=url, repository=location.url, archived=listed is None)
-    if listed is not None and listed.md5 is not None and not location.binary and location.folder is None:
-        return RFound(source=replace(source, md5=listed.md5), reason=_reason(source, location))
     found = repositories.file(location, path)
     if found is None:
         where = "does not have that version" if _knows(name, location, repositories) else "does not have it"
         return Missing(reason=f"the repository at {location.host} {where}")
+    if listed is not None and listed.md5 is not None and not location.binary:
+        md5 = hashlib.md5(found.content, usedforsecurity=False).hexdigest()
+        if md5 != listed.md5:
+            return Missing(reason=f"the file that the repository at {location.host} has is not the one that it lists")
     description, built = read_package_file(found.content, name=name, version=version)
+    source = CranFile(
+        filename=filename,
+        url=f"{location.url}/src/contrib/{quote(path)}",
+        repository=location.url,
+        archived=listed is None,
+        sha256=found.sha256,
+        size=len(found.content),
+    )
     if built:
         unfit = misfit(built, r_version=target.r_version, architecture=target.architecture)
         if unfit is not None or not location.binary:
@@ -114,9 +123,10 @@ def _take(
         source = replace(source, binary=True)
     elif location.binary:
         return Missing(reason=f"the repository at {location.host} has it only as a source")
-    source = replace(source, sha256=found.sha256)
     if location.folder is not None:
         source = replace(source, path=_keep(found, filename, folder))
+    else:
+        repositories.keep(found)
     return RFound(source=source, reason=_reason(source, location), description=description)
 
 

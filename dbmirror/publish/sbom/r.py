@@ -117,10 +117,7 @@ def _hashes(package: LockedRPackage) -> list[HashType]:
     source = package.source
     if isinstance(source, RAptPackage):
         return []
-    stated = {HashAlgorithm.SHA_256: source.sha256}
-    if isinstance(source, CranFile):
-        stated[HashAlgorithm.MD5] = source.md5
-    return [HashType(alg=algorithm, content=content) for algorithm, content in stated.items() if content]
+    return [HashType(alg=HashAlgorithm.SHA_256, content=source.sha256)]
 
 
 def _purl(package: LockedRPackage, system: System) -> PackageURL:

@@ -1,6 +1,6 @@
 """Fetches a build's files by address and hash: fetch.py LIST FOLDER
 
-Each line of LIST has a file's name, its SHA-256 and its address, with tabs between. Runs with `-I -S`, before any package
+Each line of LIST has a file's name, its SHA-256, its address and, where that matters, a user agent, with tabs between. Runs with `-I -S`, before any package
 is installed, and runs nothing of what it fetches: the build's secrets are mounted here, and in no step that does. `dbmirror
 build` fetches the files itself and hands them over, so that this is for a plain `docker build` alone.
 
@@ -56,11 +56,11 @@ def authorization(url, logins):
     return "Basic " + base64.b64encode(f"{found[0]}:{found[2]}".encode()).decode()
 
 
-def fetch(name, sha256, url, folder, opener, logins):
+def fetch(name, sha256, url, agent, folder, opener, logins):
     """Write the file, or raise ValueError or OSError."""
     if os.path.basename(name) != name or name in {"", ".", ".."}:
         raise ValueError("it has no plain name")
-    request = urllib.request.Request(url, headers={"User-Agent": "dbmirror", "Accept-Encoding": "identity"})
+    request = urllib.request.Request(url, headers={"User-Agent": agent, "Accept-Encoding": "identity"})
     header = authorization(url, logins)
     if header:
         # Unredirected: no other place that the server names gets it.
@@ -76,12 +76,12 @@ def fetch(name, sha256, url, folder, opener, logins):
 
 def attempt(line, folder, opener, logins):
     """Why the file of `line` is not there; None where it is."""
-    name, sha256, url = line.rstrip("\n").split("\t")
+    name, sha256, url, agent = [*line.rstrip("\n").split("\t"), "dbmirror"][:4]
     reason = ""
     for number in range(ATTEMPTS):
         time.sleep(number)
         try:
-            fetch(name, sha256, url, folder, opener, logins)
+            fetch(name, sha256, url, agent, folder, opener, logins)
             return None
         except ValueError as error:
             return f"{name}: {error}"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Builds one layer's R packages, several at a time, each as soon as what it needs is there: build-r-packages.sh LAYER
+# Packages run their own code here: without network, without secrets, with no cache that another build reads.
 #
 # /run/dbmirror/r/packages.tsv has a line for each package, with tabs between and "-" for what it has not:
-#   NAME VERSION KIND HASH LOCATION SUBDIRECTORY REMOTE COMMIT NEEDED,NEEDED
+#   NAME VERSION KIND SHA256 FILE SUBDIRECTORY REMOTE COMMIT NEEDED,NEEDED      (FILE below /run/dbmirror)
 # Leaves in /r/LAYER
 #   library     the packages that were built, and nothing else
-#   apt.txt     the Debian packages with the libraries that they were linked against
 #   failed.tsv  NAME VERSION REASON of those that were not; empty, unless KEEP_GOING is set
 set -euo pipefail
 
@@ -14,10 +14,7 @@ built=/r/$layer
 library=/usr/local/lib/R/site-library
 packages=/run/dbmirror/r/packages.tsv
 scripts=${BASH_SOURCE%/*}
-mkdir -p "$library" "$built/library" /r/keys /r/logs /r/reasons
-
-# What a package that is built once more is looked up by, beside its own source: all that it could be compiled against.
-{ R --version && cat /etc/os-release && dpkg-query --show; } | sha256sum >/r/keys/.system
+mkdir -p "$library" "$built/library" /r/done /r/logs /r/reasons
 
 # make knows how to build what waits for nothing, and how to go on with the rest when one fails.
 awk -F '\t' '
@@ -34,7 +31,7 @@ make --file="$scripts/packages.mk" --include-dir="$built" --silent --keep-going 
 : >"$built/failed.tsv"
 reports=()
 while IFS=$'\t' read -r name version _ _ _ _ _ _ needed; do
-    if [[ -e /r/keys/$name ]]; then
+    if [[ -e /r/done/$name ]]; then
         cp --archive --link "$library/$name" "$built/library/"
         continue
     fi
@@ -44,7 +41,7 @@ while IFS=$'\t' read -r name version _ _ _ _ _ _ needed; do
     else
         missing=()
         for other in ${needed//,/ }; do
-            [[ $other == - || -e /r/keys/$other ]] || missing+=("$other")
+            [[ $other == - || -e /r/done/$other ]] || missing+=("$other")
         done
         reason="it needs ${missing[*]:-a package that needs it}, which could not be built"
         echo "dbmirror: not tried $name $version: $reason" >&2
@@ -59,11 +56,4 @@ done
 if [[ -s $built/failed.tsv && -z ${KEEP_GOING:-} ]]; then
     exit 1
 fi
-
-# The packages that own the libraries, wherever the merged /usr lets dpkg and the loader see them.
-{ find "$built/library" -name '*.so' -exec ldd {} + || true; } 2>/dev/null |
-    sed -nE 's/^\t\S+ => (\/\S+) \(.*/\1/p' | sort --unique | while read -r path; do
-    real=$(realpath "$path")
-    dpkg-query --search "$real" "${real#/usr}" "$path" 2>/dev/null || true
-done | sed -nE 's/^([a-z0-9.+-]+)(:[a-z0-9]+)?: .*/\1/p' | sort --unique >"$built/apt.txt"
 rm -f "$built/order.mk"

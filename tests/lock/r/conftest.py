@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from dbmirror.fetch.store import Store
 from dbmirror.inventory.model import RPackage
 from dbmirror.lock.model import BaseImage, BaseKind, Fate
 from dbmirror.lock.r.make import make_r_lock
@@ -49,13 +50,13 @@ def cluster(*packages: RPackage, r_version: str | None = "4.4.2", **more: object
     return a_snapshot(inventory=inventory, cluster=a_cluster(spark_version="17.3.x-scala2.13"))
 
 
-def ask(*urls: str, binary: str | None = None) -> Repositories:
+def ask(*urls: str, binary: str | None = None, store: Store | None = None) -> Repositories:
     """A client of the repositories at `urls`, after that of built packages at `binary`."""
     named = [RepositoryLocation(url=url, origin="the test") for url in urls]
     if binary is not None:
         named.insert(0, RepositoryLocation(url=binary, origin="the test", binary=True))
     settings = RepositorySettings(repositories=tuple(named))
-    return Repositories(settings, r_version="4.4.2", seconds=5.0, pause=0.01)
+    return Repositories(settings, r_version="4.4.2", store=store, seconds=5.0, pause=0.01)
 
 
 def fate(lock: RLock, name: str) -> Fate:

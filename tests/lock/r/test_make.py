@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import requests
 
+from dbmirror.files import sha256_hex
 from dbmirror.hosts.interface import HostError
 from dbmirror.inventory.model import RPackage
 from dbmirror.inventory.repack import CapturedFile
@@ -35,14 +37,15 @@ def built(package: RPackage, text: str = "R 4.4.2; ; 2025-01-01 00:00:00 UTC; un
     return CapturedFile(f"{package.name}_{package.version}_R_x86_64-pc-linux-gnu.tar.gz", content)
 
 
-def test_the_current_version_comes_from_the_repository_with_the_hash_that_it_states(lock: Locks, served: str) -> None:
+def test_the_current_version_comes_from_the_repository_and_is_hashed(lock: Locks, served: str) -> None:
     made = lock(cluster(r_package("sandboxGreeting", "1.2.0"), *NOTEBOOK), served)
     source = source_of(made, "sandboxGreeting")
     assert isinstance(source, CranFile)
     assert source.url == f"{served}/src/contrib/sandboxGreeting_1.2.0.tar.gz"
     assert source.repository == served
-    assert source.md5
-    assert (source.sha256, source.archived, source.path) == (None, False, None)
+    with requests.get(source.url, timeout=10) as answer:
+        assert (source.sha256, source.size) == (sha256_hex(answer.content), len(answer.content))
+    assert (source.archived, source.path) == (False, None)
     assert fate(made, "sandboxGreeting").kind is FateKind.MIRRORED
 
 

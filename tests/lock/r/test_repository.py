@@ -1,6 +1,7 @@
 """CRAN-like repositories as they are, and as they should not be."""
 
 import gzip
+import hashlib
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -10,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from dbmirror.fetch.store import Store
+from dbmirror.files import sha256_hex
 from dbmirror.http_client.refused import Refused
 from dbmirror.lock.model import Missing
 from dbmirror.lock.r.errors import RepositoryUnreachable
+from dbmirror.lock.r.model import CranFile
 from dbmirror.lock.r.packages_file import parse_packages
 from dbmirror.lock.r.sources import RFound, RTarget, from_repositories
 from dbmirror.sandbox.r_repository import make_package, make_repository, serve, source_archive
@@ -20,7 +24,13 @@ from dbmirror.sandbox.r_repository import make_package, make_repository, serve, 
 from .conftest import ask
 
 TARGET = RTarget(r_version="4.4.2", architecture="x86_64", os_id="ubuntu", os_version="24.04")
+A_1 = source_archive(make_package("a", "1"))
 Answers = dict[str, tuple[int, bytes]]
+
+
+def md5_of(content: bytes) -> bytes:
+    """What PACKAGES states of a file."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest().encode()
 
 
 @contextmanager
@@ -46,8 +56,10 @@ def answering(answers: Answers | Callable[[str, str], tuple[int, bytes]]) -> Ite
     server.server_close()
 
 
-def find(url: str, name: str, version: str, folder: Path, *, binary: str | None = None) -> RFound | Missing:
-    with ask(url, binary=binary) as repositories:
+def find(
+    url: str, name: str, version: str, folder: Path, *, binary: str | None = None, store: Store | None = None
+) -> RFound | Missing:
+    with ask(url, binary=binary, store=store) as repositories:
         return from_repositories(name, version, repositories=repositories, target=TARGET, folder=folder)
 
 
@@ -100,15 +112,36 @@ def test_a_repository_that_wants_credentials_says_so(tmp_path: Path) -> None:
 
 
 def test_the_plain_list_serves_where_there_is_no_compressed_one(tmp_path: Path) -> None:
-    listing = b"Package: a\nVersion: 1\nMD5sum: " + b"1" * 32 + b"\n"
-    with answering({"/src/contrib/PACKAGES": (200, listing)}) as url:
+    listing = b"Package: a\nVersion: 1\nMD5sum: " + md5_of(A_1) + b"\n"
+    with answering({"/src/contrib/PACKAGES": (200, listing), "/src/contrib/a_1.tar.gz": (200, A_1)}) as url:
         found = find(url, "a", "1", tmp_path)
     assert isinstance(found, RFound)
 
 
+def test_a_file_that_is_not_the_one_that_the_repository_lists_is_not_taken(tmp_path: Path) -> None:
+    listing = b"Package: a\nVersion: 1\nMD5sum: " + b"1" * 32 + b"\n"
+    with answering({"/src/contrib/PACKAGES": (200, listing), "/src/contrib/a_1.tar.gz": (200, A_1)}) as url:
+        found = find(url, "a", "1", tmp_path)
+    assert found == Missing(reason="the file that the repository at 127.0.0.1 has is not the one that it lists")
+
+
+def test_what_is_locked_is_kept_for_the_build_under_its_sha256(tmp_path: Path) -> None:
+    listing = b"Package: a\nVersion: 1\nMD5sum: " + md5_of(A_1) + b"\n"
+    files = {"/src/contrib/PACKAGES": (200, listing), "/src/contrib/a_1.tar.gz": (200, A_1)}
+    with answering(files) as url, Store(tmp_path / "store") as store:
+        found = find(url, "a", "1", tmp_path, store=store)
+        assert isinstance(found, RFound)
+        assert isinstance(found.source, CranFile)
+        assert (found.source.sha256, found.source.size) == (sha256_hex(A_1), len(A_1))
+        kept = store.path(found.source.sha256)
+        assert kept is not None
+        assert kept.read_bytes() == A_1
+
+
 def test_a_file_below_a_folder_of_its_own_has_that_in_its_address(tmp_path: Path) -> None:
-    listing = b"Package: a\nVersion: 1\nPath: 4.4.0/Recommended\nMD5sum: " + b"1" * 32 + b"\n"
-    with answering({"/src/contrib/PACKAGES.gz": (200, listing)}) as url:
+    listing = b"Package: a\nVersion: 1\nPath: 4.4.0/Recommended\nMD5sum: " + md5_of(A_1) + b"\n"
+    files = {"/src/contrib/PACKAGES.gz": (200, listing), "/src/contrib/4.4.0/Recommended/a_1.tar.gz": (200, A_1)}
+    with answering(files) as url:
         found = find(url, "a", "1", tmp_path)
     assert isinstance(found, RFound)
     assert found.source.url == f"{url}/src/contrib/4.4.0/Recommended/a_1.tar.gz"  # type: ignore[union-attr]

@@ -324,7 +324,7 @@ def test_a_package_url_says_where_an_r_package_comes_from(everything: Lock, refe
     ("reference", "hashes"),
     [
         ("dplyr@1.1.4", {"SHA-256": "a" * 64}),
-        ("hwriterPlus@1.0-3/addition", {"MD5": "b" * 32}),
+        ("hwriterPlus@1.0-3/addition", {"SHA-256": "b" * 64}),
         ("acme@2.0.1", {"SHA-256": "c" * 64}),
         ("tool@0.4.0", {"SHA-256": "e" * 64}),
         ("R6@2.5.1", {}),
