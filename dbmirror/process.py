@@ -1,58 +1,66 @@
-"""Run a child process, hand on its output line by line, and leave nothing of it behind."""
+"""Every call of another program: what it prints is bounded, it ends in time, and nothing is left of it.
+
+`run` hands on its output line by line, `capture` gives it as bytes, `hand_over` gives it the terminal; `child` has
+what lives longer than one call. The errors are neutral: each room says in its own what they mean there.
+"""
 
 from __future__ import annotations
 
-import os
-import shlex
 import signal
 import subprocess
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import IO, Final
+from typing import Final
 
-from dbmirror.errors import DockerError
-from dbmirror.parallel import go_on
+from dbmirror.child import (
+    INTERRUPT_SECONDS,
+    TERMINATE_SECONDS,
+    Ending,
+    Late,
+    ProcessFailed,
+    in_words,
+    lines,
+    pieces,
+    signal_group,
+    signals_waiting,
+    starting,
+    stop,
+)
 from dbmirror.redaction import without_credentials
+from dbmirror.text import last_line, shown
 
-INTERRUPT_SECONDS: Final = 10.0
-"""How long a child may take to end after an interrupt (BuildKit cancels its steps in that time)."""
-TERMINATE_SECONDS: Final = 3.0
-"""How long it may take after a terminate, before it is killed."""
-DRAIN_SECONDS: Final = 2.0
-"""How long output may still come after the child itself has ended: a grandchild can hold the pipe open."""
+__all__ = ["Captured", "Ending", "Finished", "ProcessFailed", "capture", "hand_over", "run"]
+
 KEPT_LINES: Final = 40
 """How many of the last lines of a stream an error and a result hold."""
-_LONGEST_LINE: Final = 1 << 22
-
-
-class ProcessFailed(DockerError):
-    """A child process could not be started, ended with another code than 0, or took too long."""
-
-    def __init__(self, message: str, *, command: str, code: int | None, output: str = "", remedy: str = "") -> None:
-        super().__init__(message, remedy=remedy)
-        self.command = command
-        """The command as one would type it, without credentials."""
-        self.code = code
-        """Its exit code, negative for a signal; None where it never ran or ran out of time."""
-        self.output = output
-        """The last lines that it wrote to stderr, else to stdout."""
+LONGEST_KEPT_LINE: Final = 64 << 10
+"""Characters of each of them: the state of the lab's tunnel, the longest that is read from one, has some hundred."""
+LARGEST_OUTPUT: Final = 64 << 20
+"""Bytes that `capture` keeps of a stream. A collector's answer, the largest there is, has some megabytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """A child process that ended."""
+    """A child process that ended, whose lines were handed on."""
 
     code: int
     stdout: str
     """The last KEPT_LINES lines."""
     stderr: str
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Captured:
+    """A child process that ended; its output may be secret, and so its repr does not show it."""
+
+    code: int
+    """Negative for a signal."""
+    stdout: bytes = field(repr=False)
+    stderr: bytes = field(repr=False)
 
 
 def run(
@@ -70,128 +78,135 @@ def run(
 ) -> Finished:
     """Run `argv` to its end, calling `on_stdout` and `on_stderr` in this thread with each line (no line end).
 
-    `environment` is the child's whole environment (default: this process's). The child leads a process group of its
-    own: on Ctrl-C, on `timeout` (seconds), on any error in a callback, and where a call of `side_by_side` is to end,
-    the whole group is interrupted, then terminated after `interrupt_seconds`, then killed after `terminate_seconds`,
-    before the exception goes on.
+    A line that is longer than LONGEST_LINE comes in pieces. `environment` is the child's whole environment (default:
+    this process's). The child leads a process group of its own: on a signal that ends this process, on `timeout`
+    (seconds), on any error in a callback, and where a call of `side_by_side` is to end, the whole group is interrupted,
+    then terminated after `interrupt_seconds`, then killed after `terminate_seconds`, before the exception goes on.
     `before_interrupt` is called first, for a child that must not be interrupted at any moment.
     Raises ProcessFailed where it cannot be started, takes longer than `timeout`, or (with `check`) fails.
     """
-    command = without_credentials(shlex.join(argv))
     started = time.monotonic()
+    tails = {"stdout": deque[str](maxlen=KEPT_LINES), "stderr": deque[str](maxlen=KEPT_LINES)}
+    callbacks = {"stdout": on_stdout, "stderr": on_stderr}
+    child = None
     try:
-        child = subprocess.Popen(
+        with signals_waiting():
+            child = _piped(argv, environment=environment, folder=folder, new_session=False, stdin=False)
+        for stream, line in lines(pieces(child, b"", None if timeout is None else started + timeout)):
+            tails[stream].append(line[:LONGEST_KEPT_LINE])
+            if (callback := callbacks[stream]) is not None:
+                callback(line)
+        code = child.wait()
+    except BaseException as error:
+        if child is not None:
+            stop(
+                child,
+                interrupt_seconds=interrupt_seconds,
+                terminate_seconds=terminate_seconds,
+                before_interrupt=before_interrupt,
+            )
+        if isinstance(error, Late):
+            raise _late(argv, timeout or 0.0) from None
+        raise
+    kept = {stream: "\n".join(lines) for stream, lines in tails.items()}
+    if check and code != 0:
+        raise _failed(argv, code, kept["stderr"] or kept["stdout"])
+    return Finished(code=code, seconds=time.monotonic() - started, **kept)
+
+
+def capture(
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    stdin: bytes = b"",
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    check: bool = False,
+    limit: int = LARGEST_OUTPUT,
+    stop_seconds: float = TERMINATE_SECONDS,
+    whole_group: bool = False,
+) -> Captured:
+    """Run `argv` with `stdin` for at most `timeout` seconds, and give what it printed: at most `limit` bytes a stream.
+
+    It has no terminal that it could ask at. What takes longer or prints more is terminated with all that it started,
+    and killed after `stop_seconds`, as it is on a signal; with `whole_group` what it leaves running ends, too.
+    Raises ProcessFailed where it cannot be started, is stopped so, or (with `check`) fails.
+    """
+    child = None
+    try:
+        with signals_waiting():
+            child = _piped(argv, environment=environment, folder=folder, new_session=True, stdin=True)
+        kept = _collected(argv, pieces(child, stdin, time.monotonic() + timeout), limit)
+        code = child.wait()
+    except BaseException as error:
+        if child is not None:
+            stop(child, interrupt_seconds=0.0, terminate_seconds=stop_seconds)
+        if isinstance(error, Late):
+            raise _late(argv, timeout) from None
+        raise
+    if whole_group:
+        signal_group(child, signal.SIGKILL)
+    captured = Captured(code=code, stdout=bytes(kept["stdout"]), stderr=bytes(kept["stderr"]))
+    if check and code != 0:
+        raise _failed(argv, code, (captured.stderr or captured.stdout)[-LONGEST_KEPT_LINE:].decode(errors="replace"))
+    return captured
+
+
+def hand_over(argv: Sequence[str], *, environment: Mapping[str, str] | None = None) -> int:
+    """Run `argv` on this process's own terminal, in its process group, as a shell would; its exit code.
+
+    Ctrl-C reaches it from the terminal; on any other end of the wait it is killed. Raises ProcessFailed where it
+    cannot be started.
+    """
+    with starting(argv):
+        return subprocess.run(
+            list(argv), env=None if environment is None else dict(environment), check=False
+        ).returncode
+
+
+def _piped(
+    argv: Sequence[str], *, environment: Mapping[str, str] | None, folder: Path | None, new_session: bool, stdin: bool
+) -> subprocess.Popen[bytes]:
+    with starting(argv):
+        return subprocess.Popen(
             list(argv),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=None if environment is None else dict(environment),
             cwd=folder,
-            process_group=0,
+            start_new_session=new_session,
+            process_group=None if new_session else 0,
         )
-    except OSError as error:
-        raise ProcessFailed(
-            f"'{argv[0]}' could not be started: {error.strerror or error}.", command=command, code=None
-        ) from error
-    tails = {"stdout": deque[str](maxlen=KEPT_LINES), "stderr": deque[str](maxlen=KEPT_LINES)}
-    callbacks = {"stdout": on_stdout, "stderr": on_stderr}
-    try:
-        for stream, line in _lines(child, deadline=None if timeout is None else started + timeout):
-            tails[stream].append(line)
-            if (callback := callbacks[stream]) is not None:
-                callback(line)
-        code = child.wait()
-    except _Late:
-        _stop(child, interrupt_seconds, terminate_seconds, before_interrupt)
-        raise ProcessFailed(
-            f"'{command}' took longer than {timeout:.0f} s and was stopped.", command=command, code=None
-        ) from None
-    except BaseException:
-        _stop(child, interrupt_seconds, terminate_seconds, before_interrupt)
-        raise
-    finished = Finished(
-        code=code,
-        stdout="\n".join(tails["stdout"]),
-        stderr="\n".join(tails["stderr"]),
-        seconds=time.monotonic() - started,
+
+
+def _collected(argv: Sequence[str], output: Iterator[tuple[str, bytes]], limit: int) -> dict[str, bytearray]:
+    """All of both streams. Raises ProcessFailed where one is too long."""
+    kept = {"stdout": bytearray(), "stderr": bytearray()}
+    for stream, piece in output:
+        kept[stream] += piece
+        if len(kept[stream]) > limit:
+            raise ProcessFailed(
+                f"'{argv[0]}' printed more than {limit} bytes and was stopped.",
+                ending=Ending.TOO_MUCH,
+                command=in_words(argv),
+            )
+    return kept
+
+
+def _late(argv: Sequence[str], timeout: float) -> ProcessFailed:
+    command = in_words(argv)
+    return ProcessFailed(
+        f"'{command}' took longer than {timeout:.0f} s and was stopped.", ending=Ending.LATE, command=command
     )
-    if check and code != 0:
-        output = without_credentials(finished.stderr or finished.stdout)
-        last = output.strip().splitlines()[-1:] or ["it said nothing"]
-        raise ProcessFailed(
-            f"'{command}' failed with exit code {code}: {last[0]}.", command=command, code=code, output=output
-        )
-    return finished
 
 
-class _Late(Exception):
-    """The deadline passed."""
-
-
-def _lines(child: subprocess.Popen[bytes], *, deadline: float | None) -> Iterator[tuple[str, str]]:
-    """Each line of the child as (stream, text), until both streams end or, after the child, DRAIN_SECONDS passed."""
-    queue: SimpleQueue[tuple[str, str] | None] = SimpleQueue()
-
-    def read(stream: str, pipe: IO[bytes]) -> None:
-        with suppress(OSError), pipe:
-            while line := pipe.readline(_LONGEST_LINE):
-                queue.put((stream, line.decode(errors="replace").rstrip("\r\n")))
-        queue.put(None)
-
-    pipes = [(name, pipe) for name, pipe in (("stdout", child.stdout), ("stderr", child.stderr)) if pipe is not None]
-    for name, pipe in pipes:
-        threading.Thread(target=read, args=(name, pipe), daemon=True).start()
-    open_streams = len(pipes)
-    last_call: float | None = None
-    while open_streams:
-        go_on()
-        now = time.monotonic()
-        if deadline is not None and now > deadline:
-            raise _Late
-        if last_call is None and child.poll() is not None:
-            last_call = now + DRAIN_SECONDS
-        if last_call is not None and now > last_call:
-            return
-        try:
-            item = queue.get(timeout=0.1)
-        except Empty:
-            continue
-        if item is None:
-            open_streams -= 1
-        else:
-            yield item
-
-
-def _stop(
-    child: subprocess.Popen[bytes],
-    interrupt_seconds: float,
-    terminate_seconds: float,
-    before_interrupt: Callable[[], None] | None,
-) -> None:
-    """End the child's whole process group: interrupt, terminate, kill. A second Ctrl-C goes straight to the kill."""
-    try:
-        if before_interrupt is not None:
-            before_interrupt()
-        for number, seconds in ((signal.SIGINT, interrupt_seconds), (signal.SIGTERM, terminate_seconds)):
-            _signal(child, number)
-            deadline = time.monotonic() + seconds
-            while time.monotonic() < deadline:
-                if child.poll() is not None and not _group_lives(child.pid):
-                    return
-                time.sleep(0.02)
-    finally:
-        _signal(child, signal.SIGKILL)
-        child.wait()
-
-
-def _signal(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, number)
-
-
-def _group_lives(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
+def _failed(argv: Sequence[str], code: int, said: str) -> ProcessFailed:
+    command, output = in_words(argv), shown(without_credentials(said))
+    return ProcessFailed(
+        f"'{command}' failed with exit code {code}: {last_line(output) or 'it said nothing'}.",
+        ending=Ending.FAILED,
+        command=command,
+        code=code,
+        output=output,
+    )

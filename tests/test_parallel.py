@@ -42,13 +42,16 @@ def test_what_calls_give_is_given_by_what_they_were_called_with() -> None:
     assert side_by_side(len, ["a", "bcd", ""], workers=2, name="test") == {"a": 1, "bcd": 3, "": 0}
 
 
-def _while_another_call_fails(work: Callable[[], None]) -> float:
-    """Seconds until all calls have ended: one that does `work`, and one that fails once that is under way."""
+def _while_another_call_fails(work: Callable[[], None], *, once: Callable[[], bool] = lambda: True) -> float:
+    """Seconds until all calls have ended: one that does `work`, and one that fails `once` that is under way."""
     began, ended = Event(), Event()
 
     def call(name: str) -> None:
         if name == "fails":
             assert began.wait(5)
+            until = time.monotonic() + 20
+            while not once() and time.monotonic() < until:
+                time.sleep(0.02)
             raise ZeroDivisionError
         began.set()
         try:
@@ -65,7 +68,11 @@ def _while_another_call_fails(work: Callable[[], None]) -> float:
 
 def test_a_call_that_fails_ends_the_child_process_of_another(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
-    assert _while_another_call_fails(lambda: run(["sh", "-c", f"echo $$ >{pid}; exec sleep 60"]) and None) < 15
+
+    def work() -> None:
+        run(["sh", "-c", f"echo $$ >{pid}; exec sleep 60"])
+
+    assert _while_another_call_fails(work, once=lambda: pid.is_file() and bool(pid.read_text())) < 30
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)
 

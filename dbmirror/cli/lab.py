@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from dbmirror.cli import interruption
 from dbmirror.cli.options import command, config_option, dry_run_option, mirror_argument
 
 if TYPE_CHECKING:
@@ -156,21 +156,23 @@ def lab_logs_command(output: Output, name: str, service: str | None, config_file
       dbmirror lab logs demo tunnel --follow
     """
     from dbmirror.cli.session import opened
-    from dbmirror.engine.compose_project import command as compose_command
-    from dbmirror.engine.compose_project import docker_environment
+    from dbmirror.engine import compose
     from dbmirror.lab import stack as lab_stack
     from dbmirror.lab.files import places
 
     with opened(output, name, config_file) as mirror:
         lab_stack.status(mirror.lab)
-        argv = compose_command(
-            places(mirror.folder).project, "logs", *(["--follow"] if follow else []), *([service] if service else [])
-        )
+        project = places(mirror.folder).project
     if output.as_json:
-        said = subprocess.run(argv, env=docker_environment(), capture_output=True, text=True, check=False)
-        output.document({"mirror": name, "lines": said.stdout.splitlines()})
+        lines: list[str] = []
+        compose.print_logs(project, service, on_line=lines.append)
+        output.document({"mirror": name, "lines": lines})
         return
-    raise SystemExit(subprocess.run(argv, env=docker_environment(), check=False).returncode)
+    try:
+        compose.print_logs(project, service, follow=follow, on_line=output.show)
+    except KeyboardInterrupt:
+        # That is how to end it: there is nothing to say about it.
+        raise SystemExit(interruption.exit_code()) from None
 
 
 @lab_group.command("shell")
@@ -185,18 +187,18 @@ def lab_shell_command(output: Output, name: str, config_file: Path | None) -> No
       dbmirror lab shell demo
     """
     from dbmirror.cli.session import opened
+    from dbmirror.engine import compose
     from dbmirror.engine.compose_project import command as compose_command
-    from dbmirror.engine.compose_project import docker_environment
     from dbmirror.lab import stack as lab_stack
     from dbmirror.lab.files import places
 
     with opened(output, name, config_file) as mirror:
         lab_stack.status(mirror.lab)
-        argv = compose_command(places(mirror.folder).project, "exec", "lab", "bash")
+        project = places(mirror.folder).project
     if output.as_json:
-        output.document({"mirror": name, "command": argv})
+        output.document({"mirror": name, "command": compose_command(project, "exec", "lab", "bash")})
         return
-    raise SystemExit(subprocess.run(argv, env=docker_environment(), check=False).returncode)
+    raise SystemExit(compose.open_shell(project, "lab", "bash"))
 
 
 @lab_group.command("sync")

@@ -12,13 +12,13 @@ from typing import Any, Final, Protocol
 
 from docker.context import ContextAPI
 
-from dbmirror.engine.docker import client, plugin_version, require_buildx
+from dbmirror.engine.docker import client, plugin_version, require_buildx, run_docker
 from dbmirror.engine.errors import EngineError
 from dbmirror.engine.failures import BuildFailed, diagnose
 from dbmirror.engine.images import inspect_image
 from dbmirror.engine.proxies import without_proxies
 from dbmirror.engine.rawjson import STAGE, BuildProgress, Step
-from dbmirror.process import Finished, run
+from dbmirror.process import Finished
 from dbmirror.progress import SILENT, Observer
 from dbmirror.temporary import temporary_folder
 
@@ -123,7 +123,7 @@ def run_build(
     environment: Mapping[str, str] | None = None,
 ) -> Finished:
     """Run a command of buildx to its end, its event stream fed to `progress`; a code other than 0 is no error here."""
-    finished = run(
+    finished = run_docker(
         argv,
         on_stderr=progress.feed,
         on_stdout=progress.feed,

@@ -11,7 +11,7 @@ from typing import Any, Final
 from dbmirror.engine.compose_project import ComposeProject, command, docker_environment, require_own
 from dbmirror.engine.docker import client, plugin_version
 from dbmirror.engine.errors import EngineError
-from dbmirror.process import Finished, ProcessFailed, run
+from dbmirror.process import Finished, ProcessFailed, hand_over, run
 
 OLDEST_COMPOSE: Final = (2, 20)
 """The first compose whose files may have all that compose.yaml has."""
@@ -124,6 +124,21 @@ def last_logs(project: ComposeProject, service: str, *, lines: int = 10) -> str:
     return run(argv, environment=docker_environment(), check=False, timeout=30).stdout
 
 
+def print_logs(
+    project: ComposeProject, service: str | None, *, follow: bool = False, on_line: Callable[[str], None]
+) -> None:
+    """Call `on_line` with each line that the stack's containers, or the service's, wrote; `follow` goes on."""
+    _run(command(project, "logs", *(["--follow"] if follow else []), *([service] if service else [])), on_line=on_line)
+
+
+def open_shell(project: ComposeProject, service: str, shell: str) -> int:
+    """Run `shell` in the service's container on this terminal; its exit code. Raises StackFailed."""
+    try:
+        return hand_over(command(project, "exec", service, shell), environment=docker_environment())
+    except ProcessFailed as error:
+        raise _explained(error) from error
+
+
 def _run(argv: Sequence[str], *, on_line: Callable[[str], None] = lambda _: None, quiet: bool = False) -> None:
     try:
         run(argv, on_stdout=on_line, on_stderr=None if quiet else on_line, environment=docker_environment())
@@ -134,7 +149,7 @@ def _run(argv: Sequence[str], *, on_line: Callable[[str], None] = lambda _: None
 def _explained(error: ProcessFailed) -> EngineError:
     said = error.output.strip()
     if (
-        port := re.search(r"(?:0\.0\.0\.0|127\.0\.0\.1):(\d+).*(?:already allocated|already in use)", said)
+        port := re.search(r"(?:0\.0\.0\.0|127\.0\.0\.1):(\d+).{0,200}(?:already allocated|already in use)", said)
     ) is not None:
         return StackFailed(
             f"Port {port[1]} of this machine is in use already.",

@@ -5,18 +5,18 @@ from __future__ import annotations
 import errno
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import docker
 import docker.errors
 import requests
 
 from dbmirror.engine.errors import EngineError
-from dbmirror.process import ProcessFailed, run
+from dbmirror.process import Finished, ProcessFailed, run
 from dbmirror.redaction import without_credentials
 
 OLDEST_BUILDX: Final = (0, 13)
@@ -148,6 +148,14 @@ def machine() -> Machine:
         memory_bytes=int(info.get("MemTotal") or 0),
         maps_users=any(option.startswith(("name=rootless", "name=userns")) for option in options),
     )
+
+
+def run_docker(argv: Sequence[str], **named: Any) -> Finished:
+    """`process.run` for a command of docker's, whose failures are this room's. Raises EngineError."""
+    try:
+        return run(argv, **named)
+    except ProcessFailed as error:
+        raise EngineError(error.message, remedy="'docker info' says whether Docker works on this machine.") from error
 
 
 def plugin_version(name: str) -> str | None:

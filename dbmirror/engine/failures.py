@@ -35,7 +35,7 @@ class Cause:
 
     key: str
     pattern: str
-    """Searched in the failed step's log, its error, and buildx's own words."""
+    """Searched in the failed step's log, its error, and buildx's own words: linear, for the log is a stranger's."""
     meaning: str
     remedy: str
 
@@ -57,8 +57,8 @@ CAUSES: Final[tuple[Cause, ...]] = (
     ),
     Cause(
         key="base-unknown",
-        pattern=r"(?P<image>\S+): (pull access denied|failed to resolve source metadata for \S+: "
-        r"(?=.*(not found|denied|unauthorized|insufficient_scope)))",
+        pattern=r"(?<!\S)(?P<image>\S+): (pull access denied|failed to resolve source metadata for \S+: "
+        r"(?=.{0,500}(not found|denied|unauthorized|insufficient_scope)))",
         meaning="there is no base image {image}, or it needs a login",
         remedy=_BASE + " A private one needs 'docker login' first.",
     ),
@@ -151,7 +151,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     ),
     Cause(
         key="context-file",
-        pattern=r"failed to calculate checksum of ref .*?(\"/?(?P<file>[^\"]+)\": not found|"
+        pattern=r"failed to calculate checksum of ref .{0,500}?(\"/?(?P<file>[^\"]+)\": not found|"
         r"/buildkit-mount\d+/(?P<second>\S+): no such file)",
         meaning="the build context lacks {file}",
         remedy="Make the lock and the build files anew with 'dbmirror lock' and 'dbmirror render'.",

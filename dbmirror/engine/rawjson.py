@@ -14,11 +14,20 @@ from typing import Any, Final
 
 from dbmirror.progress import Observer
 from dbmirror.redaction import without_credentials
+from dbmirror.text import one_line, shown
 
 STAGE: Final = "build"
 KEPT_LINES: Final = 200
 """How many of the last lines of a step's log are kept: a compiler's first error stands well above its last line."""
-_PLACED = re.compile(r"\[(?P<stage>.*?)\s*(?P<position>\d+/\d+)\] (?P<instruction>.*)", re.DOTALL)
+LONGEST_LOG_LINE: Final = 2000
+"""Characters of a line that are kept: a compiler's message fits, a minified file that a log repeats does not."""
+LONGEST_ERROR: Final = 20_000
+"""Characters of a step's error, which repeats the whole command of the step."""
+LARGEST_EVENT: Final = 32 << 20
+"""Characters of one event. The graph of the largest build so far came in some hundred thousand."""
+_LONGEST_PLACE: Final = 300
+_PLACED = re.compile(rf"\[(?P<place>[^\]]{{1,{_LONGEST_PLACE}}})\] (?P<instruction>.*)", re.DOTALL)
+_POSITION = re.compile(r"(?:(?P<stage>.*\S)\s+)?(?P<position>\d+/\d+)", re.DOTALL)
 _FLAGS = re.compile(r"(--[a-z]+(=(\"[^\"]*\"|'[^']*'|\S+))?\s+)+")
 _NOTICE = "dbmirror: "
 """Lines of a Dockerfile's own scripts that begin so are shown while the step runs."""
@@ -51,28 +60,34 @@ class EventLines:
         self.remarks: deque[str] = deque(maxlen=KEPT_LINES)
         """Lines that are no events: buildx's own errors and warnings."""
         self._pending: list[str] = []
+        self._size = 0
 
     def feed(self, line: str) -> Mapping[str, Any] | None:
         """Take one line; the event that it ends, if it ends one."""
         if not self._pending and not line.startswith("{"):
             if line.strip():
-                self.remarks.append(without_credentials(line))
+                self.remarks.append(_log_line(line))
             return None
         self._pending.append(line)
+        self._size += len(line)
+        if self._size > LARGEST_EVENT:
+            self.end()
+            return None
         if not line.endswith("}") or (len(self._pending) > 1 and line != "}"):
             return None
-        text, self._pending = "\n".join(self._pending), []
+        text, self._pending, self._size = "\n".join(self._pending), [], 0
         try:
             event: Mapping[str, Any] = json.loads(text)
         except ValueError:
-            self.remarks.extend(without_credentials(remark) for remark in text.splitlines())
+            self.remarks.extend(map(_log_line, text.splitlines()[-KEPT_LINES:]))
             return None
         return event
 
     def end(self) -> None:
         """The stream ended: what was no whole event is a remark."""
-        self.remarks.extend(without_credentials(line) for line in self._pending)
+        self.remarks.extend(map(_log_line, self._pending[-KEPT_LINES:]))
         self._pending.clear()
+        self._size = 0
 
 
 class BuildProgress:
@@ -119,10 +134,10 @@ class BuildProgress:
         return [step for step in self.steps.values() if step.counted]
 
     def _vertex(self, vertex: Mapping[str, Any]) -> None:
-        name = str(vertex.get("name", ""))
+        name = shown(str(vertex.get("name", "")))
         step = self.steps.setdefault(str(vertex.get("digest", "")), Step(name=name))
-        placed = _PLACED.match(name)
-        step.counted = placed is not None and not placed["instruction"].startswith("FROM ")
+        placed = _placed(name)
+        step.counted = placed is not None and not placed[2].startswith("FROM ")
         if vertex.get("started") and not step.started:
             step.started = True
             self.last_start = time.monotonic()
@@ -133,7 +148,7 @@ class BuildProgress:
             if self._announced:
                 self._observer.advanced(self._stage, step.words, steps=0)
         step.cached = step.cached or bool(vertex.get("cached"))
-        step.error = without_credentials(str(vertex.get("error") or step.error))
+        step.error = shown(without_credentials(str(vertex.get("error") or step.error)[:LONGEST_ERROR]))
         if vertex.get("completed") and not step.completed and (step.cached or step.started):
             step.completed = True
             if step.counted and not step.error:
@@ -146,11 +161,16 @@ class BuildProgress:
         except (binascii.Error, ValueError):
             return
         key = (str(entry.get("vertex", "")), int(entry.get("stream") or 0))
-        *lines, self._unended[key] = (self._unended.get(key, "") + data).split("\n")
+        *lines, rest = (self._unended.get(key, "") + data).split("\n")
         yield from lines
+        if len(rest) > LONGEST_LOG_LINE:
+            # A line without an end must not grow with each entry.
+            yield rest
+            rest = ""
+        self._unended[key] = rest
 
     def _log(self, digest: str, line: str) -> None:
-        line = without_credentials(line.rpartition("\r")[2] if line.rstrip("\r").count("\r") else line.rstrip("\r"))
+        line = _log_line(line.rstrip("\r").rpartition("\r")[2])
         if (step := self.steps.get(digest)) is not None:
             step.log.append(line)
             if line.startswith(_NOTICE):
@@ -175,19 +195,32 @@ _HOUSEKEEPING: Final[tuple[tuple[str, str], ...]] = (
 )
 
 
+def _log_line(line: str) -> str:
+    """A line of foreign output as it is kept: no credentials, nothing that a terminal obeys, not too long."""
+    return shown(without_credentials(line[:LONGEST_LOG_LINE]))
+
+
+def _placed(name: str) -> tuple[str, str, str] | None:
+    """Stage (empty where it has no name), position and instruction of `[runtime 2/4] RUN …`; None for other steps."""
+    placed = _PLACED.match(name)
+    position = _POSITION.fullmatch(placed["place"]) if placed else None
+    return (position["stage"] or "", position["position"], placed["instruction"]) if placed and position else None
+
+
 def in_words(name: str) -> str:
     """BuildKit's name of a step in plain words: `[runtime 2/4] RUN --mount=… uv pip …` is `runtime 2/4: uv pip …`."""
-    placed = _PLACED.match(name)
+    placed = _placed(name[:LONGEST_ERROR])
     if placed is None:
         for pattern, words in _HOUSEKEEPING:
             if (match := re.fullmatch(pattern, name, re.DOTALL)) is not None:
                 return match.expand(words)
-        return " ".join(name.split())
-    instruction, _, rest = placed["instruction"].strip().partition(" ")
+        return one_line(name)
+    stage, position, whole = placed
+    instruction, _, rest = whole.strip().partition(" ")
     rest = " ".join(_FLAGS.sub("", rest.strip() + " ", count=1).split()) if rest.startswith("--") else rest
     rest = " ".join(rest.split())
     what = {"FROM": f"base image {rest}", "COPY": f"copy {rest}", "ADD": f"add {rest}", "RUN": rest}.get(
         instruction, f"{instruction.lower()} {rest}"
     )
     what = what if len(what) <= 100 else what[:97] + "…"
-    return f"{placed['stage'] or 'image'} {placed['position']}: {what}".strip()
+    return f"{stage or 'image'} {position}: {what}".strip()

@@ -21,6 +21,7 @@ from dbmirror.hosts.container_file import read_file
 from dbmirror.hosts.containment import confinement
 from dbmirror.hosts.exec_stream import Deadline, NoHalfClose, TooMuchOutput, converse
 from dbmirror.hosts.interface import Completed
+from dbmirror.process import LARGEST_OUTPUT
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -31,8 +32,6 @@ RUN_LABEL = "dbmirror.run"
 """The mark of the run that made the container, so that a later run can tell a forgotten one."""
 INSPECTION = "inspection"
 """The role of the containers that are made here."""
-OUTPUT = 64 << 20
-"""Bytes that one command may print: the inventory of the largest runtime is 3 MB."""
 EXEC_MARK = "DBMIRROR_EXEC"
 """The environment variable that marks the processes of one exec, so that they can be found and stopped."""
 
@@ -163,11 +162,14 @@ class ContainerHost:
             with suppress(OSError):
                 lifeline.close()
 
-    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
+    def run(
+        self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0, limit: int = LARGEST_OUTPUT
+    ) -> Completed:
         """Run `argv` (no shell) with `stdin`, for at most `timeout` seconds; at the deadline its processes end.
 
         A container of its own ends with them, and the next command gets a new one: what left its deadline behind may
-        hold on to more. Raises ContainerHostError if it cannot be started, takes longer, or prints more than OUTPUT.
+        hold on to more. Raises ContainerHostError if it cannot be started, takes longer, or prints more than
+        `limit` bytes.
         """
         container = self._running()
         arguments = tuple(argv)
@@ -186,7 +188,7 @@ class ContainerHost:
             with self._docker_terms():
                 stream = cast("Any", api.exec_start(identifier, socket=True))
             try:
-                stdout, stderr = converse(stream, stdin, deadline, limit=OUTPUT)
+                stdout, stderr = converse(stream, stdin, deadline, limit=limit)
             finally:
                 stream.close()
             code = self._exit_code(identifier, deadline)
@@ -198,7 +200,7 @@ class ContainerHost:
         except TooMuchOutput:
             self._stop(mark)
             raise ContainerHostError(
-                f"{arguments[0]!r} in {self.name} printed more than {OUTPUT >> 20} MiB and was stopped."
+                f"{arguments[0]!r} in {self.name} printed more than {limit >> 20} MiB and was stopped."
             ) from None
         except NoHalfClose as error:
             self._stop(mark)

@@ -7,10 +7,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dbmirror.errors import RemoteError
+from dbmirror.process import LARGEST_OUTPUT
 
 
 class HostError(RemoteError):
     """A host could not be reached, or could not run a command or hand over a file."""
+
+
+def too_much(program: str, host: str, limit: int) -> HostError:
+    """The error of a command that prints without an end, on whatever kind of host."""
+    return HostError(f"{program!r} on {host} printed more than {limit >> 20} MiB and was stopped.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +41,13 @@ class Host(Protocol):
     def name(self) -> str:
         """What messages call this host, for example `driver of demo (10.0.0.4)`."""
 
-    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
+    def run(
+        self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0, limit: int = LARGEST_OUTPUT
+    ) -> Completed:
         """Run `argv` (no shell is added) with `stdin`, for at most `timeout` seconds.
 
-        A command that fails is a `Completed` with its code. Raises HostError if it cannot be run or takes longer.
+        A command that fails is a `Completed` with its code. Raises HostError if it cannot be run, takes longer, or
+        prints more than `limit` bytes.
         """
 
     def fetch(self, path: str, *, limit: int = 1 << 30) -> bytes:

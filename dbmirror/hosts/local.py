@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import stat
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from dbmirror.hosts.interface import Completed, HostError
+from dbmirror.hosts.interface import Completed, HostError, too_much
+from dbmirror.process import LARGEST_OUTPUT, Ending, ProcessFailed, capture
 
 GRACE = 2.0
 """Seconds that a command gets to end by itself after it was asked to, before it is killed."""
@@ -31,39 +29,30 @@ class LocalHost:
     ) -> None:
         return None
 
-    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
+    def run(
+        self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0, limit: int = LARGEST_OUTPUT
+    ) -> Completed:
         """Run `argv` (no shell) with `stdin`, for at most `timeout` seconds; then its whole process group ends.
 
         Raises HostError if it cannot be started or takes longer.
         """
         arguments = tuple(argv)
         try:
-            process = subprocess.Popen(
-                arguments,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-        except (OSError, ValueError, IndexError) as error:
+            done = capture(arguments, stdin=stdin, timeout=timeout, limit=limit, stop_seconds=GRACE, whole_group=True)
+        except ProcessFailed as error:
             program = arguments[0] if arguments else ""
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            if error.ending is Ending.LATE:
+                raise HostError(
+                    f"{program!r} on {self.name} did not end within {timeout:g} seconds and was stopped."
+                ) from None
+            if error.ending is Ending.TOO_MUCH:
+                raise too_much(program, self.name, limit) from None
+            reason = error.message.partition(": ")[2].rstrip(".")
             raise HostError(
                 f"{program!r} cannot be run on {self.name}: {reason}.", remedy="Install it, or put it on PATH."
             ) from error
-        try:
-            stdout, stderr = process.communicate(stdin, timeout=timeout)
-        except subprocess.TimeoutExpired:
-            _terminate(process)
-            raise HostError(
-                f"{arguments[0]!r} on {self.name} did not end within {timeout:g} seconds and was stopped."
-            ) from None
-        except BaseException:
-            _terminate(process)
-            raise
-        _signal_group(process, signal.SIGKILL)
-        code = process.returncode if process.returncode >= 0 else 128 - process.returncode
-        return Completed(argv=arguments, code=code, stdout=stdout, stderr=stderr)
+        code = done.code if done.code >= 0 else 128 - done.code
+        return Completed(argv=arguments, code=code, stdout=done.stdout, stderr=done.stderr)
 
     def fetch(self, path: str, *, limit: int = 1 << 30) -> bytes:
         """The content of the regular file at the absolute `path`, of at most `limit` bytes.
@@ -85,22 +74,3 @@ class LocalHost:
         if len(content) > limit:
             raise HostError(f"{path} on {self.name} is larger than {limit} bytes.")
         return content
-
-
-def _terminate(process: subprocess.Popen[bytes]) -> None:
-    """Ask the process group to end, wait for GRACE, then kill what is left of it and collect it."""
-    _signal_group(process, signal.SIGTERM)
-    try:
-        process.communicate(timeout=GRACE)
-    except subprocess.TimeoutExpired:
-        pass
-    finally:
-        _signal_group(process, signal.SIGKILL)
-        process.kill()
-        process.communicate()
-
-
-def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    # The group is gone when all of it ended by itself; the leader's id is the group's id.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)

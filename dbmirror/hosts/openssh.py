@@ -8,7 +8,6 @@ import pwd
 import re
 import shutil
 import socket
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -16,6 +15,7 @@ from typing import Final
 from dbmirror.hosts.ssh_errors import SshConfigInvalid
 from dbmirror.hosts.ssh_files import block, check, include_line
 from dbmirror.process import ProcessFailed, run
+from dbmirror.temporary import temporary_folder
 
 _SECONDS: Final = 30.0
 """A `Match exec` that asks the network takes a while; one that hangs must not hang us."""
@@ -47,8 +47,8 @@ def ask_openssh(
     # The first value found holds: what `Match final` sets in the second reading must come before the defaults.
     lines += block({**last, "IdentityFile": _NO_FILE}, head="Match final" if twice else "Host *")
     printed: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="dbmirror-ssh-") as folder:
-        file = Path(folder) / "config"
+    with temporary_folder("ssh") as folder:
+        file = folder / "config"
         file.write_text("".join(f"{line}\n" for line in lines))
         try:
             done = run(

@@ -11,13 +11,14 @@ from typing import Self
 
 import paramiko
 
-from dbmirror.hosts.interface import Completed
+from dbmirror.hosts.interface import Completed, too_much
 from dbmirror.hosts.known_hosts import Fingerprint, HostKey, KnownHosts, trusted_keys
 from dbmirror.hosts.ssh_channel import Exchanged, TooMuch, run_on_channel
 from dbmirror.hosts.ssh_config import Hop, SshTarget, find_route
 from dbmirror.hosts.ssh_errors import CommandTookTooLong, ConnectionLost, FileNotFetched
 from dbmirror.hosts.ssh_socket import Deadline
 from dbmirror.hosts.ssh_transport import check_jump, check_own, log_in, open_hop
+from dbmirror.process import LARGEST_OUTPUT
 from dbmirror.progress import SILENT, Observer
 
 __all__ = ["SshHost", "SshTarget", "connect", "read_host_key"]
@@ -40,13 +41,19 @@ class SshHost:
         """What messages call this host, for example `driver of demo (10.0.0.4:2200)`."""
         return self._name
 
-    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
+    def run(
+        self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0, limit: int = LARGEST_OUTPUT
+    ) -> Completed:
         """Run `argv` with `stdin` in the user's login shell (POSIX; `argv` is quoted), for at most `timeout` seconds.
 
         What the shell's start-up files print on stdout is cut off. The code is 255 where a signal ended the shell
-        itself. Raises CommandTookTooLong (the command is told to stop) or ConnectionLost.
+        itself. Raises CommandTookTooLong (the command is told to stop), ConnectionLost, or HostError where it prints
+        more than `limit` bytes.
         """
-        done = self._exchange(argv, stdin=stdin, timeout=timeout, limit=None)
+        try:
+            done = self._exchange(argv, stdin=stdin, timeout=timeout, limit=limit)
+        except TooMuch:
+            raise too_much(argv[0], self.name, limit) from None
         return Completed(argv=tuple(argv), code=done.code, stdout=done.stdout, stderr=done.stderr)
 
     def fetch(self, path: str, *, limit: int = 1 << 30) -> bytes:
@@ -77,7 +84,7 @@ class SshHost:
     ) -> None:
         self.close()
 
-    def _exchange(self, argv: Sequence[str], *, stdin: bytes, timeout: float, limit: int | None) -> Exchanged:
+    def _exchange(self, argv: Sequence[str], *, stdin: bytes, timeout: float, limit: int) -> Exchanged:
         if not argv or any("\0" in word for word in argv):
             raise ValueError(f"{argv!r} is no command")
         marker = f"dbmirror-{secrets.token_hex(8)}"

@@ -15,6 +15,8 @@ import paramiko
 from dbmirror.hosts.ssh_socket import Deadline
 from dbmirror.parallel import go_on
 
+LARGEST_ERRORS = 4 << 20
+"""Bytes of stderr: a message repeats the last line of it, and a traceback has some thousand."""
 _READ = 1 << 18
 _WRITE = 1 << 15
 _SECONDS_TO_END = 3.0
@@ -22,7 +24,7 @@ _SECONDS_TO_LEARN = 0.5
 
 
 class TooMuch(Exception):
-    """The command printed more than the limit."""
+    """The command printed more than the limit, on either stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,12 @@ class _Received:
         """Bytes of stdout that the command has printed."""
         return len(self.stdout) - self._begins
 
+    def check(self, limit: int) -> None:
+        """Raise TooMuch where the command printed more than `limit`, or more than LARGEST_ERRORS of errors."""
+        before_marker = _READ if self.shell is None else 0
+        if self.length() > limit + before_marker or len(self.stderr) > LARGEST_ERRORS:
+            raise TooMuch
+
     def output(self) -> bytes:
         """The command's stdout; all of it where a forced command came in place of ours."""
         return bytes(memoryview(self.stdout)[self._begins :])
@@ -81,12 +89,13 @@ def run_on_channel(
     marker: str,
     stdin: bytes,
     deadline: Deadline,
-    limit: int | None,
+    limit: int,
 ) -> Exchanged:
     """Run the shell `command`; what is on stdout before the `marker` that this has printed first is dropped.
 
-    Raises TimeoutError at the deadline, TooMuch above `limit` bytes of stdout, and SSHException, EOFError or OSError
-    where the connection breaks. A command that is still running then is ended, also after Ctrl-C.
+    Raises TimeoutError at the deadline, TooMuch above `limit` bytes of stdout or LARGEST_ERRORS of stderr, and
+    SSHException, EOFError or OSError where the connection breaks. A command that is still running then is ended, also
+    after Ctrl-C.
     """
     received = _Received(marker.encode())
     channel = transport.open_session(timeout=max(deadline.left(), 0.1))
@@ -111,7 +120,7 @@ def _pump(
     *,
     stdin: bytes,
     deadline: Deadline,
-    limit: int | None,
+    limit: int,
 ) -> int:
     """Pass everything on until the command has ended; gives its code."""
     channel.setblocking(0)
@@ -121,7 +130,10 @@ def _pump(
         # Looked at before the buffers are: what was sent before the end is in them by then.
         ended = channel.closed or (channel.eof_received and channel.exit_status_ready()) or not transport.is_active()
         moved = received.take(channel)
-        if limit is not None and received.length() > limit + (_READ if received.shell is None else 0):
+        if (
+            received.length() > limit + (_READ if received.shell is None else 0)
+            or len(received.stderr) > LARGEST_ERRORS
+        ):
             raise TooMuch
         if unsent is not None and not ended:
             rest = _send(channel, unsent)

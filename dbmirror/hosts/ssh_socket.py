@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from subprocess import TimeoutExpired
 
+from dbmirror.child import spawn, stop
 from dbmirror.hosts.ssh_config import Hop
 from dbmirror.hosts.ssh_errors import (
     ConnectionRefused,
@@ -84,12 +84,11 @@ class ProxyCommand:
         shell = shutil.which(os.environ.get("SHELL", "")) or "/bin/sh"
         try:
             with theirs:
-                self._process = subprocess.Popen(
+                self._process = spawn(
                     [shell, "-c", f"exec {command}"],
                     stdin=theirs.fileno(),
                     stdout=theirs.fileno(),
                     stderr=self._stderr,
-                    start_new_session=True,
                 )
         except BaseException:
             self.socket.close()
@@ -98,7 +97,7 @@ class ProxyCommand:
 
     def failure(self) -> ProxyCommandFailed:
         """Why there is no connection, as far as the command said it."""
-        with suppress(subprocess.TimeoutExpired):
+        with suppress(TimeoutExpired):
             self._process.wait(timeout=0.5)
         return ProxyCommandFailed(self.command, self._process.poll(), self.said())
 
@@ -111,12 +110,7 @@ class ProxyCommand:
     def close(self) -> None:
         """End the command and the processes that it started."""
         self.socket.close()
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, number)
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout=_SECONDS_TO_STOP)
-                break
+        stop(self._process, interrupt_seconds=0.0, terminate_seconds=_SECONDS_TO_STOP)
         self._stderr.close()
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 from requests.utils import get_netrc_auth
 
 from dbmirror.http_client.addresses import Origin, origin_of
+from dbmirror.process import ProcessFailed, capture
 
 Login = tuple[str, str]
 """User and password."""
@@ -86,23 +86,15 @@ def _look_up(feed: Feed) -> Login | None:
     return (feed.user, "") if feed.user is not None else None
 
 
-def ask_keyring(
-    url: str, user: str, *, run: Callable[..., subprocess.CompletedProcess[bytes]] = subprocess.run
-) -> str | None:
+def ask_keyring(url: str, user: str) -> str | None:
     """What `keyring get` says for the address, else for its host, as pip and uv ask it; None where it knows nothing."""
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
     for service in (url, urlsplit(url).netloc):
         try:
-            done = run(
-                ["keyring", "get", service, user],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=KEYRING_SECONDS,
-                env={**os.environ, "PYTHONIOENCODING": "utf-8"},
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired):
+            done = capture(["keyring", "get", service, user], environment=environment, timeout=KEYRING_SECONDS)
+        except ProcessFailed:
             return None
-        if done.returncode == 0 and (password := done.stdout.decode("utf-8", "replace").strip("\r\n")):
+        if done.code == 0 and (password := done.stdout.decode("utf-8", "replace").strip("\r\n")):
             return password
     return None
 

@@ -17,6 +17,8 @@ from dbmirror.inventory.parsers.record import RecordRow, parse_record
 from dbmirror.inventory.program import run_program
 from dbmirror.inventory.repack import CapturedFile, InstalledFile, environment_root, pack_wheel
 
+LARGEST_CAPTURE = 1100 << 20
+"""Bytes of an answer: the files of one distribution, of which the capturer packs 1 GiB at most, and their list."""
 _ALGORITHMS = frozenset({"sha256", "sha384", "sha512"})
 
 
@@ -44,7 +46,7 @@ def capture(
     if not distribution.capturable:
         raise CaptureError(f"{what} cannot be captured: it has no WHEEL, or no RECORD with a hash of each file.")
     arguments = [distribution.location, distribution.name, distribution.version]
-    payload = run_program(host, "capturer", arguments, interpreter=interpreter, timeout=timeout)
+    payload = run_program(host, "capturer", arguments, interpreter=interpreter, timeout=timeout, limit=LARGEST_CAPTURE)
     line, _, content = payload.partition(b"\n")
     try:
         header = msgspec.json.decode(line, type=_Header)

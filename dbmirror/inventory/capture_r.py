@@ -10,6 +10,7 @@ import tarfile
 import msgspec
 
 from dbmirror.hosts.interface import Host
+from dbmirror.inventory.capture import LARGEST_CAPTURE
 from dbmirror.inventory.errors import CaptureError, PayloadDamaged
 from dbmirror.inventory.grammar import printable
 from dbmirror.inventory.model import RPackage
@@ -42,7 +43,9 @@ def capture_r(
     """
     what = f"{package.name} {package.version}"
     arguments = [package.library, package.name]
-    payload = run_program(host, "r_capturer", arguments, interpreter=interpreter, timeout=timeout)
+    payload = run_program(
+        host, "r_capturer", arguments, interpreter=interpreter, timeout=timeout, limit=LARGEST_CAPTURE
+    )
     line, _, content = payload.partition(b"\n")
     try:
         header = msgspec.json.decode(line, type=_Header)

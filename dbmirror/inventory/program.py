@@ -12,6 +12,7 @@ from dbmirror.hosts.interface import Completed, Host
 from dbmirror.inventory.errors import NoPythonFound, PayloadDamaged, ScriptFailed
 from dbmirror.inventory.framing import unframe
 from dbmirror.inventory.grammar import printable
+from dbmirror.process import LARGEST_OUTPUT
 
 CANDIDATES = (
     "/databricks/python3/bin/python3",
@@ -47,9 +48,16 @@ _IMPORT = re.compile(r"^from (dbmirror\.inventory\.sent\.\w+) import", re.MULTIL
 
 
 def run_program(
-    host: Host, program: str, arguments: Sequence[str], *, interpreter: str | None, timeout: float
+    host: Host,
+    program: str,
+    arguments: Sequence[str],
+    *,
+    interpreter: str | None,
+    timeout: float,
+    limit: int = LARGEST_OUTPUT,
 ) -> bytes:
-    """The payload that the module `program` of inventory/sent gives back from `host`; one exec, `timeout` in seconds.
+    """The payload that the module `program` of inventory/sent gives back from `host`; one exec, `timeout` in seconds,
+    `limit` in bytes.
 
     `interpreter` is a path or name on the host; without one the best of CANDIDATES is taken.
     Raises NoPythonFound, ScriptFailed, PayloadDamaged, and HostError where the host itself fails.
@@ -60,6 +68,7 @@ def run_program(
         ["sh", "-c", _PICK, "dbmirror", *candidates, "--", nonce, *arguments],
         stdin=bundle(program),
         timeout=timeout,
+        limit=limit,
     )
     if b"dbmirror-begin " + nonce.encode("ascii") in completed.stdout:
         return unframe(completed.stdout, nonce, host=host.name)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
-import re
-import signal
-import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import Popen, TimeoutExpired
 from typing import Final
 
+from dbmirror.child import ProcessFailed, spawn, stop
 from dbmirror.http_client.refused import Cause, Refused
+from dbmirror.redaction import without_credentials
+from dbmirror.text import last_line
 
 PROTOCOLS: Final = ("http", "https", "ssh")
 LARGEST: Final = 1 << 30
 """Bytes that git may write. The commit alone is asked for first; a whole history of so much is no package's."""
 MEMORY: Final = 3 << 30
 """Bytes of address space: what a server claims of its pack is reserved at once, be it four thousand million objects."""
+_LONGEST_WORDS: Final = 200
+"""Characters of what git says that a message repeats."""
 _LOOK: Final = 0.1
 """Seconds between two looks at what git has written."""
 # With the limits that the kernel holds, in units that POSIX states: half kilobytes, and kilobytes where there is -v.
@@ -77,15 +80,8 @@ class Git:
         output, complaint = self.folder / "output", self.folder / "complaint"
         with output.open("wb") as stdout, complaint.open("wb") as stderr:
             try:
-                process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=stdout,
-                    stderr=stderr,
-                    env=self._environment(),
-                    start_new_session=True,
-                )
-            except OSError as error:
+                process = spawn(command, stdout=stdout, stderr=stderr, environment=self._environment())
+            except ProcessFailed as error:
                 raise Refused("git cannot be started on this machine") from error
             code = self._wait(process, limit)
         if code == 127:
@@ -94,13 +90,13 @@ class Git:
             self._check_size(limit)
             with complaint.open("rb") as stream:
                 stream.seek(max(0, complaint.stat().st_size - 4096))
-                raise Refused(f"git failed ({last_line(stream.read())})")
+                raise Refused(f"git failed ({last_words(stream.read())})")
         return output
 
-    def _wait(self, process: subprocess.Popen[bytes], limit: int | None) -> int:
+    def _wait(self, process: Popen[bytes], limit: int | None) -> int:
         try:
             while True:
-                with suppress(subprocess.TimeoutExpired):
+                with suppress(TimeoutExpired):
                     return process.wait(timeout=_LOOK)
                 if time.monotonic() > self.end:
                     text = f"its repository gave no answer within {self.seconds:g} s"
@@ -108,9 +104,7 @@ class Git:
                 self._check_size(limit)
         finally:
             # git talks to the network in a child of its own, which a signal to git alone would leave behind.
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            stop(process, interrupt_seconds=0.0, terminate_seconds=0.0)
 
     def _check_size(self, limit: int | None) -> None:
         output = (self.folder / "output").stat().st_size
@@ -139,11 +133,9 @@ class Git:
         return environment
 
 
-def last_line(complaint: bytes) -> str:
+def last_words(complaint: bytes) -> str:
     """The last line that git said, without credentials and control characters."""
-    lines = [line for line in complaint.decode("utf-8", "replace").splitlines() if line.strip()]
-    text = re.sub(r"//[^/\s]+@", "//", lines[-1][:2000] if lines else "without a word")
-    return "".join(character if character.isprintable() else "?" for character in text)[:200]
+    return without_credentials(last_line(complaint.decode(errors="replace"), _LONGEST_WORDS)) or "without a word"
 
 
 def _size(folder: Path) -> int:

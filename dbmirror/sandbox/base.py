@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from dbmirror.engine.docker import run_docker
 from dbmirror.engine.images import ImageUnavailable, ensure_image, inspect_image
 from dbmirror.process import ProcessFailed, run
 from dbmirror.progress import SILENT, Observer
 from dbmirror.sandbox.errors import SandboxNotBuilt
 from dbmirror.temporary import temporary_folder
+from dbmirror.text import last_line
 
 BASE_IMAGE: Final = "dbmirror-sandbox/base:bookworm"
 PULLED: Final = "pulled from Docker Hub"
@@ -45,7 +47,7 @@ def ensure_base(*, observer: Observer = SILENT) -> BaseImage:
     observer.started("base image")
     try:
         ensure_image(_OFFICIAL, observer=observer, timeout=_PULL_SECONDS)
-        run(["docker", "tag", _OFFICIAL, BASE_IMAGE])
+        run_docker(["docker", "tag", _OFFICIAL, BASE_IMAGE])
     except ImageUnavailable as error:
         observer.note(f"{error.message} It is made from Debian packages instead.")
         _make(observer)
@@ -95,7 +97,7 @@ def _make(observer: Observer) -> None:
             )
         except ProcessFailed as error:
             raise SandboxNotBuilt(
-                f"mmdebstrap could not make {BASE_IMAGE}: {_last_line(error.output) or error.message}",
+                f"mmdebstrap could not make {BASE_IMAGE}: {_last_error(error.output) or error.message}",
                 remedy="Check that this machine reaches its Debian mirror ('apt-get update'), and try again.",
             ) from error
         changes = [
@@ -103,7 +105,9 @@ def _make(observer: Observer) -> None:
             'CMD ["bash"]',
             "LABEL dev.dbmirror.base=mmdebstrap",
         ]
-        run(["docker", "import", *(part for change in changes for part in ("--change", change)), archive, BASE_IMAGE])
+        run_docker(
+            ["docker", "import", *(part for change in changes for part in ("--change", change)), archive, BASE_IMAGE]
+        )
 
 
 def _one_line(text: str) -> list[str]:
@@ -147,7 +151,7 @@ def _deb822(text: str) -> list[str]:
     return entries
 
 
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("E:")]
-    return (errors or lines or [""])[-1]
+def _last_error(text: str) -> str:
+    """Apt's own last error; else the last line."""
+    errors = [line for line in text.splitlines() if line.startswith("E:")]
+    return last_line(errors[-1] if errors else text)

@@ -50,7 +50,21 @@ def test_large_input_and_output_at_the_same_time_do_not_block(host: SshHost) -> 
 
 
 def test_a_hundred_megabytes_of_output_are_read(host: SshHost) -> None:
-    assert len(host.run(["head", "-c", "100000000", "/dev/zero"]).stdout) == 100_000_000
+    assert len(host.run(["head", "-c", "100000000", "/dev/zero"], limit=100_000_000).stdout) == 100_000_000
+
+
+@pytest.mark.parametrize("redirect", ["", " >&2"])
+def test_output_without_an_end_is_not_read_to_it(host: SshHost, tmp_path: Path, redirect: str) -> None:
+    """A driver once sent 2.9 GB, all of which was kept."""
+    started = time.monotonic()
+    with pytest.raises(HostError, match=r"printed more than \d+ MiB and was stopped"):
+        host.run(["sh", "-c", f"echo $$ > {tmp_path}/pid; cat /dev/zero{redirect}"], timeout=300)
+    assert time.monotonic() - started < 60
+    pid = (tmp_path / "pid").read_text().strip()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline, "it still runs"
+        time.sleep(0.05)
 
 
 def test_a_command_that_does_not_read_its_stdin_still_ends(host: SshHost) -> None:

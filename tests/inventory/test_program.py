@@ -16,6 +16,7 @@ from dbmirror.inventory.collect import collect
 from dbmirror.inventory.errors import InventoryError, NoPythonFound, PayloadDamaged, ScriptFailed
 from dbmirror.inventory.framing import unframe
 from dbmirror.inventory.program import bundle
+from dbmirror.process import LARGEST_OUTPUT
 
 SENT = Path(__file__).parents[2] / "dbmirror" / "inventory" / "sent"
 
@@ -28,7 +29,9 @@ class NoisyHost:
     def __init__(self, before: bytes = b"", after: bytes = b"", path: str | None = None) -> None:
         self.before, self.after, self.path = before, after, path
 
-    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
+    def run(
+        self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0, limit: int = LARGEST_OUTPUT
+    ) -> Completed:
         prefix = [] if self.path is None else ["env", f"PATH={self.path}"]
         done = LocalHost().run([*prefix, *argv], stdin=stdin, timeout=timeout)
         return Completed(done.argv, done.code, self.before + done.stdout + self.after, done.stderr)
@@ -44,7 +47,9 @@ class CuttingHost(NoisyHost):
         super().__init__()
         self.change = change
 
-    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
+    def run(
+        self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0, limit: int = LARGEST_OUTPUT
+    ) -> Completed:
         done = super().run(argv, stdin=stdin, timeout=timeout)
         return Completed(done.argv, done.code, self.change(done.stdout), done.stderr)  # type: ignore[operator]
 

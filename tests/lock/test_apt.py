@@ -7,6 +7,7 @@ import pytest
 from dbmirror.hosts.interface import Completed
 from dbmirror.lock.apt import apt_candidates, parse_policy, upstream
 from dbmirror.lock.errors import AptUnavailable
+from dbmirror.process import LARGEST_OUTPUT
 
 POLICY = """\
 python3-dbus:
@@ -37,7 +38,9 @@ class Scripted:
         self.answers = list(answers)
         self.asked: list[tuple[str, ...]] = []
 
-    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
+    def run(
+        self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0, limit: int = LARGEST_OUTPUT
+    ) -> Completed:
         assert not stdin
         assert timeout
         self.asked.append(tuple(argv))

@@ -20,7 +20,7 @@ from dbmirror.http_client.logins import Feed, Logins
 from dbmirror.http_client.refused import Refused
 from dbmirror.inventory.model import DirectUrl
 from dbmirror.lock.git import archive_commit, safe_url
-from dbmirror.lock.git_program import last_line
+from dbmirror.lock.git_program import last_words
 
 ELSEWHERE = "http://192.0.3.7"
 """An address of the internet; a proxy of the user's, on this machine, answers for it."""
@@ -218,7 +218,7 @@ def test_credentials_are_taken_out_of_the_address(url: str, safe: str) -> None:
 
 def test_what_git_says_is_told_without_credentials_and_control_characters() -> None:
     said = b"hint\nfatal: https://jane:sec@ret@host.example/a.git \x1b[31mnot found\n"
-    assert last_line(said) == "fatal: https://host.example/a.git ?[31mnot found"
+    assert last_words(said) == "fatal: https://***@host.example/a.git [31mnot found"
 
 
 @pytest.mark.parametrize("commit", [None, "abcdef1"])

@@ -12,6 +12,7 @@ import pytest
 
 from dbmirror.hosts.interface import Completed
 from dbmirror.lock.model import FateKind
+from dbmirror.process import LARGEST_OUTPUT
 from dbmirror.verify import imports
 from dbmirror.verify.errors import VerificationFailed
 from dbmirror.verify.imports import NOT_TRIED, Tried, attempts, try_imports
@@ -27,7 +28,9 @@ class Here:
         # -I ignores PYTHONPATH, so the folder is put on the path from within.
         self.start = f"import sys; sys.path.insert(0, {str(library)!r}); exec(sys.stdin.read())"
 
-    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
+    def run(
+        self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0, limit: int = LARGEST_OUTPUT
+    ) -> Completed:
         command = [sys.executable, "-I", "-c", self.start, *argv[3:]]
         done = subprocess.run(command, input=stdin, capture_output=True, timeout=timeout, check=False)
         return Completed(tuple(command), done.returncode, done.stdout, done.stderr)
@@ -154,7 +157,9 @@ class Saying:
     def __init__(self, stdout: bytes, stderr: bytes = b"") -> None:
         self.completed = Completed(("x",), 1, stdout, stderr)
 
-    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
+    def run(
+        self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0, limit: int = LARGEST_OUTPUT
+    ) -> Completed:
         return self.completed
 
     def fetch(self, path: str, *, limit: int = 1 << 30) -> bytes:

@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LARGEST = 2048 * MEBIBYTE
+LARGEST = 1024 * MEBIBYTE
 
 
 class Refused(Exception):

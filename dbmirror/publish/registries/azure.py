@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct, field
 
-from dbmirror.publish.registries.child import ChildFailed, run_child
+from dbmirror.process import ProcessFailed
 from dbmirror.publish.registries.credential import ACR_NULL_USER, Credential, Unserved
+from dbmirror.publish.registries.programs import ask_program, unserved
 from dbmirror.publish.registries.target import ACR_HOST_VARIABLES, RegistryTarget, acr_host
 from dbmirror.publish.registries.transport import Transport
 
@@ -92,9 +93,9 @@ def credential_from_az(
     name = target.host.partition(".")[0].partition(":")[0].partition("-")[0]
     argv = ["az", "acr", "login", "--name", name, "--expose-token", "--output", "json", "--only-show-errors"]
     try:
-        finished = run_child(argv, environ=environ, deadline=deadline)
-    except ChildFailed as error:
-        return Unserved(str(error))
+        finished = ask_program(argv, environ, seconds=deadline)
+    except ProcessFailed as error:
+        return unserved(error, argv[0], seconds=deadline)
     if finished.code != 0:
         return Unserved(f"az acr login ended with code {finished.code} (is there an `az login`?)")
     try:

@@ -11,8 +11,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
-from dbmirror.publish.registries.child import ChildFailed, run_child
+from dbmirror.process import ProcessFailed
 from dbmirror.publish.registries.credential import Credential, Unserved
+from dbmirror.publish.registries.programs import ask_program, unserved
 from dbmirror.publish.registries.target import DOCKER_HUB, RegistryTarget
 
 _HUB_KEY = "https://index.docker.io/v1/"
@@ -84,9 +85,9 @@ def _ask_helper(
         return Unserved("the docker config names a credential helper that is no program's name")
     server = _HUB_KEY if target.host == DOCKER_HUB else target.host
     try:
-        finished = run_child([program, "get"], environ=environ, stdin=server.encode(), deadline=deadline)
-    except ChildFailed as error:
-        return Unserved(str(error))
+        finished = ask_program([program, "get"], environ, stdin=server.encode(), seconds=deadline)
+    except ProcessFailed as error:
+        return unserved(error, program, seconds=deadline)
     if finished.code != 0:
         return Unserved(f"{program} has none for {server}")
     try:

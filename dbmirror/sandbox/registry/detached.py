@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -15,6 +14,7 @@ from types import FrameType
 import msgspec
 from msgspec import Struct
 
+from dbmirror.child import spawn
 from dbmirror.files import canonical_json, write_atomically
 from dbmirror.sandbox.registry.server import RegistryMissing, start
 from dbmirror.sandbox.registry.tokens import Kind
@@ -53,9 +53,7 @@ def start_detached(kind: Kind, *, folder: Path, lifetime: float) -> DetachedRegi
     log = folder / _LOG_FILE
     argv = [sys.executable, "-m", "dbmirror.sandbox.registry", kind, str(folder), f"{lifetime:g}"]
     with log.open("wb") as stream:
-        process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
-        )
+        process = spawn(argv, stdout=stream)
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         state = read_detached(folder)

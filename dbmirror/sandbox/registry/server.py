@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import os
 import shutil
-import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import Popen
 
 import msgspec
 
+from dbmirror.child import spawn, stop
 from dbmirror.errors import UsageError
 from dbmirror.sandbox.registry.accounts import Account, new_account
 from dbmirror.sandbox.registry.faults import Faults
@@ -124,20 +123,18 @@ def _configuration(folder: Path, front: Front, tokens: TokenService) -> dict[str
 
 
 @contextlib.contextmanager
-def _child(program: Path, folder: Path, port: int, lifetime: float) -> Iterator[subprocess.Popen[bytes]]:
+def _child(program: Path, folder: Path, port: int, lifetime: float) -> Iterator[Popen[bytes]]:
     argv = ["timeout", "--kill-after=5", f"{lifetime:g}", str(program), "serve", str(folder / "config.yml")]
     with (folder / "registry.log").open("wb") as log:
-        process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
+        process = spawn(argv, stdout=log)
         try:
             _wait_for(process, port, folder / "registry.log")
             yield process
         finally:
-            _end(process)
+            stop(process, interrupt_seconds=0.0, terminate_seconds=_PATIENCE / 2)
 
 
-def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait_for(process: Popen[bytes], port: int, log: Path) -> None:
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
@@ -151,15 +148,6 @@ def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
             connection.close()
     last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["(it said nothing)"]
     raise RegistryMissing(f"docker-registry does not start: {last[0]}")
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_PATIENCE / 2)
-            return
 
 
 def _free_port() -> int:

@@ -6,7 +6,6 @@ import errno
 import json
 import os
 import socket
-import subprocess
 import sys
 import time
 import urllib.error
@@ -20,6 +19,7 @@ from typing import Any, Final
 import msgspec
 
 import dbmirror
+from dbmirror.child import spawn
 from dbmirror.files import canonical_json, write_atomically
 from dbmirror.sandbox.errors import SandboxRefused, WorkspaceNotAnswering
 from dbmirror.sandbox.workspace.server import INSTANCE_HEADER
@@ -100,14 +100,12 @@ def start(folder: Path, settings: Settings) -> None:
     home = str(Path(dbmirror.__file__).parents[1])
     path = os.pathsep.join(part for part in (home, os.environ.get("PYTHONPATH", "")) if part)
     with log.open("wb") as stream:
-        child = subprocess.Popen(
+        child = spawn(
             [sys.executable, "-m", "dbmirror.sandbox.workspace", str(folder)],
-            stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": path},
-            start_new_session=True,
+            folder=folder,
+            environment={**os.environ, "PYTHONPATH": path},
         )
     write_atomically(folder / "workspace.pid", f"{child.pid}\n".encode())
     deadline = time.monotonic() + _START_SECONDS

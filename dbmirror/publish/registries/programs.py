@@ -1,0 +1,30 @@
+"""Credential helpers and the az command line: what they say, and why they say nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from dbmirror.process import Captured, Ending, ProcessFailed, capture
+from dbmirror.publish.registries.credential import Unserved
+
+_LARGEST: Final = 1 << 20
+"""Bytes; a token has some thousand."""
+
+
+def ask_program(argv: Sequence[str], environ: Mapping[str, str], *, seconds: float, stdin: bytes = b"") -> Captured:
+    """What `argv` prints, run with exactly `environ`. Raises ProcessFailed where it does not end by itself in time."""
+    return capture(argv, environment=environ, stdin=stdin, timeout=seconds, limit=_LARGEST)
+
+
+def unserved(failure: ProcessFailed, program: str, *, seconds: float) -> Unserved:
+    """Why `program` gave no credential; never what it printed."""
+    match failure.ending:
+        case Ending.MISSING:
+            return Unserved(f"{program} is not installed")
+        case Ending.LATE:
+            return Unserved(f"{program} did not answer within {seconds:g} seconds")
+        case Ending.TOO_MUCH:
+            return Unserved(f"{program} printed more than an answer")
+        case _:
+            return Unserved(f"{program} cannot be started")
