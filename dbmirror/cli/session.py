@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dbmirror.cli.output import Output
 from dbmirror.config import load_config
@@ -15,7 +15,9 @@ from dbmirror.hosts.known_hosts import Fingerprint
 from dbmirror.pipeline.access import Questions
 from dbmirror.pipeline.mirror import Choices, Mirror
 from dbmirror.temporary import clear_left_behind
-from dbmirror.workspace.clusters import ClusterState
+
+if TYPE_CHECKING:
+    from dbmirror.workspace.clusters import ClusterState
 
 
 def choices_of(

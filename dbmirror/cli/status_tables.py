@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from dbmirror.cli.tables import facts, table
-from dbmirror.doctor import Check
-from dbmirror.lab.stack import LabStatus
-from dbmirror.sandbox.state import SandboxState
-from dbmirror.workspace.judgement import ClusterSummary
+
+if TYPE_CHECKING:
+    from dbmirror.doctor import Check
+    from dbmirror.lab.stack import LabStatus
+    from dbmirror.sandbox.state import SandboxState
+    from dbmirror.workspace.judgement import ClusterSummary
 
 _GOOD: Final = {"connected", "healthy", "idle", "busy", "running"}
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-from databricks.sdk import WorkspaceClient
+from typing import TYPE_CHECKING
 
 from dbmirror.config import LabConfig, SshConfig
 from dbmirror.lock.python.index_settings import IndexSettings
 from dbmirror.progress import SILENT, Observer
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,8 +31,6 @@ from dbmirror.lab.files import (
 from dbmirror.lab.model import Lab, Supplies
 from dbmirror.lab.user import lab_user
 from dbmirror.lab_containers.tunnel.settings import MOST_JUMPS, SettingsInvalid, read_jumps
-from dbmirror.workspace import clusters
-from dbmirror.workspace.errors import said_clearly
 
 _LAST_ADDRESS: Final = "DBMIRROR_LAST_ADDRESS"
 """For the next preparation alone: what the ssh config was asked for when the workspace last stated it."""
@@ -114,6 +112,10 @@ def log_in(lab: Lab, supplies: Supplies, *, kept: WorkspaceLogin) -> WorkspaceLo
 
     A login that containers cannot use is warned of, too: it has no token that could be handed on.
     """
+    # The SDK takes a second to import, and most of a lab's commands do without it.
+    from dbmirror.workspace import clusters  # noqa: PLC0415
+    from dbmirror.workspace.errors import said_clearly  # noqa: PLC0415
+
     warn = lab.observer.warn
     try:
         w = supplies.workspace()

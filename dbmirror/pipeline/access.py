@@ -8,9 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
-
-from databricks.sdk import WorkspaceClient
+from typing import TYPE_CHECKING, Final
 
 from dbmirror.config import MirrorConfig
 from dbmirror.errors import RemoteError
@@ -20,11 +18,12 @@ from dbmirror.hosts.ssh import SshHost, connect
 from dbmirror.hosts.ssh_config import SshTarget
 from dbmirror.hosts.ssh_errors import HostKeyChanged
 from dbmirror.progress import Observer
-from dbmirror.workspace import clusters
-from dbmirror.workspace.clusters import ClusterState
-from dbmirror.workspace.judgement import ClusterSummary
-from dbmirror.workspace.profiles import client
-from dbmirror.workspace.starting import start
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
+
+    from dbmirror.workspace.clusters import ClusterState
+    from dbmirror.workspace.judgement import ClusterSummary
 
 _FIRST_CONTACT: Final = threading.Lock()
 """A pin is added to the file of known hosts by writing the whole file: two mirrors at a time would lose one."""
@@ -82,13 +81,18 @@ class ClusterAccess:
     @cached_property
     def workspace(self) -> WorkspaceClient:
         """The workspace of the profile."""
+        # The SDK takes a second to import, and many commands do without the workspace.
+        from dbmirror.workspace.profiles import client  # noqa: PLC0415
+
         return client(self.profile)
 
     @cached_property
     def summary(self) -> ClusterSummary:
         """The cluster that is mirrored, in whatever state it is."""
+        from dbmirror.workspace.clusters import find_cluster  # noqa: PLC0415
+
         w = self.workspace
-        return clusters.find_cluster(w, self.section.cluster, w.config.cluster_id)
+        return find_cluster(w, self.section.cluster, w.config.cluster_id)
 
     @cached_property
     def cluster(self) -> ClusterState:
@@ -96,8 +100,11 @@ class ClusterAccess:
 
         Raises ClusterNotRunning.
         """
+        from dbmirror.workspace.clusters import read  # noqa: PLC0415
+        from dbmirror.workspace.starting import start  # noqa: PLC0415
+
         w = self.workspace
-        state = clusters.read(w, self.summary.cluster_id)
+        state = read(w, self.summary.cluster_id)
         if state.state in {"RUNNING", "RESIZING"}:
             return state
         stopped = f"The cluster {state.cluster.cluster_name} ({state.cluster.cluster_id}) is {state.state.lower()}."

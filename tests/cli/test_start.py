@@ -60,6 +60,13 @@ def test_a_help_page_imports_click_and_the_command_line_alone(lines: list[str]) 
     assert said[-1] == "rooms: cli errors"
 
 
+@pytest.mark.parametrize("room", ["cli.session", "cli.status_tables", "lab.stack", "pipeline.line", "publish.gate"])
+def test_what_needs_no_workspace_does_not_import_the_sdk(room: str) -> None:
+    program = f"import sys, dbmirror.{room}; print('databricks' in sys.modules, 'cyclonedx' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert said == "False False\n"
+
+
 def completed(line: str) -> list[str]:
     """What a TAB at the end of `line` offers."""
     words = line.split(" ")
