@@ -12,7 +12,7 @@ T ?= tests
 # pytest's exit code for "no test here": a folder may have tests of the other kind alone.
 NONE = $(if $(filter tests,$(T)),, || [ $$? = 5 ])
 
-.PHONY: help demo test check pure stack golden format lock engine tools clean
+.PHONY: help demo test check pure stack fuzz golden format lock engine tools clean
 
 help:  ## what can be made
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -34,6 +34,9 @@ check: $(READY)  ## formatting, lint, types, import directions
 
 pure: $(READY)  ## the tests that need neither Docker nor a network
 	$(PYTHON) -m pytest -m "not stack" --numprocesses auto --dist loadfile $(T)$(NONE)
+
+fuzz: $(READY)  ## 10,000 hostile files, folders and answers
+	FUZZ_CASES=10000 $(PYTHON) -m pytest -m fuzz tests/fuzz --numprocesses auto
 
 stack: $(READY) engine tools  ## the tests on the real engine
 	$(PYTHON) -m pytest -m stack $(T)$(NONE)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
 from dbmirror.cloned_settings import require_login_kept, require_outside_repository, require_users_key
+from dbmirror.decoding import decode_toml
 from dbmirror.errors import UsageError
 from dbmirror.filters.model import Verdict
 from dbmirror.folders import sandbox_folder
-from dbmirror.mirror_folder.files import is_folder_below
+from dbmirror.mirror_folder.files import is_folder_below, read_below
+from dbmirror.mirror_folder.opening import NotPlain
 from dbmirror.publish.registries.config import RegistryConfig
 
 FILE_NAME = "dbmirror.toml"
@@ -28,6 +29,10 @@ SparkRemote = Annotated[str, Meta(pattern=r"\Asc://[A-Za-z0-9.-]+(:[0-9]{1,5})?\
 Memory = Annotated[str, Meta(pattern=r"\A[1-9][0-9]{0,5}[mg]\Z")]
 """An amount as Docker writes it: `512m`, `12g`."""
 RegistryName = Annotated[str, Meta(pattern=r"\A[a-z0-9]+([_-][a-z0-9]+)*\Z", max_length=50)]
+
+
+LARGEST_KEY = 1 << 20
+"""Bytes of a public key in ASCII armour: the largest ones have some 100 kB."""
 
 
 class ConfigError(UsageError):
@@ -193,6 +198,18 @@ class LoadedConfig(Struct, frozen=True):
         """Where the R of the mirror `name` comes from."""
         return self.mirror(name).r or self.config.r
 
+    def apt_key(self, r: RConfig) -> str:
+        """The text of the key file that `r` names. Raises ConfigError where it cannot be read."""
+        path = (self.root / (r.apt_key or "")).absolute()
+        try:
+            return read_below(path.parent.resolve(), path.name, largest=LARGEST_KEY).decode("ascii")
+        except (OSError, ValueError, NotPlain) as error:
+            reason = error.strerror if isinstance(error, OSError) else error.args[0] if error.args else error
+            raise ConfigError(
+                f"{self.origin or FILE_NAME}: 'apt_key' of [r] names {path}, which cannot be read: {reason}.",
+                remedy="Export the key with 'gpg --armor --export', and name that file.",
+            ) from error
+
     def mirror(self, name: str) -> MirrorConfig:
         """The section of the mirror `name`; else what the sandbox says of it; else the defaults.
 
@@ -269,7 +286,7 @@ def _folder_inside(folder: Path, root: Path, origin: Path | None) -> Path:
 
 def _decode(path: Path) -> Config:
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=Config, dec_hook=_decode_path)
+        return decode_toml(path.read_bytes(), Config, dec_hook=_decode_path)
     except FileNotFoundError:
         raise ConfigError(f"There is no {path}.") from None
     except OSError as error:
@@ -286,9 +303,15 @@ def _decode(path: Path) -> Config:
 
 
 def _decode_path(kind: type, value: object) -> object:
-    if kind is Path and isinstance(value, str):
+    if kind is not Path:
+        raise NotImplementedError(f"no decoder for {kind}")
+    # What is raised here becomes a ValidationError that names the setting.
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError("Expected a path")
+    try:
         return Path(value).expanduser()
-    raise NotImplementedError(f"no decoder for {kind}")
+    except RuntimeError as error:
+        raise ValueError(f"There is no home folder for {value!r}") from error
 
 
 def _sandbox_mirrors() -> dict[str, MirrorConfig]:
@@ -297,11 +320,11 @@ def _sandbox_mirrors() -> dict[str, MirrorConfig]:
     if not path.is_file():
         return {}
     try:
-        document = tomllib.loads(path.read_text())
+        document = decode_toml(path.read_bytes(), dict[str, Any])
         for section in document["mirrors"].values():
             section.pop("profile_file", None)  # an older dbmirror's; the sandbox's profile file has a fixed place
         return msgspec.convert(document, Config, dec_hook=_decode_path).mirrors
-    except (OSError, ValueError, LookupError, AttributeError, msgspec.ValidationError) as error:
+    except (OSError, ValueError, LookupError, AttributeError, msgspec.DecodeError) as error:
         raise ConfigError(
             f"The sandbox's {path} cannot be used: {error}.", remedy="Make it again: 'dbmirror sandbox up'."
         ) from error

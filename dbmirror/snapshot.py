@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
+from dbmirror.decoding import decode_json
 from dbmirror.errors import UsageError
 from dbmirror.files import canonical_json, digest_of
 from dbmirror.inventory.model import SCHEMA_VERSION, Inventory, Text
 from dbmirror.mirror_folder.files import read_below, write_below
+
+_TIME = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z"
 
 
 class SnapshotError(UsageError):
@@ -60,11 +65,15 @@ class Cluster:
 class Taken:
     """When and how a snapshot was taken. Outside the digest."""
 
-    at: Text
+    at: Annotated[str, Meta(pattern=_TIME)]
     """UTC, `2026-11-20T12:00:00Z`."""
     host: Text
     dbmirror: Text
     """Version of the program."""
+
+    def __post_init__(self) -> None:
+        # What is raised here becomes a ValidationError where a file is read.
+        datetime.datetime.fromisoformat(self.at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,13 +129,13 @@ def read_snapshot(path: Path) -> Snapshot:
     except OSError as error:
         raise SnapshotError(f"{path} cannot be read: {error.strerror or error}.") from error
     try:
-        version = msgspec.json.decode(content, type=dict[str, Any]).get("schema")
+        version = decode_json(content, dict[str, Any]).get("schema")
         if version != SCHEMA_VERSION:
             raise SnapshotError(
                 f"{path} has schema version {version!r}; this dbmirror reads version {SCHEMA_VERSION}.",
                 remedy="Take it again with 'dbmirror snapshot MIRROR'.",
             )
-        document = msgspec.json.decode(content, type=_Document)
+        document = decode_json(content, _Document)
     except msgspec.DecodeError as error:
         raise SnapshotError(
             f"{path} is not a valid snapshot: {error}.", remedy="Take it again with 'dbmirror snapshot MIRROR'."

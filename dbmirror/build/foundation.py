@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import tomli_w
 
+from dbmirror.decoding import decode_json
 from dbmirror.engine.buildx import BuildResult, build
 from dbmirror.engine.proxies import proxy_secret
 from dbmirror.errors import UsageError
@@ -93,7 +94,7 @@ def write_built(built: Built, record: Path) -> None:
 def read_built(record: Path) -> Built:
     """What was built last. Raises UsageError where nothing was, or the record is damaged."""
     try:
-        return msgspec.json.decode(read_below(record.parent, record.name), type=Built)
+        return decode_json(read_below(record.parent, record.name), Built)
     except FileNotFoundError:
         raise UsageError(
             f"No image was built yet: there is no {record}.", remedy="Build it with 'dbmirror build MIRROR'."

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -102,12 +103,13 @@ def _user_entries(name: str, entries: Iterable[FilterEntry], spelling: Spelling,
         )
 
 
-def _built_in_entries(name: str, spelling: Spelling) -> Iterator[Entry]:
+@cache
+def _built_in_entries(name: str, spelling: Spelling) -> tuple[Entry, ...]:
     text = files(__package__).joinpath(f"{spelling.prefix}{name}.toml").read_text(encoding="utf-8")
     document: dict[str, Any] = tomllib.loads(text)
-    for group in document["group"]:
-        for names, reason in group["entries"]:
-            for pattern in names.split():
-                yield Entry(
-                    pattern=spelling.normalise(pattern), verdict=_VERDICTS[name], reason=reason, group=group["title"]
-                )
+    return tuple(
+        Entry(pattern=spelling.normalise(pattern), verdict=_VERDICTS[name], reason=reason, group=group["title"])
+        for group in document["group"]
+        for names, reason in group["entries"]
+        for pattern in names.split()
+    )

@@ -12,6 +12,7 @@ from dbmirror.inventory.errors import PayloadDamaged
 from dbmirror.inventory.grammar import fits, printable
 from dbmirror.inventory.layers import nearness
 from dbmirror.inventory.model import (
+    Architecture,
     DebianPackage,
     Distribution,
     EnvironmentVariable,
@@ -59,7 +60,7 @@ def assemble(wire: Wire, *, host: str) -> Inventory:
         return Inventory(
             os_id=system.get("ID", "unknown"),
             os_version=system.get("VERSION_ID", "unknown"),
-            architecture=msgspec.convert(facts.architecture, type=Text),
+            architecture=msgspec.convert(facts.architecture, type=Architecture),
             glibc=libc_version if libc == "glibc" and re.fullmatch(r"\d+\.\d+", libc_version) else None,
             python=_interpreter(wire.python),
             interpreters=tuple(sorted({_interpreter(each) for each in wire.interpreters}, key=lambda each: each.path)),

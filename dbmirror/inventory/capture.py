@@ -8,6 +8,7 @@ import posixpath
 
 import msgspec
 
+from dbmirror.decoding import decode_json
 from dbmirror.hosts.interface import Host
 from dbmirror.inventory.errors import CaptureError, PayloadDamaged
 from dbmirror.inventory.grammar import printable
@@ -49,7 +50,7 @@ def capture(
     payload = run_program(host, "capturer", arguments, interpreter=interpreter, timeout=timeout, limit=LARGEST_CAPTURE)
     line, _, content = payload.partition(b"\n")
     try:
-        header = msgspec.json.decode(line, type=_Header)
+        header = decode_json(line, _Header)
     except msgspec.DecodeError as error:
         raise PayloadDamaged(f"The answer of {host.name} does not have the expected form: {error}.") from error
     if header.error:

@@ -9,6 +9,7 @@ import tarfile
 
 import msgspec
 
+from dbmirror.decoding import decode_json
 from dbmirror.hosts.interface import Host
 from dbmirror.inventory.capture import LARGEST_CAPTURE
 from dbmirror.inventory.errors import CaptureError, PayloadDamaged
@@ -48,7 +49,7 @@ def capture_r(
     )
     line, _, content = payload.partition(b"\n")
     try:
-        header = msgspec.json.decode(line, type=_Header)
+        header = decode_json(line, _Header)
     except msgspec.DecodeError as error:
         raise PayloadDamaged(f"The answer of {host.name} does not have the expected form: {error}.") from error
     if header.error:

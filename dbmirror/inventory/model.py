@@ -27,6 +27,13 @@ Text = Annotated[str, Meta(pattern=rf"\A[^\n{OBEYED}]*\Z", max_length=8192)]
 """One line of free text: no control characters, no separator of lines, nothing that turns the direction of text."""
 DebianName = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9+.-]*\Z", max_length=200)]
 DebianVersion = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9.+:~-]*\Z", max_length=200)]
+RVersion = Annotated[str, Meta(pattern=r"\A[0-9]+([.-][0-9]+)*\Z", max_length=100)]
+Architecture = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_]+\Z", max_length=50)]
+"""A machine as the kernel calls it: `x86_64`, `aarch64`."""
+Glibc = Annotated[str, Meta(pattern=r"\A[0-9]{1,2}\.[0-9]{1,3}\Z")]
+"""`2.35`. Wheels are looked for downwards from it, one minor version after the other: it is no number of any size."""
+PythonVersion = Annotated[str, Meta(pattern=r"\A[0-9]{1,2}\.[0-9]{1,3}\.[0-9]{1,3}[A-Za-z0-9+.]{0,50}\Z")]
+"""As `platform.python_version()` says: `3.11.11`, `3.11.0rc1`."""
 RName = Annotated[str, Meta(pattern=r"\A[A-Za-z][A-Za-z0-9.]*\Z", max_length=200)]
 EnvironmentVariable = Annotated[str, Meta(pattern=r"\A[A-Za-z_][A-Za-z0-9_]*\Z", max_length=400)]
 
@@ -75,7 +82,7 @@ class Interpreter:
     """A Python of the host."""
 
     path: Path
-    version: Annotated[str, Meta(pattern=r"\A\d+\.\d+\.\d+[A-Za-z0-9+.]*\Z")]
+    version: PythonVersion
     """As `platform.python_version()` says: `3.11.11`, `3.11.0rc1`."""
     implementation: Text = "CPython"
 
@@ -85,7 +92,7 @@ class RPackage:
     """One installed R package, from its DESCRIPTION."""
 
     name: RName
-    version: Annotated[str, Meta(pattern=r"\A[0-9]+([.-][0-9]+)*\Z")]
+    version: RVersion
     library: Path
     priority: Text | None = None
     """`base`, `recommended`, or None."""
@@ -97,7 +104,7 @@ class RPackage:
     """Packages of Depends, Imports and LinkingTo, sorted, without R itself."""
     system_requirements: Text | None = None
     needs_compilation: bool = False
-    built_under: Text | None = None
+    built_under: RVersion | None = None
     """The R version of the field Built."""
     apt_package: DebianName | None = None
 
@@ -151,15 +158,15 @@ class Inventory:
     """ID of /etc/os-release: `ubuntu`, `debian`."""
     os_version: Text
     """VERSION_ID of /etc/os-release: `22.04`."""
-    architecture: Text
+    architecture: Architecture
     """`platform.machine()`: `x86_64`."""
-    glibc: Annotated[str, Meta(pattern=r"\A\d+\.\d+\Z")] | None
+    glibc: Glibc | None
     """`2.35`; None where the C library is another one."""
     python: Interpreter
     """The interpreter of the runtime environment, else the first found."""
     interpreters: tuple[Interpreter, ...] = ()
     distributions: tuple[Distribution, ...] = ()
-    r_version: Text | None = None
+    r_version: RVersion | None = None
     r_packages: tuple[RPackage, ...] = ()
     debian_packages: tuple[DebianPackage, ...] = ()
     jars: tuple[Jar, ...] = ()

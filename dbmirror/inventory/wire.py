@@ -6,6 +6,7 @@ import zlib
 
 import msgspec
 
+from dbmirror.decoding import decode_json
 from dbmirror.inventory.errors import PayloadDamaged
 from dbmirror.inventory.layers import Layer
 
@@ -120,7 +121,7 @@ def decode(payload: bytes, *, host: str) -> Wire:
         document = unpacking.decompress(payload, LARGEST)
         if not unpacking.eof:
             raise PayloadDamaged(f"The answer of {host} is larger than {LARGEST} bytes, or cut short.")
-        wire = msgspec.json.decode(document, type=Wire)
+        wire = decode_json(document, Wire)
     except (zlib.error, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PayloadDamaged(f"The answer of {host} does not have the expected form: {error}.") from error
     if wire.wire != WIRE:

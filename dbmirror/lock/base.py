@@ -9,6 +9,7 @@ from importlib.resources import files
 
 import msgspec
 
+from dbmirror.decoding import decode_json
 from dbmirror.engine.images import ImageFacts, ensure_image
 from dbmirror.files import canonical_json, write_atomically
 from dbmirror.folders import cache_folder
@@ -74,7 +75,7 @@ def _contents(reference: str, facts: ImageFacts, observer: Observer) -> _Content
     """What the base has, from the cache, else read in a container and put there."""
     path = cache_folder() / "bases" / f"{facts.image_id.removeprefix('sha256:')}-{_collector_digest()}.json"
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_Contents)
+        return decode_json(path.read_bytes(), _Contents)
     except (OSError, msgspec.DecodeError):
         pass
     observer.note(f"Reading what {reference} already has.")

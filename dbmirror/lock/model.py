@@ -11,7 +11,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from dbmirror.inventory.layers import Layer
-from dbmirror.inventory.model import DebianName, DebianVersion, Name, Text, Version
+from dbmirror.inventory.model import Architecture, DebianName, DebianVersion, Glibc, Name, PythonVersion, Text, Version
 
 Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Url = Annotated[str, Meta(pattern=r"\A(https?|file)://[!-~]+\Z", max_length=4096)]
@@ -187,10 +187,10 @@ class LockedPackage:
 class Target:
     """The machine that the sources were chosen for: the cluster's, never this one's."""
 
-    python: Annotated[str, Meta(pattern=r"\A\d+\.\d+\.\d+[A-Za-z0-9+.]*\Z")]
-    architecture: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_]+\Z")]
+    python: PythonVersion
+    architecture: Architecture
     """`x86_64`."""
-    glibc: Annotated[str, Meta(pattern=r"\A\d+\.\d+\Z")]
+    glibc: Glibc
 
 
 class BaseKind(StrEnum):

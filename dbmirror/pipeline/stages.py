@@ -200,7 +200,7 @@ def _render_image(mirror: Mirror, lock: MirrorLock) -> BuildContext:
     r = mirror.loaded.r(mirror.name)
     repository = None
     if r.apt_repository is not None:
-        key = (mirror.loaded.root / r.apt_key).read_text() if r.apt_key else None
+        key = mirror.loaded.apt_key(r) if r.apt_key else None
         repository = RAptRepository(location=r.apt_repository, key=key)
     context = render(
         lock.python,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from dbmirror.decoding import decode_json
 from dbmirror.files import canonical_json, write_atomically
 from dbmirror.folders import sandbox_folder, state_folder
 
@@ -72,7 +73,7 @@ def instance() -> str:
 def read_record() -> Record | None:
     """The last record; None where there is no sandbox, or an older version of the program wrote another form."""
     try:
-        return msgspec.json.decode(_record_file().read_bytes(), type=Record)
+        return decode_json(_record_file().read_bytes(), Record)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
 

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from dbmirror.decoding import decode_json
 from dbmirror.hosts.interface import Host
 from dbmirror.inventory.grammar import printable
 from dbmirror.inventory.model import Name
@@ -59,7 +60,7 @@ def try_imports(host: Host, names: Iterable[str], *, modules: Iterable[str] = ()
             remedy="Look at the image by hand: docker run --rm -it IMAGE bash",
         )
     try:
-        answer = msgspec.json.decode(line[len(nonce) :], type=_Answer)
+        answer = decode_json(line[len(nonce) :], _Answer)
     except msgspec.DecodeError as error:
         raise VerificationFailed(f"The imports in {host.name} gave an answer of unknown form: {error}.") from error
     return Tried(distributions=answer.distributions, modules=answer.modules)

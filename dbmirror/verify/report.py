@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from dbmirror.decoding import decode_json
 from dbmirror.files import canonical_json
 from dbmirror.mirror_folder.files import read_below, write_below
 from dbmirror.own_records import Kind, is_own, remember
@@ -63,12 +64,12 @@ def read_report(path: Path) -> Report:
         raise ReportError(f"{path} cannot be read: {error.strerror or error}.") from error
     again = "Verify again with 'dbmirror verify MIRROR'."
     try:
-        version = msgspec.json.decode(content, type=dict[str, Any]).get("schema")
+        version = decode_json(content, dict[str, Any]).get("schema")
         if version != SCHEMA_VERSION:
             raise ReportError(
                 f"{path} has schema version {version!r}; this dbmirror reads version {SCHEMA_VERSION}.", remedy=again
             )
-        document = msgspec.json.decode(content, type=_Document)
+        document = decode_json(content, _Document)
         body = {field: getattr(document, field) for field in document.__struct_fields__}
         stated = (body.pop("schema"), body.pop("passed"))
         report = msgspec.convert(body, Report, from_attributes=True)

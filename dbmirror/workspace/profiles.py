@@ -78,7 +78,7 @@ def list_profiles() -> tuple[Profile, ...]:
             auth=_auth(section),
             cluster_id=section.get("cluster_id") or None,
             ssh_key=ssh_key_of(name),
-            has_ssh_key=ssh_key_of(name).is_file(),
+            has_ssh_key=_is_file(ssh_key_of(name)),
         )
         for file in profile_files()
         for name, section in _sections(file).items()
@@ -88,6 +88,14 @@ def list_profiles() -> tuple[Profile, ...]:
 def ssh_key_of(profile: str) -> Path:
     """Where the SSH key of a profile lies: `~/.ssh/id_<profile>`."""
     return Path.home() / ".ssh" / f"id_{profile}"
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is there: a profile's name can be of any length and have any character."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def client(profile: str | None) -> WorkspaceClient:

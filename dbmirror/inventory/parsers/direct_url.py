@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from dbmirror.clean_urls import CredentialsInUrl, clean_url
+from dbmirror.decoding import decode_json
 from dbmirror.inventory.grammar import printable
 from dbmirror.inventory.model import DirectUrl
 from dbmirror.inventory.parsers.malformed import Malformed
@@ -38,7 +39,7 @@ class _Document(msgspec.Struct):
 def parse_direct_url(content: str) -> DirectUrl | Malformed:
     """The origin that `content` states, without credentials; `file:` URLs are kept as they are."""
     try:
-        document = msgspec.json.decode(content.encode("utf-8"), type=_Document)
+        document = decode_json(content.encode("utf-8"), _Document)
         url = clean_url(document.url)
     except (msgspec.DecodeError, UnicodeEncodeError) as error:
         return Malformed(f"its direct_url.json cannot be read: {printable(str(error))}")

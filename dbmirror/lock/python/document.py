@@ -16,6 +16,7 @@ from packaging.pylock import Pylock, PylockValidationError
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version as PythonVersion
 
+from dbmirror.decoding import decode_json, decode_toml
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Name, Text, Version
 from dbmirror.lock.documents import AGAIN, REMEDY, check_same, check_together, fate_table
@@ -36,6 +37,7 @@ from dbmirror.lock.model import (
 from dbmirror.lock.python.pylock import PackageTool, package_table, source_fields
 from dbmirror.mirror_folder.names import FATES, PYLOCK
 from dbmirror.pep508 import ONE_PARSER
+from dbmirror.text import one_line
 
 SCHEMA = 2
 
@@ -139,13 +141,13 @@ def decode(pylock: bytes, fates: bytes) -> Lock:
     Raises LockError naming the file and the key that is wrong.
     """
     try:
-        document = tomllib.loads(pylock.decode("utf-8"))
+        document = decode_toml(pylock, dict[str, Any])
         with ONE_PARSER:
             Pylock.from_dict(document)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except msgspec.DecodeError as error:
         raise LockError(f"{PYLOCK} is not valid TOML: {error}.", remedy=REMEDY) from error
     except PylockValidationError as error:
-        raise LockError(f"{PYLOCK} is not a valid lock: {error}.", remedy=REMEDY) from error
+        raise LockError(f"{PYLOCK} is not a valid lock: {one_line(str(error))}.", remedy=REMEDY) from error
     tool = _convert(_dig(document, "tool", "dbmirror"), _LockTool, file=PYLOCK, key="tool.dbmirror")
     if tool.schema != SCHEMA:
         raise LockError(
@@ -182,13 +184,13 @@ def decode(pylock: bytes, fates: bytes) -> Lock:
     )
     _check_together(lock)
     check_same(document, tomllib.loads(_encoded(lock)), file=PYLOCK)
-    check_same(msgspec.json.decode(fates), msgspec.json.decode(encode_fates(lock)), file=FATES)
+    check_same(decode_json(fates, dict[str, Any]), msgspec.json.decode(encode_fates(lock)), file=FATES)
     return lock
 
 
 def _decode_fates(content: bytes, *, snapshot: str) -> tuple[Fate, ...]:
     try:
-        document = msgspec.json.decode(content, type=_Fates)
+        document = decode_json(content, _Fates)
     except msgspec.DecodeError as error:
         raise LockError(f"{FATES} is not a valid table of fates: {error}.", remedy=REMEDY) from error
     if document.schema != SCHEMA or document.snapshot != snapshot:

@@ -7,10 +7,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from dbmirror.inventory.model import DebianName, DebianVersion, RName, Text
+from dbmirror.inventory.model import DebianName, DebianVersion, RName, RVersion, Text
 from dbmirror.lock.model import Fate, FateKind, GitUrl, Sha256, Url, count_fates
 
-RVersion = Annotated[str, Meta(pattern=r"\A[0-9]+([.-][0-9]+)*\Z", max_length=100)]
 RFileName = Annotated[str, Meta(pattern=r"\A[A-Za-z][A-Za-z0-9.]*_[0-9][0-9.-]*\.tar\.gz\Z", max_length=300)]
 """`NAME_VERSION.tar.gz`."""
 SourcePath = Annotated[str, Meta(pattern=r"\Ar-sources/[A-Za-z0-9][A-Za-z0-9._+-]*\Z", max_length=400)]

@@ -12,11 +12,10 @@ from msgspec import Meta
 
 from dbmirror.http_client.refused import Cause, Refused
 from dbmirror.inventory.grammar import fits
-from dbmirror.inventory.model import RName, RPackage, Text
+from dbmirror.inventory.model import RName, RPackage, RVersion, Text
 from dbmirror.inventory.parsers.description import parse_description
 from dbmirror.inventory.parsers.headers import fields
 from dbmirror.inventory.parsers.malformed import Malformed
-from dbmirror.lock.r.model import RVersion
 from dbmirror.lock.r.versions import version_key
 
 LARGEST = 256 << 20

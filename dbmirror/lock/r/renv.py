@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from dbmirror.decoding import decode_json
 from dbmirror.files import canonical_json
 from dbmirror.inventory.layers import layer_of_r_library
-from dbmirror.inventory.model import Path, RName, Text
+from dbmirror.inventory.model import Path, RName, RVersion, Text
 from dbmirror.lock.documents import AGAIN, REMEDY, check_same, check_together, fate_table
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.model import Fate, FateKind, Url
@@ -23,7 +24,6 @@ from dbmirror.lock.r.model import (
     RLacking,
     RLock,
     RSource,
-    RVersion,
 )
 from dbmirror.mirror_folder.names import R_FATES, RENV_LOCK
 
@@ -163,7 +163,7 @@ def decode(renv: bytes, fates: bytes) -> RLock:
     installed = ((package.name, package.version) for package in lock.packages if package.addition is None)
     check_together(installed, lock.fates, lock_file=RENV_LOCK, fates_file=R_FATES)
     check_same(document, msgspec.json.decode(encode_renv(lock)), file=RENV_LOCK)
-    check_same(msgspec.json.decode(fates), msgspec.json.decode(encode_r_fates(lock)), file=R_FATES)
+    check_same(decode_json(fates, dict[str, Any]), msgspec.json.decode(encode_r_fates(lock)), file=R_FATES)
     return lock
 
 
@@ -218,6 +218,6 @@ def _package(name: str, found: _ToolPackage) -> LockedRPackage:
 
 def _decoded(content: bytes, kind: Any, file: str) -> Any:
     try:
-        return msgspec.json.decode(content, type=kind)
+        return decode_json(content, kind)
     except msgspec.DecodeError as error:
         raise LockError(f"{file} is not a valid lock: {error}.", remedy=REMEDY) from error

@@ -11,6 +11,7 @@ import jwt
 import msgspec
 from msgspec import Struct
 
+from dbmirror.decoding import decode_json
 from dbmirror.http_client.addresses import origin_of
 from dbmirror.http_client.refused import Refused
 from dbmirror.publish.registries.credential import Credential
@@ -110,7 +111,7 @@ class Authorization:
         if answer.status != 200:
             raise self._transport.complaint(answer.words())
         try:
-            token = msgspec.json.decode(answer.content, type=_Token)
+            token = decode_json(answer.content, _Token)
         except (msgspec.DecodeError, UnicodeDecodeError):
             token = _Token()
         if not (token.token or token.access_token):

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct, field
 
+from dbmirror.decoding import decode_json
 from dbmirror.process import ProcessFailed
 from dbmirror.publish.registries.credential import ACR_NULL_USER, Credential, Unserved
 from dbmirror.publish.registries.programs import ask_program, unserved
@@ -77,7 +78,7 @@ def credential_from_entra(
         form["tenant"] = environ["AZURE_TENANT_ID"]
     answer = Transport(target, bearer).request("POST", f"{target.base_url}/oauth2/exchange", form=form)
     try:
-        exchanged = msgspec.json.decode(answer.content, type=_Exchanged)
+        exchanged = decode_json(answer.content, _Exchanged)
     except (msgspec.DecodeError, UnicodeDecodeError):
         exchanged = _Exchanged()
     if answer.status != 200 or not exchanged.refresh_token:
@@ -99,7 +100,7 @@ def credential_from_az(
     if finished.code != 0:
         return Unserved(f"az acr login ended with code {finished.code} (is there an `az login`?)")
     try:
-        answer = msgspec.json.decode(finished.stdout, type=_AzAnswer)
+        answer = decode_json(finished.stdout, _AzAnswer)
     except (msgspec.DecodeError, UnicodeDecodeError):
         answer = _AzAnswer()
     if not answer.access_token:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import Struct, field
 
+from dbmirror.decoding import decode_json
 from dbmirror.http_client.limits import IDLE_SECONDS
 from dbmirror.publish.registries.authorization import Authorization
 from dbmirror.publish.registries.credential import Credential
@@ -90,7 +91,7 @@ class RegistryClient:
         """The manifest with this digest, its bytes held against it. Raises UnexpectedAnswer where they differ."""
         content = self._content(self._manifest_path(digest), digest)
         try:
-            manifest = msgspec.json.decode(content, type=_Manifest)
+            manifest = decode_json(content, _Manifest)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise self._transport.complaint("error parsing the manifest: it is not a manifest") from None
         return RemoteManifest(

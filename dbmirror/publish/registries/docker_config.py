@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
+from dbmirror.decoding import decode_json
 from dbmirror.process import ProcessFailed
 from dbmirror.publish.registries.credential import Credential, Unserved
 from dbmirror.publish.registries.programs import ask_program, unserved
@@ -50,7 +51,7 @@ def credential_from_docker_config(
     folder = environ.get("DOCKER_CONFIG")
     path = (Path(folder) if folder else Path(environ.get("HOME") or Path.home()) / ".docker") / "config.json"
     try:
-        config = msgspec.json.decode(path.read_bytes(), type=_DockerConfig)
+        config = decode_json(path.read_bytes(), _DockerConfig)
     except FileNotFoundError:
         return Unserved(f"there is no {path}")
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
@@ -91,7 +92,7 @@ def _ask_helper(
     if finished.code != 0:
         return Unserved(f"{program} has none for {server}")
     try:
-        answer = msgspec.json.decode(finished.stdout, type=_HelperAnswer)
+        answer = decode_json(finished.stdout, _HelperAnswer)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return Unserved(f"{program} did not answer with a credential")
     if not answer.secret:

@@ -6,11 +6,13 @@ import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import msgspec
 
 from dbmirror.ca_bundle import find_ca_bundle
+from dbmirror.decoding import decode_json
 from dbmirror.http_client.addresses import origin_of, require_allowed
 from dbmirror.http_client.exchange import Exchanges
 from dbmirror.http_client.limits import IDLE_SECONDS, REDIRECTS
@@ -138,7 +140,7 @@ def _allow(address: str) -> None:
 def _errors_of(content: bytes) -> list[str]:
     """The codes and messages of a registry's or a token service's JSON error."""
     try:
-        body = msgspec.json.decode(content)
+        body = decode_json(content, Any)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return []
     if not isinstance(body, dict):

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from dbmirror.child import spawn
+from dbmirror.decoding import decode_json
 from dbmirror.files import canonical_json, write_atomically
 from dbmirror.sandbox.registry.server import RegistryMissing, start
 from dbmirror.sandbox.registry.tokens import Kind
@@ -69,7 +70,7 @@ def start_detached(kind: Kind, *, folder: Path, lifetime: float) -> DetachedRegi
 def read_detached(folder: Path) -> DetachedRegistry | None:
     """The registry whose state stands in `folder`; None where there is none, or its process is gone."""
     try:
-        state = msgspec.json.decode((folder / STATE_FILE).read_bytes(), type=DetachedRegistry)
+        state = decode_json((folder / STATE_FILE).read_bytes(), DetachedRegistry)
         with (folder / _LOCK_FILE).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

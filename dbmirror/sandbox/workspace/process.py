@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 import dbmirror
 from dbmirror.child import spawn
+from dbmirror.decoding import decode_json
 from dbmirror.files import canonical_json, write_atomically
 from dbmirror.sandbox.errors import SandboxRefused, WorkspaceNotAnswering
 from dbmirror.sandbox.workspace.server import INSTANCE_HEADER
@@ -56,7 +55,7 @@ def settings_file(folder: Path) -> Path:
 
 def read_settings(folder: Path) -> Settings:
     """The settings in `folder`. Raises OSError or msgspec.DecodeError where they are not there or not whole."""
-    return msgspec.json.decode(settings_file(folder).read_bytes(), type=Settings)
+    return decode_json(settings_file(folder).read_bytes(), Settings)
 
 
 class PortTaken(WorkspaceNotAnswering):
