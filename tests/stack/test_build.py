@@ -198,25 +198,40 @@ def test_a_file_that_the_context_lacks_is_named(tiny_base: str, context: Path) -
         build(context, tags=[TAG], labels={}, secrets={})
 
 
-def test_ctrl_c_cancels_the_build_and_leaves_nothing_running(tiny_base: str, context: Path) -> None:
-    write(context, tiny_base, "RUN echo dbmirror: sleeping; sleep 98765")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_cancels_the_build_and_leaves_nothing_running(
+    tiny_base: str, context: Path, tmp_path_factory: pytest.TempPathFactory, number: signal.Signals
+) -> None:
+    write(context, tiny_base, "RUN --mount=type=secret,id=netrc echo dbmirror: sleeping; sleep 98765")
     program = (
         "from pathlib import Path; from dbmirror.engine.buildx import build; from dbmirror.progress import Observer\n"
+        "from dbmirror.cli.interruption import signals_heard; from dbmirror.temporary import temporary_folder\n"
         "class Loud(Observer):\n"
         "    def advanced(self, stage, text='', *, steps=1): print(text, flush=True)\n"
-        f"build(Path({str(context)!r}), tags=[{TAG!r}], labels={{}}, secrets={{}}, no_cache=True, observer=Loud())\n"
+        "with signals_heard(), temporary_folder('secrets', in_memory=True) as folder:\n"
+        "    (folder / 'netrc').write_text('machine h login u password hunter2')\n"
+        f"    build(Path({str(context)!r}), tags=[{TAG!r}], labels={{}}, secrets={{'netrc': folder / 'netrc'}},\n"
+        "          no_cache=True, observer=Loud())\n"
     )
+    home = tmp_path_factory.mktemp("home")
     parent = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "DBMIRROR_HOME": str(home)},
     )
     assert parent.stdout is not None
     # The first line names the step before its process exists: the worst moment to cancel it.
     while "sleeping" not in parent.stdout.readline():
         assert parent.poll() is None, parent.stderr
     started = time.monotonic()
-    parent.send_signal(signal.SIGINT)
+    left = f"dbmirror-secrets-{(home / 'runs' / 'home').read_text()}-*"
+    assert list(Path("/dev/shm").glob(left))
+    parent.send_signal(number)
     _, error = parent.communicate(timeout=30)
-    assert "KeyboardInterrupt" in error
+    assert "KeyboardInterrupt" in error or "Ended" in error
+    assert not list(Path("/dev/shm").glob(left))
     assert time.monotonic() - started < 15
     deadline = time.monotonic() + 10
     while left := running(b"98765") + running(str(context).encode()):

@@ -71,6 +71,8 @@ def resolve_target(
       DBMIRROR_ACR_REPOSITORY may name the repository;
     - dockerhub: DBMIRROR_DOCKERHUB_REPOSITORY (`namespace/name`), or DOCKERHUB_NAMESPACE or DOCKERHUB_USERNAME.
 
+    `DBMIRROR_<NAME>_HOST`, where it is set, is the only host that the section may name.
+
     Raises TargetError where the name is not known, something is missing (the message says what), or a value has not
     the form of a host or a repository.
     """
@@ -83,6 +85,7 @@ def resolve_target(
             f"[registries.{name}] does not say which registry it means.",
             remedy=f'Add host = "team.azurecr.io" (or your registry\'s host) to [registries.{name}].',
         )
+    _require_pinned(name, host, environ)
     repository = section.repository or _default_repository(name, section, environ)
     target = RegistryTarget(
         name=name,
@@ -105,6 +108,25 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(bare).is_loopback
     except ValueError:
         return False
+
+
+def variables_of(name: str) -> str:
+    """What the environment's variables about the registry `name` begin with: `DBMIRROR_OFFICE`."""
+    return "DBMIRROR_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
+
+
+def _require_pinned(name: str, host: str, environ: Mapping[str, str]) -> None:
+    """Raise TargetError where the user's environment pins another host for `name` than dbmirror.toml has.
+
+    That file comes with a clone; a password of the environment goes to whatever host the section names.
+    """
+    variable = f"{variables_of(name)}_HOST"
+    pinned = environ.get(variable)
+    if pinned and pinned.lower() != host.lower():
+        raise TargetError(
+            f"[registries.{name}] names the host {host}, and {variable} says {pinned}: nothing is sent there.",
+            remedy=f"Correct 'host' in dbmirror.toml, or {variable}.",
+        )
 
 
 def acr_host(environ: Mapping[str, str]) -> str | None:
