@@ -143,7 +143,7 @@ def read_snapshot(path: Path) -> Snapshot:
     snapshot = Snapshot(cluster=document.cluster, inventory=document.inventory, taken=document.taken)
     if snapshot.digest != document.digest:
         raise SnapshotError(
-            f"{path} was changed after it was taken: its content has not the digest that it states.",
+            f"{path} was changed by hand: its content does not match the digest in it.",
             remedy="Restore the file from version control, or take the snapshot again.",
         )
     return snapshot

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 )
 @push_options
 @click.option("--keep-going", is_flag=True, help="Build without the R packages that do not compile.")
-@click.option("--sbom", is_flag=True, help="Write a CycloneDX bill of materials, sbom.cdx.json, with the fates.")
+@click.option("--sbom", is_flag=True, help="Write a CycloneDX SBOM, sbom.cdx.json, with the fates.")
 @click.option("--frozen", is_flag=True, help="Build from the mirror's files alone: no workspace, no SSH, no new lock.")
 @dry_run_option
 @command

@@ -30,7 +30,7 @@ def sandbox(state: SandboxState) -> RenderableType:
             ("cluster", f"{state.cluster_id}: {state.cluster_state or 'unknown'}"),
             ("driver", f"{state.driver_address or 'none'} ({state.driver_container or 'no container'})"),
             ("base", f"{state.base_image}, {state.base_origin}"),
-            ("packages", f"{state.pins} pins; not to be had: {missing}"),
+            ("packages", f"{state.pins} pins; missing: {missing}"),
         )
     )
 

@@ -1,4 +1,4 @@
-"""What packages require of each other on the cluster, directly or not."""
+"""Which packages require which on the cluster, directly or not."""
 
 from __future__ import annotations
 

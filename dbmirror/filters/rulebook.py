@@ -1,4 +1,4 @@
-"""Every rule that speaks of a package, the nearest first: the language's own, then the lists."""
+"""All rules about a package in their order: those of its language, then the lists."""
 
 from __future__ import annotations
 

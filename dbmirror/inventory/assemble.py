@@ -1,4 +1,4 @@
-"""From the wire shape to an Inventory: every name and version checked against its grammar, everything sorted."""
+"""Makes an Inventory of the collector's answer: every name and version checked against its pattern, all sorted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compare two inventories by what an import, a command or a job would get from each."""
+"""Compares two inventories by what an import, a command or a job gets in each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong between the question to a host's Python and an answer that can be trusted."""
+"""What can go wrong when a program is sent to a host's Python and its answer is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Take the answer of a sent program out of whatever else came on stdout, and check that it is whole."""
+"""Finds the answer of a sent program among whatever else came on stdout, and checks that it is complete."""
 
 from __future__ import annotations
 

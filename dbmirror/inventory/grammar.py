@@ -1,4 +1,4 @@
-"""The walls of the model in use: does a value fit its type, and how is a hostile one written in a message."""
+"""Checks a value against its field's pattern, and writes a hostile one safely into a message."""
 
 from __future__ import annotations
 

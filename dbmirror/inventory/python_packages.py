@@ -1,4 +1,4 @@
-"""From the wire's package folders to distributions, and a problem for each entry that cannot be one."""
+"""Makes distributions of the package folders that the collector sent, and a problem of each entry that is none."""
 
 from __future__ import annotations
 

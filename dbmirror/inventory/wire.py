@@ -1,4 +1,4 @@
-"""The wire shape: what inventory/sent/collector.py sends, before any of it is taken at its word."""
+"""What inventory/sent/collector.py sends, before anything in it is checked."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def read_base(reference: str, *, observer: Observer = SILENT) -> tuple[BaseImage
 
     The reference is pinned to the digest under which the image came from a registry, where it did. The inventory is
     read in a container without network and kept in the cache under the image's id.
-    Raises EngineError where the image cannot be had, LockError where it is not for linux/amd64.
+    Raises EngineError where the engine can neither find nor pull the image, LockError where it is not for linux/amd64.
     """
     facts = ensure_image(reference, observer=observer)
     if (facts.os, facts.architecture) != ("linux", "amd64"):

@@ -1,4 +1,4 @@
-"""What becomes of every package of a selection: the one place where fates are made and counted."""
+"""Makes and counts the fates: what becomes of every package of a selection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The identity of a lock's bill of materials, known before there is an image: what the image's label points to.
+"""The identity of a lock's SBOM, known before there is an image: the image's label points to it.
 
 The document names the image that it describes, so that no label of that image can hold the document's digest. Both
 derive the same serial number from the lock instead, which says what is in the image.
@@ -18,7 +18,7 @@ LABEL: Final = "io.dbmirror.sbom"
 
 
 def serial_number(lock: Lock, r_lock: RLock | None = None) -> uuid.UUID:
-    """The serial number of the bill of materials of a lock: the same lock has the same one, for ever.
+    """The serial number of the SBOM of a lock: the same lock has always the same one.
 
     `r_lock` is R's half where the image has R, else None: what an image for Python alone is made from says nothing
     of R, and neither does its label.

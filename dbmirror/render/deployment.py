@@ -43,7 +43,7 @@ class DeploymentRefused(UsageError):
 class PullSecret:
     """Where the workspace keeps what its clusters pull the image with. Names only, never a value.
 
-    Raises RenderError where a name has not the form that Databricks gives to scopes and keys.
+    Raises RenderError where Databricks allows no such name of a scope or a key.
     """
 
     scope: str = "dbmirror"

@@ -6,4 +6,4 @@ from dbmirror.errors import UsageError
 
 
 class RenderError(UsageError):
-    """A value has not the form that its place in a file demands, or the base cannot carry the runtime."""
+    """A value is not valid where it would stand in a file, or the base cannot carry the runtime."""

@@ -23,7 +23,7 @@ _PATH = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._-]*(/[A-Za-z0-9._][A-Za-z0-9._-]*)
 def fill(template: str, **values: object) -> bytes:
     """The file that `template` (a path below this package, `deployment_templates/cluster.tf.j2`) makes of `values`.
 
-    Raises RenderError where a value has not the form of its place.
+    Raises RenderError where a value is not valid where it would stand.
     """
     return _environment().get_template(template).render(**values).encode()
 

@@ -164,7 +164,7 @@ def _validated(value: Any, kind: Any) -> Any:
         return msgspec.json.decode(msgspec.json.encode(value), type=kind)
     except (msgspec.ValidationError, UnicodeError) as error:
         raise RenderError(
-            f"What is to be rendered has not the form that it must have: {error}.",
+            f"A value of the lock is not valid: {error}.",
             remedy="Take the snapshot and make the lock again.",
         ) from error
 

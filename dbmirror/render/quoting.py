@@ -1,4 +1,4 @@
-"""Filters that make a value safe for one place in a Dockerfile; a template can print nothing else."""
+"""Filters that make a value safe for its place in a Dockerfile; a template prints nothing without one."""
 
 from __future__ import annotations
 

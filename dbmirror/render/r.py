@@ -43,7 +43,7 @@ class RLayer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RPart:
-    """What the templates are told about R."""
+    """The values of the templates for R."""
 
     version: str
     repository: bool

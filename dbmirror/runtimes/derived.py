@@ -1,4 +1,4 @@
-"""A runtime that dbmirror knows in part or not at all: completed from what the cluster has and from the nearest one."""
+"""Completes a runtime that dbmirror does not fully know from the cluster's snapshot and from the nearest one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeps a verification from being made, as against what it finds."""
+"""Why a verification cannot be made; what it finds is no error."""
 
 from __future__ import annotations
 

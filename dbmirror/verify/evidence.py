@@ -1,4 +1,4 @@
-"""All that the rules judge by, gathered once: they read it and run nothing themselves."""
+"""The facts that the rules judge by, gathered once; a rule runs nothing itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imports that fail and are no defect of the image: the cluster's would fail as well, or the platform is missing."""
+"""Failed imports that are no defect of the image: they fail on the cluster, too, or need the platform."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class Judged:
 def judge_failure(error: str, *, fates: Mapping[str, Sequence[Fate]]) -> Judged:
     """What `error`, the last line of a failed import's traceback, means. `fates` has the lock's, by name.
 
-    A dependency that the cluster has not either is expected to be missing; one that a filter keeps out, or that could
-    not be had, is a defect that names the reason; one that should be in the image is a defect.
+    A dependency that the cluster has not either is expected to be missing; one that a filter keeps out, or that has
+    no source, is a defect that names the reason; one that should be in the image is a defect.
     """
     for known in KNOWN:
         if re.search(known.pattern, error):

@@ -1,4 +1,4 @@
-"""From the words of a failed import to the distribution that is missing."""
+"""Finds the distribution that a failed import misses, by the error's text."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ class Report:
     r_packages: tuple[RPackageCheck, ...] = ()
     """Empty for an image without R."""
     r_failed: tuple[RFailure, ...] = ()
-    """What the build was told to go on without: no package of the image, and no difference either."""
+    """What the build left out (`--keep-going`): not in the image, and no difference either."""
     verifier: Text = ""
     """What made the report, as `verifier()` says it; empty for one that does not say."""
 

@@ -1,4 +1,4 @@
-"""The programs that run inside the image under test, as they are sent."""
+"""The programs that are sent into the image under test."""
 
 from __future__ import annotations
 

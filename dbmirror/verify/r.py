@@ -46,7 +46,7 @@ class RFacts:
     """`4.2.2`; None where R does not run."""
     packages: Mapping[str, Loaded]
     failed: tuple[RFailure, ...] = ()
-    """What the build was told to go on without."""
+    """What the build left out (`--keep-going`)."""
 
 
 def examine_r(host: Host, names: Iterable[str]) -> RFacts:
@@ -120,7 +120,7 @@ def names_to_load(lock: RLock) -> frozenset[str]:
 
 
 def checks(lock: RLock, facts: RFacts) -> tuple[RPackageCheck, ...]:
-    """Each expected package beside the image's, sorted; without those that the build was told to go on without."""
+    """Each expected package beside the image's, sorted, but for those that the build left out."""
     left_out = {failure.name for failure in facts.failed}
     return tuple(
         RPackageCheck(name=name, expected=version, found=found.version, error=found.error)
@@ -131,7 +131,7 @@ def checks(lock: RLock, facts: RFacts) -> tuple[RPackageCheck, ...]:
 
 
 def as_built(lock: MirrorLock, report: Report) -> MirrorLock:
-    """`lock` as the image of `report` turned out: the same, but for what the build was told to go on without."""
+    """`lock` as the image of `report` turned out: the same, but for what the build left out."""
     return replace(lock, r=with_failures(lock.r, report.r_failed)) if lock.r is not None and report.r_failed else lock
 
 

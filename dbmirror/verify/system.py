@@ -101,7 +101,7 @@ def _asked(host: Host, script: str, *, known: str) -> dict[str, Answer]:
 
 
 def parse_answers(text: str) -> dict[str, Answer]:
-    """The records of answer.sh; what has not their form is left out."""
+    """The records of answer.sh; anything else is left out."""
     answers = {}
     for record in text.split(_RECORD)[1:]:
         fields = record.split(_FIELD, 2)

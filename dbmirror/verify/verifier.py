@@ -1,4 +1,4 @@
-"""Which verification made a report: a newer one may have more rules, or look more closely."""
+"""Identifies the verification that made a report: a newer one may have more rules, or look more closely."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def compare(expected: Mapping[str, str], inventory: Inventory) -> tuple[Comparis
 def extra(inventory: Inventory, expected: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """What the image has beyond `expected`, by name, with its effective version: the base or an apt package brought it.
 
-    A package that a rule excludes, or that could not be had, stands here if it is in the image all the same.
+    A package that a rule excludes, or that has no source, stands here if it is in the image all the same.
     """
     return tuple(sorted((name, d.version) for name, d in inventory.effective().items() if name not in expected))
 

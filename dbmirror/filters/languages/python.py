@@ -1,4 +1,4 @@
-"""Python's packages under the filters: PEP 503 names, Requires-Dist with markers, what the REPL needs."""
+"""Python's own rules: PEP 503 names, Requires-Dist with its markers, and what the notebook's REPL needs."""
 
 from __future__ import annotations
 

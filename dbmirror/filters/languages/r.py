@@ -1,4 +1,4 @@
-"""R's packages under the filters: names compared letter by letter, R itself, and what R notebooks need."""
+"""R's own rules: names compared letter by letter, R itself, and what R notebooks need."""
 
 from __future__ import annotations
 

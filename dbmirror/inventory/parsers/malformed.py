@@ -1,4 +1,4 @@
-"""The other half of what every parser gives back: why a file could not be taken for what it should be."""
+"""What a parser gives back for a file that it cannot read: the reason."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Programs that run on a host and stand alone there: Python 3.8, its standard library, and each other."""
+"""Programs that run on the host, sent on stdin: they may import Python 3.8's standard library and each other only."""

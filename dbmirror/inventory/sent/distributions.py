@@ -1,4 +1,4 @@
-"""What is installed in each package folder: the header lines and small files that say so, as they stand there."""
+"""Reads what describes each installed distribution: the header lines and small files of its metadata folder."""
 
 # ruff: noqa: PTH112, PTH118
 # The import of pathlib alone would take a tenth of the time that is allowed on the host.

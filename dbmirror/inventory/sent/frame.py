@@ -1,4 +1,4 @@
-"""The frame in which a sent program gives its result, so that noise on stdout cannot be taken for it."""
+"""Marks where a sent program's answer begins and ends, so that other output on stdout is not taken for it."""
 
 from __future__ import annotations
 

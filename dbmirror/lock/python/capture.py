@@ -1,4 +1,4 @@
-"""Wheels packed again from the cluster's own files, for packages that are to be had nowhere else."""
+"""Wheels packed again from the cluster's own files, for packages that no index has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a selection to a lock: each kept package gets its one source, and everything that was found its one fate."""
+"""Makes Python's lock of a selection: one source for each kept package, one fate for each that was found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an earlier lock still says truly: an unchanged cluster is locked without asking anyone, to the same bytes."""
+"""What of an earlier lock still holds: an unchanged cluster is locked without a request, to the same bytes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def reusable(
     """What of `previous` holds for a lock of the same `target`, by name and version.
 
     A source holds while its index is still asked, or its archive still lies in `folder` unchanged, or (apt) the base
-    image is the same. That something could not be had holds only where everything is as it was.
+    image is the same. That a package has no source holds only where nothing changed.
     """
     if previous is None or previous.target != target:
         return {}

@@ -1,4 +1,4 @@
-"""What R notebooks need of a cluster's image and the cluster's own R does not have: the platform has it elsewhere."""
+"""Adds to the image what R notebooks need and the cluster's own R lacks: on a cluster the platform brings it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _find(name: str, reason: str, *, repositories: Repositories, target: RTarget
         return RLacking(name=name, reason=f"{reason} No R repository that is configured has it.")
     outcome = from_repositories(name, version, repositories=repositories, target=target, folder=folder)
     if isinstance(outcome, Missing):
-        return RLacking(name=name, reason=f"{reason} It cannot be had: {outcome.reason}.")
+        return RLacking(name=name, reason=f"{reason} It has no source: {outcome.reason}.")
     described = outcome.description
     listed = next(
         (

@@ -1,4 +1,4 @@
-"""R packages packed from the driver as they are installed there, for those that are to be had nowhere else."""
+"""R packages packed from the driver as they are installed there, for those that no repository has."""
 
 from __future__ import annotations
 

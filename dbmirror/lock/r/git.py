@@ -34,7 +34,7 @@ def remote_type(package: RPackage) -> str:
 
 
 def from_git(package: RPackage, *, folder: Path, client: Client) -> RFound | Missing:
-    """The commit that the cluster installed, archived in r-sources/ of `folder`; else why it cannot be had."""
+    """The commit that the cluster installed, archived in r-sources/ of `folder`; else why it is missing."""
     fields = dict(package.remote)
     try:
         origin = msgspec.convert(

@@ -1,4 +1,4 @@
-"""What of the found packages can be installed at all: whatever is built needs all that it requires."""
+"""Which of the found packages can be installed: a package that is built needs all that it requires."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a selection of R packages to R's lock: each kept package gets its one source, everything found its one fate."""
+"""Makes R's lock of a selection: one source for each kept package, one fate for each that was found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In which order R packages can be installed: what one requires comes before it."""
+"""The order in which R packages are installed: each after what it requires."""
 
 from __future__ import annotations
 

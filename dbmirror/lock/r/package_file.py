@@ -1,4 +1,4 @@
-"""A package's `.tar.gz`: is it what its name says, and what does its DESCRIPTION say."""
+"""Reads a package's `.tar.gz`: whether it is the package of its name, and what its DESCRIPTION says."""
 
 from __future__ import annotations
 

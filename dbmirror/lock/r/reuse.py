@@ -1,4 +1,4 @@
-"""What an earlier lock still says truly: unchanged R packages are locked without asking anyone, to the same bytes."""
+"""What of an earlier lock still holds: unchanged R packages are locked without a request, to the same bytes."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def reusable(
     """What of `previous` holds for the packages of `wanted`, by name.
 
     A source holds while its repository is still asked, or its archive lies in `folder` unchanged, or (apt) the base is
-    the same. That something could not be had holds only where all is as it was and nothing more may be tried; that it
-    had to be captured only while the same repositories are asked (see `captures`).
+    the same. That a package has no source holds only where nothing changed and nothing more may be tried; that it was
+    captured holds only while the same repositories are asked (see `captures`).
     """
     if previous is None or previous.r_version != target.r_version:
         return {}

@@ -1,1 +1,1 @@
-"""The software bill of materials of a built image."""
+"""The SBOM (software bill of materials) of a built image."""

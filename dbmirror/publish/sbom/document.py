@@ -1,4 +1,4 @@
-"""The bill of materials of a mirror's image: CycloneDX 1.6 as JSON, from the lock with its table of fates.
+"""The SBOM of a mirror's image: CycloneDX 1.6 as JSON, from the lock with its table of fates.
 
 Nothing in it is read from a clock: its serial number comes from the lock, its time is the snapshot's.
 """
@@ -40,7 +40,7 @@ from dbmirror.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltImage:
-    """The image that the bill is of."""
+    """The image that the SBOM describes."""
 
     tag: str
     image_id: str

@@ -1,4 +1,4 @@
-"""R's half of a bill of materials: a component for each R package by its fate, for what was added, what is lacking."""
+"""R's half of the SBOM: one component for each R package, by its fate, and for each that was added or is missing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dbmirror.render.r import r_part
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RComponent:
-    """An R package of the bill, with what the lock says of it."""
+    """An R package of the SBOM, with what the lock says of it."""
 
     component: Component
     fate: Fate | None = None

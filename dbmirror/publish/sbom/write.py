@@ -1,4 +1,4 @@
-"""The bill of materials of a built image, in the mirror's folder."""
+"""The SBOM of a built image, in the mirror's folder."""
 
 from __future__ import annotations
 

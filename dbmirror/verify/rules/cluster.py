@@ -1,4 +1,4 @@
-"""Rules about what stands around the image: its base, and the cluster that it is to run on."""
+"""Rules about the image's base and about the cluster that it is for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a rule is, and the three ways in which it can come out."""
+"""What a rule is, and its three results: passed, failed, not applicable."""
 
 from __future__ import annotations
 

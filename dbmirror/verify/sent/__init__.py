@@ -1,1 +1,1 @@
-"""What runs inside the image under test: standard library or POSIX shell only, sent on stdin, not installed."""
+"""Programs that run in the image under test, sent on stdin: Python's standard library or POSIX shell only."""
