@@ -9,8 +9,10 @@ from typing import Final
 
 from dbmirror.fetch.fetch import Wanted, fetch_all
 from dbmirror.fetch.store import Store
-from dbmirror.http_client.client import Client
 from dbmirror.http_client.logins import Logins
+from dbmirror.lock.python.file_hosts import ListedFile, client_of_files
+from dbmirror.lock.python.index import Index
+from dbmirror.lock.python.index_settings import IndexSettings
 from dbmirror.progress import SILENT, Observer
 from dbmirror.render.build_files import BuildFile
 
@@ -23,15 +25,15 @@ Groups = Mapping[str, Sequence[BuildFile]]
 def build_contexts(
     mirrors: Mapping[str, Groups],
     *,
-    logins: Logins,
-    internal_hosts: frozenset[str],
+    indexes: IndexSettings,
+    logins: Logins | None = None,
     ca_bundle: Path | None,
     observer: Observer = SILENT,
 ) -> Iterator[Mapping[str, Mapping[str, Path]]]:
     """The files of `mirrors` (by the mirror's name), as BuildKit's named contexts of each: `files-GROUP` to a folder.
 
-    Files that the store lacks are fetched, with `logins` for their own origins alone, and each is checked against
-    its hash. The folders hold links to the store's files, below `files/`, and go afterwards.
+    Files that the store lacks are fetched, with `logins` (by default those of `indexes`) for their own origins alone,
+    and each is checked against its hash. The folders hold links to the store's files, below `files/`, and go afterwards.
     Raises FetchError where a file cannot be had, and StoreError where the disk takes no more.
     """
     wanted = {
@@ -41,9 +43,15 @@ def build_contexts(
         for file in files
     }
     again = " ".join(f"dbmirror lock {name} --refresh" for name in list(mirrors)[:1])
+    listed = (
+        ListedFile(filename=file.name, url=file.url, sha256=file.sha256, index=file.index)
+        for file in wanted
+        if file.index is not None
+    )
     with (
         Store() as store,
-        Client(logins, ca_bundle=ca_bundle, internal_hosts=internal_hosts) as client,
+        Index(indexes, ca_bundle=ca_bundle) as index,
+        client_of_files(listed, index=index, logins=logins) as client,
         store.folder_for_links() as folder,
     ):
         observer.started(STAGE, total=len(set(wanted.values())))

@@ -106,7 +106,7 @@ class AllMirrors:
             logins=any_mirror.indexes.logins().with_those_of(
                 *(logins(mirrors[name], mirror.lock) for name, mirror in prepared.items())
             ),
-            internal_hosts=any_mirror.indexes.internal_hosts,
+            indexes=any_mirror.indexes,
             ca_bundle=any_mirror.ca_bundle,
             observer=self._observer,
         ) as contexts:

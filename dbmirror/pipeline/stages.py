@@ -112,8 +112,8 @@ def build(mirror: Mirror, lock: MirrorLock) -> tuple[Built, BuildResult]:
     indexes, observer = mirror.indexes, mirror.observer
     with build_contexts(
         {mirror.name: build_files(mirror, lock)},
+        indexes=indexes,
         logins=logins(mirror, lock),
-        internal_hosts=indexes.internal_hosts,
         ca_bundle=mirror.ca_bundle,
         observer=observer,
     ) as contexts:

@@ -30,6 +30,8 @@ class BuildFile:
     size: int | None
     user_agent: str | None = None
     """What to call oneself, where the server gives another file under that address to others."""
+    index: str | None = None
+    """The package index that lists it, if one does."""
 
 
 def file_groups(lock: Lock, runtime: Runtime, *, flavour: Flavour) -> Mapping[str, tuple[BuildFile, ...]]:
@@ -98,7 +100,8 @@ def _file(package: LockedPackage) -> BuildFile:
     size = source.size if isinstance(source, IndexFile) else None
     name = source.filename if source.is_wheel else archive_name(package)
     url = safe_url(f"{package.name} {package.version}", source.url)
-    return BuildFile(name=name, url=url, sha256=source.sha256, size=size)
+    index = source.index if isinstance(source, IndexFile) else None
+    return BuildFile(name=name, url=url, sha256=source.sha256, size=size, index=index)
 
 
 def _support_file(support: Mapping[str, IndexFile], sha256: str) -> BuildFile:
@@ -108,7 +111,8 @@ def _support_file(support: Mapping[str, IndexFile], sha256: str) -> BuildFile:
             f"The lock does not say where a file comes from that the build needs (SHA-256 {sha256[:12]}…).",
             remedy="Make the lock again with this version of dbmirror.",
         )
-    return BuildFile(name=file.filename, url=safe_url(file.filename, file.url), sha256=file.sha256, size=file.size)
+    url = safe_url(file.filename, file.url)
+    return BuildFile(name=file.filename, url=url, sha256=file.sha256, size=file.size, index=file.index)
 
 
 def _hashes(lines: Iterable[str]) -> Iterable[str]:

@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import pytest
 
+from dbmirror.config import IndexConfig
+from dbmirror.lock.python.index_settings import find_indexes
 from dbmirror.build.files import build_contexts
 from dbmirror.engine.buildx import build
 from dbmirror.files import sha256_hex
@@ -93,7 +95,7 @@ def image(repository: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             build_contexts(
                 {"hostile": groups},
                 logins=Logins([Feed(url=repository)]),
-                internal_hosts=frozenset(),
+                indexes=find_indexes(IndexConfig()),
                 ca_bundle=None,
             ) as contexts,
         ):

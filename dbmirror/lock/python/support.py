@@ -28,6 +28,7 @@ from dbmirror.lock.model import (
     UrlFile,
 )
 from dbmirror.lock.python.build_system import build_requirements
+from dbmirror.lock.python.file_hosts import ListedFile, client_of_files
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.resolve import resolve
 from dbmirror.lock.python.sources import from_index
@@ -169,7 +170,10 @@ def _archives(
         for package in packages
         if isinstance(package.source, IndexFile | UrlFile)
     }
-    fetched = fetch(list(wanted.values()), store=store, client=index.client)
+    sources = [package.source for package in packages if isinstance(package.source, IndexFile)]
+    listed = [ListedFile(filename=f.filename, url=f.url, sha256=f.sha256, index=f.index) for f in sources]
+    with client_of_files(listed, index=index) as client:
+        fetched = fetch(list(wanted.values()), store=store, client=client)
     for package in packages:
         if isinstance(package.source, GitSource):
             yield package, folder / package.source.path
