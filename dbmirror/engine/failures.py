@@ -101,10 +101,16 @@ CAUSES: Final[tuple[Cause, ...]] = (
     ),
     Cause(
         key="apt-package",
-        pattern=r"E: (Unable to locate package (?P<package>\S+)|Version '[^']*' for '(?P<versioned>[^']+)' was not "
-        r"found|Package '(?P<obsolete>[^']+)' has no installation candidate)",
+        pattern=r"E: (Unable to locate package (?P<package>\S+)|"
+        r"Package '(?P<obsolete>[^']+)' has no installation candidate)",
         meaning="the base's distribution has no package {package}",
         remedy="Check that the base is the runtime's own distribution, or blacklist what needs that package.",
+    ),
+    Cause(
+        key="apt-version",
+        pattern=r"E: Version '[^']*' for '(?P<package>[^']+)' was not found",
+        meaning="the archive of the base's distribution no longer has {package} at the locked version",
+        remedy="Make the lock anew with 'dbmirror lock MIRROR --refresh': it takes the versions that are there now.",
     ),
     Cause(
         key="apt-repository",

@@ -18,6 +18,7 @@ from dbmirror.inventory.model import Distribution, Inventory, RPackage
 from dbmirror.inventory.repack import CapturedFile
 from dbmirror.lock.apt import APT_FOLDERS, apt_candidates
 from dbmirror.lock.base import read_base
+from dbmirror.lock.debian import with_debian_versions
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import BaseImage, Lock
 from dbmirror.lock.python.index import Index
@@ -73,8 +74,7 @@ def lock_mirror(
     base, base_inventory = read_base(base_reference, observer=observer)
 
     def candidates(packages: Sequence[str]) -> Mapping[str, str]:
-        with ContainerHost(base.image_id, user="0", network="bridge", writable=APT_FOLDERS) as host:
-            return apt_candidates(host, packages)
+        return _candidates(base, packages)
 
     python = _lock_python(
         selection if flavour.has_python else without_python(selection),
@@ -103,6 +103,18 @@ def lock_mirror(
     elif r_selection.decisions:
         r = only_excluded(without_r(r_selection), snapshot)
     return MirrorLock(python=python, r=r)
+
+
+def lock_debian(lock: Lock, names: Sequence[str], *, previous: Lock | None = None) -> Lock:
+    """`lock` with the versions of the image's own Debian packages `names`. Raises AptUnavailable, and HostError."""
+    return with_debian_versions(
+        lock, names, candidates=lambda packages: _candidates(lock.base, packages), previous=previous
+    )
+
+
+def _candidates(base: BaseImage, packages: Sequence[str]) -> Mapping[str, str]:
+    with ContainerHost(base.image_id, user="0", network="bridge", writable=APT_FOLDERS) as host:
+        return apt_candidates(host, packages)
 
 
 def lock_support(

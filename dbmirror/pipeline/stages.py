@@ -20,16 +20,19 @@ from dbmirror.lock.archives import read_archives
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.mirror_lock import MirrorLock, read_mirror_lock, write_mirror_lock
 from dbmirror.lock.python.files import remove_unnamed
-from dbmirror.lock.stage import lock_mirror, lock_support
+from dbmirror.lock.stage import lock_debian, lock_mirror, lock_support
 from dbmirror.mirror_folder.files import is_file_below
 from dbmirror.mirror_folder.names import BUILT, SNAPSHOT, VERIFICATION
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.pipeline.selection import find_runtime, flavour_of, select_python, select_r
 from dbmirror.render.build_files import build_needs
 from dbmirror.render.context import BuildContext
+from dbmirror.render.debian import unpinned_packages
+from dbmirror.render.errors import RenderError
 from dbmirror.render.image import all_file_groups, linked_files, render
 from dbmirror.render.lab import LabFiles
 from dbmirror.render.settings import ImageSettings, RAptRepository
+from dbmirror.runtimes.model import Runtime
 from dbmirror.snapshot import Snapshot, Taken, read_snapshot, write_snapshot
 from dbmirror.verify.errors import ReportError
 from dbmirror.verify.model import Report
@@ -86,6 +89,10 @@ def make_lock(mirror: Mirror, snapshot: Snapshot) -> MirrorLock:
             observer=mirror.observer,
         )
         lock = replace(lock, python=python)
+        lock = replace(
+            lock,
+            python=lock_debian(python, _debian_names(mirror, lock, runtime), previous=kept.python if kept else None),
+        )
     except BaseException:
         # Archives that were fetched for a lock that did not come about.
         remove_unnamed(previous.python if previous else None, mirror.folder)
@@ -195,23 +202,35 @@ def _previous_lock(mirror: Mirror) -> MirrorLock | None:
         return None
 
 
+def _debian_names(mirror: Mirror, lock: MirrorLock, runtime: Runtime) -> tuple[str, ...]:
+    """The Debian packages that the image is made with; none where it cannot be rendered, which that stage will say."""
+    try:
+        return unpinned_packages(_context(mirror, lock, runtime).files)
+    except RenderError:
+        return ()
+
+
 def _render_image(mirror: Mirror, lock: MirrorLock) -> BuildContext:
     """The build context of the image, written with the archives that it needs."""
-    r = mirror.loaded.r(mirror.name)
-    repository = None
-    if r.apt_repository is not None:
-        key = mirror.loaded.apt_key(r) if r.apt_key else None
-        repository = RAptRepository(location=r.apt_repository, key=key)
-    context = render(
-        lock.python,
-        find_runtime(mirror, mirror.snapshot()),
-        mirror=mirror.name,
-        settings=ImageSettings(waivers=mirror.section.waive, r_repository=repository),
-        r_lock=lock.r_in_image,
-        flavour=lock.flavour,
-    )
+    context = _context(mirror, lock, find_runtime(mirror, mirror.snapshot()))
     linked = linked_files(lock.python, lock.r_in_image)
     archives = read_archives(lock, linked.values(), folder=mirror.folder, mirror=mirror.name)
     files = {place: archives[origin] for place, origin in linked.items()}
     BuildContext({**context.files, **files}).write(mirror.context_folder)
     return context
+
+
+def _context(mirror: Mirror, lock: MirrorLock, runtime: Runtime) -> BuildContext:
+    r = mirror.loaded.r(mirror.name)
+    repository = None
+    if r.apt_repository is not None:
+        key = mirror.loaded.apt_key(r) if r.apt_key else None
+        repository = RAptRepository(location=r.apt_repository, key=key)
+    return render(
+        lock.python,
+        runtime,
+        mirror=mirror.name,
+        settings=ImageSettings(waivers=mirror.section.waive, r_repository=repository),
+        r_lock=lock.r_in_image,
+        flavour=lock.flavour,
+    )

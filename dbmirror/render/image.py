@@ -21,6 +21,7 @@ from dbmirror.render.bom_link import LABEL as BOM_LABEL
 from dbmirror.render.bom_link import bom_link
 from dbmirror.render.build_files import BuildFile, file_groups, list_of
 from dbmirror.render.context import BuildContext
+from dbmirror.render.debian import with_versions
 from dbmirror.render.dockerfile_templates import environment, shipped_folder
 from dbmirror.render.errors import RenderError
 from dbmirror.render.r import RPart, linked_r_files, r_file_groups, r_files, r_part
@@ -117,6 +118,7 @@ def render(
             labels=_labels(lock, r_lock, mirror=mirror, waivers=waivers, flavour=flavour),
         )
     )
+    files = with_versions(files, lock.debian)
     files[".dockerignore"] = _allow_list(files, linked_files(lock, r_lock))
     return BuildContext({name: content.encode() for name, content in files.items()})
 

@@ -65,6 +65,7 @@ class _LockTool(Struct, forbid_unknown_fields=True):
     base: BaseImage
     indexes: tuple[Url, ...] = ()
     support: tuple[IndexFile, ...] = ()
+    debian: tuple[AptPackage, ...] = ()
     apt: tuple[_AptEntry, ...] = ()
 
 
@@ -102,6 +103,9 @@ def encode_pylock(lock: Lock) -> bytes:
         "base": msgspec.to_builtins(lock.base),
         "indexes": list(lock.indexes),
         "support": [_without_nothing(msgspec.to_builtins(file)) for file in lock.support],
+        "debian": [
+            {"source": "apt", "package": package.package, "version": package.version} for package in lock.debian
+        ],
         "apt": [
             {key: value for key, value in _without_nothing(msgspec.to_builtins(package)).items() if key in _APT_FIELDS}
             for package in lock.packages
@@ -181,6 +185,7 @@ def decode(pylock: bytes, fates: bytes) -> Lock:
         fates=_decode_fates(fates, snapshot=tool.snapshot),
         indexes=tool.indexes,
         support=tool.support,
+        debian=tool.debian,
     )
     _check_together(lock)
     check_same(document, tomllib.loads(_encoded(lock)), file=PYLOCK)

@@ -1,0 +1,55 @@
+"""The image's own Debian packages keep the versions that the archive had when the lock was made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from dbmirror.lock.debian import with_debian_versions
+from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
+from dbmirror.lock.python.document import decode, encode_fates, encode_pylock
+
+LOCK = Lock(
+    snapshot="sha256:0",
+    runtime="15.4",
+    target=Target(python="3.11.2", architecture="x86_64", glibc="2.36"),
+    base=BaseImage(reference="debian:bookworm", kind=BaseKind.BARE),
+    packages=(),
+    fates=(),
+)
+
+
+class Archive:
+    """What apt knows, and what it was asked for."""
+
+    def __init__(self, **versions: str) -> None:
+        self.versions = versions
+        self.asked: list[list[str]] = []
+
+    def __call__(self, names: Sequence[str]) -> dict[str, str]:
+        self.asked.append(sorted(names))
+        return {name: self.versions[name] for name in names if name in self.versions}
+
+
+def versions(lock: Lock) -> dict[str, str]:
+    return {package.package: package.version for package in lock.debian}
+
+
+def test_what_the_archive_knows_is_locked_and_read_back() -> None:
+    lock = with_debian_versions(LOCK, ["sudo", "git", "unknown"], candidates=Archive(git="1:2.39", sudo="1.9"))
+
+    assert versions(lock) == {"git": "1:2.39", "sudo": "1.9"}
+    assert decode(encode_pylock(lock), encode_fates(lock)) == lock
+
+
+def test_a_version_stays_until_the_lock_is_made_anew_or_has_another_base() -> None:
+    first = with_debian_versions(LOCK, ["git"], candidates=Archive(git="1:2.39"))
+    newer = Archive(git="1:2.45", sudo="1.9")
+
+    assert versions(with_debian_versions(LOCK, ["git", "sudo"], candidates=newer, previous=first)) == {
+        "git": "1:2.39",
+        "sudo": "1.9",
+    }
+    assert newer.asked == [["sudo"]], "only what is new is asked for"
+    other = replace(LOCK, base=BaseImage(reference="ubuntu:22.04", kind=BaseKind.BARE))
+    assert versions(with_debian_versions(other, ["git"], candidates=newer, previous=first)) == {"git": "1:2.45"}
