@@ -33,7 +33,8 @@ def build_contexts(
     """The files of `mirrors` (by the mirror's name), as BuildKit's named contexts of each: `files-GROUP` to a folder.
 
     Files that the store lacks are fetched, with `logins` (by default those of `indexes`) for their own origins alone,
-    and each is checked against its hash. The folders hold links to the store's files, below `files/`, and go afterwards.
+    and each is checked against its hash. The folders hold links to the store's files, below `files/`, and go
+    afterwards.
     Raises FetchError where a file cannot be had, and StoreError where the disk takes no more.
     """
     wanted = {

@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from dbmirror.config import IndexConfig
-from dbmirror.lock.python.index_settings import find_indexes
 from dbmirror.build.files import build_contexts
+from dbmirror.config import IndexConfig
 from dbmirror.engine.buildx import build
 from dbmirror.files import sha256_hex
 from dbmirror.filters.flavour import Flavour
 from dbmirror.http_client.logins import Feed, Logins
 from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
+from dbmirror.lock.python.index_settings import find_indexes
 from dbmirror.lock.r.model import CranFile, LockedRPackage, RLock
 from dbmirror.render.image import all_file_groups, render
 from dbmirror.runtimes.lookup import lookup
