@@ -314,17 +314,34 @@ def _decode_path(kind: type, value: object) -> object:
         raise ValueError(f"There is no home folder for {value!r}") from error
 
 
+def sandbox_servers() -> tuple[str, ...]:
+    """Addresses of the sandbox's own servers on this machine, which its cluster may name; none where there is none."""
+    url = _sandbox_document().get("files_url")
+    return (url,) if isinstance(url, str) else ()
+
+
 def _sandbox_mirrors() -> dict[str, MirrorConfig]:
     """What `dbmirror sandbox up` left for its own mirror, so that it needs no configuration file."""
-    path = sandbox_folder() / FILE_NAME
-    if not path.is_file():
-        return {}
+    document = _sandbox_document()
     try:
-        document = decode_toml(path.read_bytes(), dict[str, Any])
-        for section in document["mirrors"].values():
+        mirrors = dict(document.get("mirrors", {}))
+        for section in mirrors.values():
             section.pop("profile_file", None)  # an older dbmirror's; the sandbox's profile file has a fixed place
-        return msgspec.convert(document, Config, dec_hook=_decode_path).mirrors
-    except (OSError, ValueError, LookupError, AttributeError, msgspec.DecodeError) as error:
-        raise ConfigError(
-            f"The sandbox's {path} cannot be used: {error}.", remedy="Make it again: 'dbmirror sandbox up'."
-        ) from error
+        return msgspec.convert(mirrors, dict[MirrorName, MirrorConfig], dec_hook=_decode_path)
+    except (ValueError, TypeError, AttributeError, msgspec.ValidationError) as error:
+        raise _unusable_sandbox(error) from error
+
+
+def _sandbox_document() -> dict[str, Any]:
+    path = sandbox_folder() / FILE_NAME
+    try:
+        return decode_toml(path.read_bytes(), dict[str, Any]) if path.is_file() else {}
+    except (OSError, ValueError, msgspec.DecodeError) as error:
+        raise _unusable_sandbox(error) from error
+
+
+def _unusable_sandbox(error: Exception) -> ConfigError:
+    return ConfigError(
+        f"The sandbox's {sandbox_folder() / FILE_NAME} cannot be used: {error}.",
+        remedy="Make it again: 'dbmirror sandbox up'.",
+    )

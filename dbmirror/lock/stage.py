@@ -188,6 +188,7 @@ def _lock_r(
             architecture=inventory.architecture,
             ca_bundle=sources.ca_bundle,
             internal_hosts=sources.indexes.internal_hosts,
+            own_servers=sources.indexes.own_servers,
             store=store,
         ) as repositories,
     ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +11,7 @@ from typing import Final, Self
 
 from dbmirror.build.foundation import Built, image_tag, read_built
 from dbmirror.ca_bundle import find_ca_bundle
-from dbmirror.config import LoadedConfig, MirrorConfig
+from dbmirror.config import LoadedConfig, MirrorConfig, sandbox_servers
 from dbmirror.engine.images import inspect_image
 from dbmirror.errors import DbmirrorError, UsageError
 from dbmirror.filters.flavour import Flavour
@@ -136,7 +136,7 @@ class Mirror:
     @cached_property
     def indexes(self) -> IndexSettings:
         """The package indexes that this machine and the configuration name."""
-        return find_indexes(self.loaded.config.index)
+        return replace(find_indexes(self.loaded.config.index), own_servers=sandbox_servers())
 
     @cached_property
     def ca_bundle(self) -> Path | None:

@@ -142,6 +142,7 @@ def _build(
         base=base.name,
         identity_file=identity_file,
         network=ensure_network(connected, instance()).name,
+        files_url=settings.files_url,
         r_repository=f"{settings.files_url}{REPOSITORY_PATH}" if r else None,
         spark=spark,
     )

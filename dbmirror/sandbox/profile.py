@@ -70,12 +70,15 @@ def write_mirror(
     base: str,
     identity_file: Path,
     network: str,
+    files_url: str,
     r_repository: str | None = None,
     spark: bool = False,
 ) -> None:
     """Write the `[mirrors.NAME]` section that makes `dbmirror build NAME` work with no other configuration.
 
-    With `spark` the lab reaches the driver's Spark Connect server, which no workspace stands in front of here.
+    `files_url` is the server of the packages that the driver has from addresses of their own: it is on this machine,
+    and may be asked. With `spark` the lab reaches the driver's Spark Connect server, which no workspace stands in front
+    of here.
     """
     section: dict[str, Any] = {
         "profile": name,
@@ -87,7 +90,8 @@ def write_mirror(
     }
     if r_repository is not None:
         section["r"] = {"repositories": [r_repository]}
-    write_atomically(sandbox_folder() / FILE_NAME, tomli_w.dumps({"mirrors": {name: section}}).encode())
+    document = {"files_url": files_url, "mirrors": {name: section}}
+    write_atomically(sandbox_folder() / FILE_NAME, tomli_w.dumps(document).encode())
 
 
 def _profiles(path: Path) -> list[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from dbmirror.config import load_config
+from dbmirror.config import load_config, sandbox_servers
 from dbmirror.folders import sandbox_profile_file
 from dbmirror.sandbox import profile
 from dbmirror.sandbox.errors import SandboxRefused
@@ -74,11 +74,19 @@ def test_the_profile_file_is_for_its_owner_alone() -> None:
 
 def test_the_mirror_works_without_a_configuration_file_and_waives_in_the_open(tmp_path: Path) -> None:
     key, _ = profile.ensure_key("demo")
-    profile.write_mirror(name="demo", cluster_id="1-2-3", base="base:1", identity_file=key, network="drivers")
+    profile.write_mirror(
+        name="demo",
+        cluster_id="1-2-3",
+        base="base:1",
+        identity_file=key,
+        network="drivers",
+        files_url="http://127.0.0.1:1",
+    )
     mirror = load_config(start=tmp_path).mirror("demo")
     assert (mirror.profile, mirror.cluster, mirror.base) == ("demo", "1-2-3", "base:1")
     assert mirror.ssh.identity_file == key
     assert mirror.ssh.host is None
+    assert sandbox_servers() == ("http://127.0.0.1:1",)
     assert mirror.lab.spark_remote is None
     assert {waiver.rule for waiver in mirror.waive} == {"L02", "L03"}
     assert all("Debian 12" in waiver.reason for waiver in mirror.waive)
@@ -87,7 +95,13 @@ def test_the_mirror_works_without_a_configuration_file_and_waives_in_the_open(tm
 def test_the_lab_of_a_driver_that_runs_spark_reaches_it_through_the_tunnel(tmp_path: Path) -> None:
     key, _ = profile.ensure_key("demo")
     profile.write_mirror(
-        name="demo", cluster_id="1-2-3", base="base:1", identity_file=key, network="drivers", spark=True
+        name="demo",
+        cluster_id="1-2-3",
+        base="base:1",
+        identity_file=key,
+        network="drivers",
+        files_url="http://127.0.0.1:1",
+        spark=True,
     )
     lab = load_config(start=tmp_path).mirror("demo").lab
     assert lab.spark_remote == "sc://tunnel:15002"

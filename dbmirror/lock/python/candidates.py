@@ -20,6 +20,9 @@ from pypi_simple import DistributionPackage
 from dbmirror.lock.model import Target
 from dbmirror.lock.python.target import wheel_tags
 
+_LONGEST_SPECIFIER = 1000
+"""Characters: what is longer is none that anybody wrote."""
+
 
 @dataclass(frozen=True, slots=True)
 class NoFile:
@@ -85,6 +88,8 @@ def _parsed(file: DistributionPackage) -> tuple[str, Version] | None:
 
 def _allows(requires_python: str | None, target: Target) -> bool:
     """Whether the target's Python is allowed; a specifier that cannot be read allows it, as with pip."""
+    if requires_python is not None and len(requires_python) > _LONGEST_SPECIFIER:
+        return True
     release = re.match(r"\d+\.\d+\.\d+", target.python)
     try:
         return SpecifierSet(requires_python or "").contains(

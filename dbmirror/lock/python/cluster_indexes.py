@@ -16,7 +16,7 @@ from dbmirror.lock.python.index_settings import IndexGroup, IndexSettings
 from dbmirror.lock.python.sources import Found, Named, from_index
 from dbmirror.snapshot import ClusterLibrary
 
-_SPECIFICATION = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)[^ ]* .*--index-url (\S+)")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def cluster_indexes(libraries: Iterable[ClusterLibrary], settings: IndexSettings) -> Mapping[str, IndexGroup]:
@@ -27,12 +27,13 @@ def cluster_indexes(libraries: Iterable[ClusterLibrary], settings: IndexSettings
     own = {index.url: index for index in settings.indexes}
     found: dict[str, IndexGroup] = {}
     for library in libraries:
-        match = _SPECIFICATION.match(library.specification) if library.kind == "pypi" else None
+        requirement, option, url = library.specification.partition(" --index-url ")
+        match = _NAME.match(requirement) if library.kind == "pypi" and option else None
         if match is None:
             continue
-        name = canonicalize_name(match[1])
+        name = canonicalize_name(match[0])
         try:
-            index = location(match[2], f"the cluster's library {name}")
+            index = location(url, f"the cluster's library {name}")
         except IndexConfigurationError:
             continue
         if index.folder is None:

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from dbmirror.config import IndexConfig
-from dbmirror.http_client.logins import Logins
+from dbmirror.http_client.logins import Feed, Logins
 from dbmirror.lock.errors import IndexConfigurationError
 from dbmirror.lock.python.index_location import IndexLocation, location
 from dbmirror.lock.python.pip_settings import PipIndexes, pip_indexes
@@ -48,6 +48,8 @@ class IndexSettings:
     """Glob of names, and the index that alone is asked for them."""
     internal_hosts: frozenset[str] = frozenset()
     """Hosts inside the user's network that a cluster may name."""
+    own_servers: tuple[str, ...] = ()
+    """Servers on this machine that the user started for a cluster of the sandbox: it may name them."""
     notes: tuple[str, ...] = ()
     """Sentences on what was set and is not used."""
 
@@ -75,7 +77,8 @@ class IndexSettings:
 
     def logins(self) -> Logins:
         """The login of each index, for its own origin."""
-        return Logins(index.feed for index in self.indexes if index.folder is None)
+        own = [Feed(url=url) for url in self.own_servers]
+        return Logins([*(index.feed for index in self.indexes if index.folder is None), *own])
 
     def netrc(self) -> bytes | None:
         """The credentials as a netrc file, as uv and pip read it in a build (a secret: never to be written to disk)."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 
-from pypi_simple import DistributionPackage, ProjectPage, UnsupportedRepoVersionError, parse_links_stream
+from pypi_simple import DistributionPackage, Link, ProjectPage, UnsupportedRepoVersionError
 
 from dbmirror.http_client.refused import Cause, Refused
+from dbmirror.lock.python.html_links import Element, elements
 
 _JSON = "application/vnd.pypi.simple.v1+json"
 _HTML = ("application/vnd.pypi.simple.v1+html", "text/html")
 _INSTALLABLE = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz", ".egg", ".exe")
 """How the names of files end that an index lists, whether or not they are still of use."""
+_LONGEST_NAME = 255
+"""Characters of a file's name: no file system takes more, and names are taken apart by patterns."""
 
 
 def parse_project_page(name: str, content_type: str, body: bytes, address: str) -> tuple[DistributionPackage, ...]:
@@ -23,7 +26,9 @@ def parse_project_page(name: str, content_type: str, body: bytes, address: str) 
     kind = kind.strip().lower()
     try:
         if kind == _JSON:
-            return tuple(ProjectPage.from_json_data(json.loads(body), base_url=address).packages)
+            data = json.loads(body)
+            data["files"] = [file for file in data["files"] if len(file["filename"]) <= _LONGEST_NAME]
+            return tuple(ProjectPage.from_json_data(data, base_url=address).packages)
         if kind in _HTML:
             return _parse_html(name, body, address, parameters)
     except UnsupportedRepoVersionError as error:
@@ -33,18 +38,31 @@ def parse_project_page(name: str, content_type: str, body: bytes, address: str) 
     raise _garbage("answered with something of another type than a project page")
 
 
+def _check_version(element: Element) -> None:
+    if element.attributes.get("name") == "pypi:repository-version":
+        version = element.attributes.get("content", "")
+        if version.partition(".")[0] != "1":
+            raise UnsupportedRepoVersionError(version, "1")
+
+
 def _garbage(text: str) -> Refused:
     return Refused(text, cause=Cause.GARBAGE)
 
 
 def _parse_html(name: str, body: bytes, address: str, parameters: str) -> tuple[DistributionPackage, ...]:
-    """The links of a PEP 503 page; one with a form, or with links none of which is a file, is another kind of page.
-
-    Read as a stream of links: building a tree of the largest pages takes three times as long.
-    """
+    """The links of a PEP 503 page; one with a form, or with links none of which is a file, is another kind of page."""
     charset = parameters.partition("charset=")[2].strip().strip('"') or "utf-8"
-    links = list(parse_links_stream([body.decode(charset, "replace")], base_url=address))
-    files = tuple(DistributionPackage.from_link(link, name) for link in links if link.text.endswith(_INSTALLABLE))
+    links = []
+    for element in elements(body.decode(charset, "replace"), base_url=address):
+        if element.tag == "meta":
+            _check_version(element)
+        else:
+            links.append(Link(text=element.text, url=element.url, attrs=dict(element.attributes)))
+    files = tuple(
+        DistributionPackage.from_link(link, name)
+        for link in links
+        if link.text.endswith(_INSTALLABLE) and len(link.text) <= _LONGEST_NAME
+    )
     lower = body.lower()
     if not files and (b"<form" in lower or b"<input" in lower or (links and b"pypi:repository-version" not in lower)):
         raise _garbage("answered with a web page (a login?) instead of a project page")

@@ -39,7 +39,7 @@ class Repositories:
     `ca_bundle` is a PEM file of the authorities to trust. What is locked is kept in `store`, where there is one, so
     that no build fetches it again. `seconds` is what one PACKAGES file may take, its retries included; `pause` the
     first wait before a retry, doubled each time; `internal_hosts` those of the user's own network that a cluster may
-    name.
+    name, `own_servers` those of the sandbox.
     """
 
     def __init__(
@@ -53,9 +53,12 @@ class Repositories:
         store: Store | None = None,
         pause: float = 0.5,
         internal_hosts: frozenset[str] = frozenset(),
+        own_servers: tuple[str, ...] = (),
     ) -> None:
         self.settings = settings
-        make = partial(Client, settings.logins(), ca_bundle=ca_bundle, internal_hosts=internal_hosts, pause=pause)
+        make = partial(
+            Client, settings.logins(own_servers), ca_bundle=ca_bundle, internal_hosts=internal_hosts, pause=pause
+        )
         self.client = make()
         self._as_r = make(user_agent=r_user_agent(r_version, architecture)) if r_version else self.client
         self._seconds = seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -67,17 +67,18 @@ class RepositorySettings:
         """The addresses of the sources, without credentials."""
         return tuple(each.url for each in self.repositories if not each.binary)
 
-    def logins(self) -> Logins:
-        """The login of each repository, for its own origin."""
-        return Logins(
+    def logins(self, own_servers: Iterable[str] = ()) -> Logins:
+        """The login of each repository, for its own origin; `own_servers` on this machine may be asked, too."""
+        feeds = [
             Feed(
                 url=each.feed,
                 user=each.credentials and each.credentials[0],
-                password=each.credentials and each.credentials[1],
+                password=(each.credentials and each.credentials[1]) or None,
             )
             for each in self.repositories
             if each.folder is None
-        )
+        ]
+        return Logins([*feeds, *(Feed(url=url) for url in own_servers)])
 
     def netrc(self) -> bytes | None:
         """The credentials as a netrc file, for a build (a secret: never to be written to disk)."""

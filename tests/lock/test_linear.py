@@ -1,0 +1,120 @@
+"""What a server or a cluster says is read in a time that grows with its length, whatever it is."""
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from dbmirror.http_client.refused import Refused
+from dbmirror.lock.git_program import last_words
+from dbmirror.lock.python.cluster_indexes import cluster_indexes
+from dbmirror.lock.python.index_settings import of_indexes
+from dbmirror.lock.python.project_page import parse_project_page
+from dbmirror.lock.r.packages_file import parse_packages
+from dbmirror.snapshot import ClusterLibrary
+
+SIZE = 200_000
+"""Characters: a quadratic search takes many seconds for so much."""
+
+
+def seconds(read: Callable[[str], object], text: str) -> float:
+    took = []
+    for _ in range(3):
+        started = time.process_time()
+        with suppress(Refused):
+            read(text)
+        took.append(time.process_time() - started)
+    return min(took)
+
+
+def grows_with_length(read: Callable[[str], object], text: Callable[[int], str]) -> None:
+    one, two = seconds(read, text(SIZE)), seconds(read, text(2 * SIZE))
+    assert two < 3 * one + 0.1, f"{one:.3f} s, and {two:.3f} s for twice as much"
+
+
+def html(page: str) -> object:
+    return parse_project_page("acme", "text/html", page.encode(), "https://index.example/simple/acme/")
+
+
+def repeated(piece: str, *, first: str = "", last: str = "") -> Callable[[int], str]:
+    return lambda size: first + piece * (size // len(piece)) + last
+
+
+PAGES = {
+    "comments": repeated("<!--"),
+    "ends of comments": repeated("<!-- --"),
+    "declarations": repeated("<!"),
+    "marked sections": repeated("<![CDATA["),
+    "instructions": repeated("<?"),
+    "brackets": repeated("<"),
+    "tags": repeated("<a "),
+    "ends of tags": repeated("</a"),
+    "open links": repeated("<a href=x>"),
+    "open quotes": repeated('<a href="'),
+    "two kinds of quotes": repeated("\"'", first="<a href=", last=">"),
+    "attributes": repeated("b ", first="<a ", last=">"),
+    "signs of equality": repeated("=", first="<a b", last=">"),
+    "white space": repeated(" ", first="<a b", last=">"),
+    "scripts": repeated("<script>"),
+    "ends of scripts": repeated("</script", first="<script>"),
+    "bases": repeated("<base href=../x>"),
+    "references": repeated("&#x"),
+    "names": repeated("&lt", first="<a href=x>", last="</a>"),
+    "a long address": repeated("../", first="<a href=", last=">acme-1.0.tar.gz</a>"),
+    "a long name": repeated("-1.0", first="<a href=x>acme", last="-py3-none-any.whl</a>"),
+    "a long digest": repeated("=", first="<a href=x#sha256", last=">acme-1.0.tar.gz</a>"),
+}
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_a_page_of_an_index(page: Callable[[int], str]) -> None:
+    grows_with_length(html, page)
+
+
+FILES: dict[str, Callable[[int], object]] = {
+    "name": lambda size: {"filename": "a-" * (size // 2) + "1.whl", "url": "x", "hashes": {}},
+    "address": lambda size: {"filename": "a-1.tar.gz", "url": "../" * (size // 3), "hashes": {}},
+    "nested": lambda size: {"filename": "a-1.tar.gz", "url": "x", "hashes": {}, "more": "[" * size},
+}
+
+
+@pytest.mark.parametrize("file", FILES.values(), ids=FILES)
+def test_a_page_of_an_index_in_json(file: Callable[[int], object]) -> None:
+    def read(text: str) -> object:
+        return parse_project_page(
+            "a", "application/vnd.pypi.simple.v1+json", text.encode(), "https://index.example/simple/a/"
+        )
+
+    grows_with_length(
+        read, lambda size: json.dumps({"meta": {"api-version": "1.0"}, "name": "a", "files": [file(size)]})
+    )
+    grows_with_length(read, repeated("["))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        repeated("\n \t\r"),
+        repeated("\n"),
+        repeated("A:\n "),
+        repeated("Package: a,"),
+        repeated("Imports: ((", first="Package: a\n"),
+    ],
+)
+def test_a_list_of_r_packages(text: Callable[[int], str]) -> None:
+    grows_with_length(lambda text: parse_packages(text.encode()), text)
+
+
+@pytest.mark.parametrize("text", [repeated("//"), repeated("//a"), repeated("@"), repeated("a", first="//")])
+def test_what_git_says(text: Callable[[int], str]) -> None:
+    grows_with_length(lambda text: last_words(text.encode()), text)
+
+
+@pytest.mark.parametrize("text", [repeated("a"), repeated("a "), repeated(" --index-url "), repeated("[", first="a")])
+def test_a_library_of_a_cluster(text: Callable[[int], str]) -> None:
+    def read(text: str) -> object:
+        return cluster_indexes([ClusterLibrary(kind="pypi", specification=text, status="INSTALLED")], of_indexes(()))
+
+    grows_with_length(read, text)
