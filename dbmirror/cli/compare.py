@@ -55,10 +55,12 @@ def diff_command(output: Output, a: str, b: str, config_file: Path | None, shown
 
     places = (parse_place(a), parse_place(b))
     inventories = []
+    notebooks = []
     for place in places:
         with opened(output, place.mirror, config_file, **options) as mirror:
             inventories.append(read_place(place, mirror))
-    differences = compare(*inventories)
+            notebooks.append(mirror.section.notebook_environment)
+    differences = compare(*inventories, notebook_environment_a=notebooks[0], notebook_environment_b=notebooks[1])
     sections = ("python",) if any(place.kind == "requirements" for place in places) else SECTIONS
     output.document({"a": a, "b": b, "sections": {name: getattr(differences, name) for name in sections}})
     output.show(tables.differences(differences, a, b, shown=shown, sections=sections))
@@ -87,7 +89,10 @@ def check_command(output: Output, name: str, config_file: Path | None, **options
     with opened(output, name, config_file, **options) as mirror:
         committed = mirror.snapshot()
         present = read_cluster(mirror)
-    differences = compare(committed.inventory, present.inventory)
+        notebook = mirror.section.notebook_environment
+    differences = compare(
+        committed.inventory, present.inventory, notebook_environment_a=notebook, notebook_environment_b=notebook
+    )
     changes = cluster_changes(committed.cluster, present.cluster)
     drifted = committed.digest != present.digest
     output.document(
