@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dbmirror.publish.registries.config import LOCATION_VARIABLES, RegistryConfig, RegistryKind
+from dbmirror.publish.registries.config import LOCATION_VARIABLES, RegistryConfig, RegistryKind, variable_stem
 from dbmirror.publish.registries.errors import TargetError
 
 DOCKER_HUB = "docker.io"
@@ -110,17 +110,12 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def variables_of(name: str) -> str:
-    """What the environment's variables about the registry `name` begin with: `DBMIRROR_OFFICE`."""
-    return "DBMIRROR_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
-
-
 def _require_pinned(name: str, host: str, environ: Mapping[str, str]) -> None:
     """Raise TargetError where the user's environment pins another host for `name` than dbmirror.toml has.
 
     That file comes with a clone; a password of the environment goes to whatever host the section names.
     """
-    variable = f"{variables_of(name)}_HOST"
+    variable = f"{variable_stem(name)}_HOST"
     pinned = environ.get(variable)
     if pinned and pinned.lower() != host.lower():
         raise TargetError(

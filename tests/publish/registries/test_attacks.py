@@ -15,11 +15,12 @@ import pytest
 
 from dbmirror.http_client import limits
 from dbmirror.publish.registries import azure, errors
+from dbmirror.publish.registries.config import RegistryConfig
 from dbmirror.publish.registries.credential import Credential, Unserved
 from dbmirror.publish.registries.credentials import find_credential
 from dbmirror.publish.registries.distribution import RegistryClient
 from dbmirror.publish.registries.explicit import credential_from_environment
-from dbmirror.publish.registries.target import RegistryTarget
+from dbmirror.publish.registries.target import RegistryTarget, resolve_target
 from tests.publish.registries.conftest import CANARY, ScriptedRegistry
 from tests.publish.registries.test_azure import Identity
 from tests.publish.registries.test_distribution import DIGEST, guarded
@@ -154,6 +155,13 @@ def test_the_users_own_environment_may_name_another_host() -> None:
     assert azure.not_azure(target, {"DBMIRROR_ACR_REGISTRY": "acr.stack.example"}) is None
     assert azure.not_azure(target, {"AZURE_CONTAINER_REGISTRY_ENDPOINT": "https://acr.stack.example/"}) is None
     assert azure.not_azure(target, {"DBMIRROR_ACR_REGISTRY": "other.example"}) is not None
+
+
+def test_a_pinned_host_is_the_only_one_that_a_section_may_name() -> None:
+    sections = {"eu-west": RegistryConfig(kind="oci", host=STRANGER)}
+    assert resolve_target("eu-west", sections, {"DBMIRROR_EU_WEST_HOST": STRANGER}, mirror="demo").host == STRANGER
+    with pytest.raises(errors.TargetError, match=f"names the host {STRANGER}, and DBMIRROR_EU_WEST_HOST says"):
+        resolve_target("eu-west", sections, {"DBMIRROR_EU_WEST_HOST": "registry.corp.example"}, mirror="demo")
 
 
 def test_docker_hubs_token_is_for_docker_hub() -> None:
