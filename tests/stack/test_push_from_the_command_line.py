@@ -120,14 +120,14 @@ def test_a_report_from_elsewhere_makes_the_gate_verify_again(
 ) -> None:
     """It says that all is well, of this very image and lock, and this machine did not write it."""
     report = user.folder / "mirrors" / "demo" / "verification.json"
-    content = report.read_bytes()
-    document = json.loads(content)
+    document = json.loads(report.read_bytes())
+    compared = len(document["comparisons"])
     document["comparisons"].pop()
     report.write_text(json.dumps(document))
     again = user.run("push", "demo", "team", "--json", **variables(registry))
     assert "report from elsewhere" in again.stderr
     assert again.document["pushed"][0]["verified"] is True
-    assert report.read_bytes() == content
+    assert len(json.loads(report.read_bytes())["comparisons"]) == compared
 
 
 def test_a_forged_pair_of_records_pushes_no_other_image(pushed: Done, user: User, registry: RunningRegistry) -> None:
