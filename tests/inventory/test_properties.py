@@ -171,3 +171,30 @@ def test_a_secret_before_the_host_never_comes_through_whatever_is_around_it(befo
         return
     if SECRET in clean:
         pytest.fail(f"{url!r} became {clean!r}")
+
+
+@pytest.mark.parametrize("stated", ["glibc 2.99999999999", "glibc 2.\u0663\u0665", "glibc 2", "musl 1.2"])
+def test_a_c_library_of_no_version_is_an_unknown_one(stated: str) -> None:
+    """Its minor versions are counted down from it where wheels are looked for."""
+    facts = Facts(
+        architecture="x86_64",
+        libc=stated,
+        os_release="ID=ubuntu\nVERSION_ID=22.04\n",
+        runtime_version="",
+        spark_version="",
+        java_release="",
+        scala="",
+    )
+    wire = Wire(
+        wire=1,
+        python=Python(path="/usr/bin/python3", version="3.11.2", implementation="cpython"),
+        interpreters=(),
+        folders=(),
+        r_libraries=(),
+        dpkg_status="",
+        jars=Jars(folder="/databricks/jars", names=()),
+        facts=facts,
+        variables=Variables(names=(), values={}),
+        errors=(),
+    )
+    assert assemble(wire, host="driver").glibc is None
