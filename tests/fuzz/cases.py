@@ -62,13 +62,16 @@ def limited(place: Path) -> Iterator[None]:
     assert tree(place) == before, "something outside of the mirror's folder was touched"
 
 
-def tree(folder: Path) -> dict[str, tuple[int, int, int, bytes]]:
-    """Mode, owner, names and content of all that lies in `folder`; links are looked at, not followed."""
+def tree(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+    """Mode, owner and content of all that lies in `folder`; links are looked at, not followed.
+
+    Not how many names a file has: one of them in the mirror may go.
+    """
     found = {}
     for path in sorted((folder, *folder.rglob("*"))):
         facts = path.lstat()
         content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes() if path.is_file() else b""
-        found[str(path.relative_to(folder))] = (facts.st_mode, facts.st_uid, facts.st_nlink, content)
+        found[str(path.relative_to(folder))] = (facts.st_mode, facts.st_uid, content)
     return found
 
 
