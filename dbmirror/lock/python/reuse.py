@@ -37,8 +37,8 @@ def reusable(
 ) -> dict[tuple[str, str], Reused]:
     """What of `previous` holds for a lock of the same `target`, by name and version.
 
-    A source holds while its index is still asked, or its archive still lies in `folder` unchanged, or (apt) the base
-    image is the same. That a package has no source holds only where nothing changed.
+    A source holds while the same indexes are asked in the same order, or its archive still lies in `folder` unchanged,
+    or (apt) the base image is the same. That a package has no source holds only where nothing changed.
     """
     if previous is None or previous.target != target:
         return {}
@@ -74,7 +74,8 @@ def still_fits(source: Source, distribution: Distribution) -> bool:
 
 def _still_there(source: Source, *, previous: Lock, base: BaseImage, indexes: tuple[str, ...], folder: Path) -> bool:
     if isinstance(source, IndexFile):
-        return source.index in indexes
+        # Another order is another decision: a new index that comes first may be the one that a name belongs to.
+        return previous.indexes == indexes
     if isinstance(source, AptPackage):
         return previous.base == base
     if isinstance(source, GitSource | CapturedWheel):

@@ -461,6 +461,25 @@ def test_an_address_that_has_nothing_at_all_is_no_index(
     assert workshop.lock(several).counts()[FateKind.UNAVAILABLE] == 6
 
 
+def test_an_index_that_comes_first_now_is_asked_for_what_was_locked_before(
+    server: Any,
+    loopback: Callable[[], Any],
+    workshop: Workshop,
+    inventory: Inventories,
+    installed: Installed,
+    index_of: Any,
+) -> None:
+    public = loopback()
+    public.add("acme", "acme-1.0.tar.gz")
+    found = inventory(installed("acme", "1.0"))
+    before = workshop.lock(found, index=index_of(server.url, public.url))
+    assert getattr(package(before, "acme").source, "index", "") == public.url
+    private = loopback()
+    private.add("acme", "acme-1.0.tar.gz")
+    after = workshop.lock(found, index=index_of(private.url, server.url, public.url), previous=before)
+    assert getattr(package(after, "acme").source, "index", "") == private.url
+
+
 def test_an_unchanged_snapshot_needs_no_index_and_gives_the_same_bytes(
     server: Any, workshop: Workshop, inventory: Inventories, installed: Installed
 ) -> None:
@@ -506,7 +525,7 @@ def test_another_target_or_index_asks_for_everything_again(
     found = inventory(installed("six", "1.0"), installed("private", "1.0"))
     again = workshop.lock(found, previous=first, index=index_of(server.url, extra.url))
     assert fate(again, "private").kind is FateKind.MIRRORED
-    assert server.asked("six") == 2
+    assert server.asked("six") == 3
 
 
 def test_a_captured_wheel_is_packed_again_only_if_it_is_gone_or_was_changed(
