@@ -27,7 +27,8 @@ SECRETS = (
 """What of a process tells or holds the lab's secrets, below /proc/PID."""
 LOOK = """
 for pid in $1; do for name in $2; do
-    if { cat "/proc/$pid/$name" || ls -A "/proc/$pid/$name"; } 2>/dev/null | grep -q .; then echo "$pid $name"; fi
+    case $name in */) look="ls -A" ;; *) look=cat ;; esac
+    if $look "/proc/$pid/$name" 2>/dev/null | grep -q .; then echo "$pid $name"; fi
 done; done
 """
 
