@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -25,11 +26,14 @@ from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
 from dbmirror.lock.python.files import write_lock
 from dbmirror.lock.python.index_location import IndexLocation
 from dbmirror.lock.python.index_settings import of_indexes
-from dbmirror.pipeline.all_mirrors import AllMirrors, BuiltMirror, FailedMirror, PreparedMirror
+from dbmirror.pipeline.all_mirrors import AllMirrors
+from dbmirror.pipeline.line import Failed, Finished, Wanted
+from dbmirror.pipeline.mirror import Mirror
 from dbmirror.progress import Observer
 from dbmirror.publish.sbom.write import write_sbom
 from dbmirror.sandbox.base import ensure_base
 from dbmirror.snapshot import Cluster, Snapshot, Taken, write_snapshot
+from tests.supported import supported
 
 pytestmark = pytest.mark.stack
 
@@ -234,33 +238,37 @@ def test_each_image_has_its_record_and_a_failed_mirror_keeps_the_one_that_it_had
     assert read_built(bad.record) == before
 
 
-def test_all_mirrors_of_the_file_go_to_their_verification_past_the_ones_that_fail(workplace: Workplace) -> None:
+def test_all_mirrors_of_the_file_go_to_their_verification_past_the_ones_that_fail(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def render(mirror: Mirror, _lock: object) -> None:
+        # What is rendered would install from an index; what follows does not depend on what is in the image.
+        workplace.write(mirror.name, PYTHON if mirror.name == "good" else BROKEN)
+
+    monkeypatch.setattr("dbmirror.pipeline.stages.render_files", render)
+    monkeypatch.setattr("dbmirror.pipeline.all_mirrors.build_contexts", lambda *_, **__: nullcontext({}))
     sections = {name: MirrorConfig(image=f"{REPOSITORY}/{name}") for name in ("broken", "good", "missing")}
     loaded = LoadedConfig(config=Config(mirrors=sections), origin=None, root=workplace.folder)
     for name in ("broken", "good"):
         _commit(workplace.folder / "mirrors" / name, workplace.base, name)
     with AllMirrors(loaded) as mirrors:
-        prepared = mirrors.prepare(frozen=True)
-        assert isinstance(prepared["missing"], FailedMirror)
-        assert "There is no snapshot" in prepared["missing"].error.message
-        # What was rendered would install from an index; what follows does not depend on what is in the image.
-        good, broken = workplace.write("good", PYTHON), workplace.write("broken", BROKEN)
-        outcomes = mirrors.build(prepared)
+        outcomes = mirrors.run(Wanted(frozen=True))
+    good, broken = (workplace.folder / "mirrors" / name / "build.json" for name in ("good", "broken"))
     assert list(outcomes) == ["broken", "good", "missing"]
-    assert isinstance(outcomes["broken"], FailedMirror)
+    assert isinstance(outcomes["broken"], Failed)
     assert "pyodbc 4.0.38" in outcomes["broken"].error.message
-    assert outcomes["missing"] is prepared["missing"]
+    assert isinstance(outcomes["missing"], Failed)
+    assert "There is no snapshot" in outcomes["missing"].error.message
     done = outcomes["good"]
-    assert isinstance(done, BuiltMirror)
-    assert isinstance(prepared["good"], PreparedMirror)
-    assert done.report.image_id == done.built.image_id == read_built(good.record).image_id
+    assert isinstance(done, Finished)
+    assert done.report.image_id == done.built.image_id == read_built(good).image_id
     assert not done.report.passed  # a bare base keeps no contract
-    assert not broken.record.exists()
+    assert not broken.exists()
     bill = write_sbom(
-        good.record.parent,
+        good.parent,
         mirror="good",
         lock=done.lock,
-        snapshot=prepared["good"].snapshot,
+        snapshot=done.snapshot,
         built=done.built,
     )
     found = {component["name"]: component.get("purl", "") for component in json.loads(bill.read_text())["components"]}
@@ -292,4 +300,4 @@ def _commit(folder: Path, base: str, name: str) -> None:
         packages=(),
         fates=(),
     )
-    write_lock(lock, folder)
+    write_lock(supported(lock), folder)
