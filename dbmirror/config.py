@@ -10,10 +10,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from dbmirror.cloned_settings import require_login_kept, require_outside_repository, require_users_key
-from dbmirror.decoding import decode_toml
 from dbmirror.errors import UsageError
 from dbmirror.filters.model import Verdict
 from dbmirror.folders import sandbox_folder
+from dbmirror.foreign_text.decoding import decode_toml
 from dbmirror.mirror_folder.files import is_folder_below, read_below
 from dbmirror.mirror_folder.opening import NotPlain
 from dbmirror.publish.registries.config import RegistryConfig

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dbmirror import temporary
 from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.config import LoadedConfig
 from dbmirror.engine.docker import OLDEST_BUILDX, client, facts, require_buildx
@@ -17,6 +16,7 @@ from dbmirror.errors import DbmirrorError
 from dbmirror.hosts import container
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.index_settings import find_indexes
+from dbmirror.processes import temporary
 from dbmirror.workspace.profiles import list_profiles
 
 _LITTLE = 10 * 1024**3

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from dbmirror.errors import UsageError
-from dbmirror.text import OBEYED
+from dbmirror.foreign_text.characters import OBEYED
 
 _OBEYED = re.compile(f"[{OBEYED}]")
 

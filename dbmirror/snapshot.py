@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from dbmirror.decoding import decode_json
 from dbmirror.errors import UsageError
 from dbmirror.files import canonical_json, digest_of
+from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.inventory.model import SCHEMA_VERSION, Inventory, Text
 from dbmirror.mirror_folder.files import read_below, write_below
 

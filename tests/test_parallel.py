@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from dbmirror.parallel import as_ended, go_on, side_by_side
-from dbmirror.process import run
+from dbmirror.processes.programs import run
 
 Wait = Callable[[Iterable["Future[None]"]], Iterator["Future[None]"]]
 

@@ -13,12 +13,12 @@ from dbmirror.cli import tables
 from dbmirror.cli.documents import error_document, image_document, lock_document, report_document
 from dbmirror.cli.output import Output
 from dbmirror.cli.session import choices_of, opened, questions
-from dbmirror.cli.stages import ImageRefuted
+from dbmirror.cli.single_stages import ImageRefuted
 from dbmirror.config import load_config
 from dbmirror.errors import DbmirrorError, ExitCode
 from dbmirror.pipeline.all_mirrors import AllMirrors
 from dbmirror.pipeline.line import Failed, Finished, Prepared, Wanted, run_one
-from dbmirror.publish.gate import find_destinations
+from dbmirror.publish.destinations import find_destinations
 from dbmirror.verify.r import as_built
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from dbmirror.build.foundation import Built
+from dbmirror.build.one import Built
 from dbmirror.errors import DbmirrorError
+from dbmirror.foreign_text.redaction import without_credentials
 from dbmirror.lab.stack import LabStatus
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.r.renv import fate_rows
-from dbmirror.redaction import without_credentials
 from dbmirror.verify.model import Report
 from dbmirror.verify.r import as_built
 

@@ -226,8 +226,8 @@ def lab_sync_command(
     from rich.text import Text
 
     from dbmirror.cli.session import opened
+    from dbmirror.foreign_text.characters import one_line
     from dbmirror.lab import sync as lab_sync
-    from dbmirror.text import one_line
 
     with opened(output, name, config_file) as mirror:
         done = lab_sync.sync(mirror.lab, source, target, dry_run=dry_run)

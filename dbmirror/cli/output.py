@@ -21,9 +21,9 @@ from dbmirror.cli.streams import silence, unwritable
 from dbmirror.engine.failures import BuildFailed
 from dbmirror.errors import DbmirrorError, UsageError
 from dbmirror.files import canonical_json
+from dbmirror.foreign_text.characters import shown
+from dbmirror.foreign_text.redaction import foreign_line, without_credentials
 from dbmirror.progress import Observer
-from dbmirror.redaction import foreign_line, without_credentials
-from dbmirror.text import shown
 
 JSON_SCHEMA = 1
 """Version of the documents that --json prints."""

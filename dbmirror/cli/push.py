@@ -51,7 +51,7 @@ def push_command(
     from dbmirror.cli.documents import image_document
     from dbmirror.cli.session import opened
     from dbmirror.pipeline.publication import Published, publish_image
-    from dbmirror.publish.gate import find_destinations
+    from dbmirror.publish.destinations import find_destinations
 
     password = read_password(password_stdin)
     with opened(output, name, config_file, dry_run=dry_run) as mirror:

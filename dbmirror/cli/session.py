@@ -14,7 +14,7 @@ from dbmirror.filters.flavour import Flavour
 from dbmirror.hosts.known_hosts import Fingerprint
 from dbmirror.pipeline.access import Questions
 from dbmirror.pipeline.mirror import Choices, Mirror
-from dbmirror.temporary import clear_left_behind
+from dbmirror.processes.temporary import clear_left_behind
 
 if TYPE_CHECKING:
     from dbmirror.workspace.clusters import ClusterState

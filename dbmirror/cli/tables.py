@@ -18,7 +18,7 @@ from dbmirror.inventory.compare import Differences, Section
 from dbmirror.inventory.layers import Layer
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import Fate, FateKind
-from dbmirror.publish.gate import Pushed
+from dbmirror.publish.destinations import Pushed
 from dbmirror.snapshot import Snapshot
 from dbmirror.verify.model import Finding, Outcome, Report, Severity
 

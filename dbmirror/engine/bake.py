@@ -28,8 +28,8 @@ from dbmirror.engine.buildx import (
 from dbmirror.engine.docker import plugin_version, require_buildx
 from dbmirror.engine.failures import BuildFailed, diagnose
 from dbmirror.engine.proxies import without_proxies
+from dbmirror.processes.temporary import temporary_folder
 from dbmirror.progress import SILENT, Observer
-from dbmirror.temporary import temporary_folder
 
 NO_QUESTIONS: Final = {"BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
 """From 0.20 on buildx wants a word for every file outside of the working folder that a bake file names; the secrets

@@ -18,9 +18,9 @@ from dbmirror.engine.failures import BuildFailed, diagnose
 from dbmirror.engine.images import inspect_image
 from dbmirror.engine.proxies import without_proxies
 from dbmirror.engine.rawjson import STAGE, BuildProgress, Step
-from dbmirror.process import Finished
+from dbmirror.processes.programs import Finished
+from dbmirror.processes.temporary import temporary_folder
 from dbmirror.progress import SILENT, Observer
-from dbmirror.temporary import temporary_folder
 
 SETTLE_SECONDS: Final = 0.6
 """How long a step must have run before the build is cancelled: within 0.1 s of its start BuildKit (Engine 26.1) ends

@@ -11,7 +11,7 @@ from typing import Any, Final
 from dbmirror.engine.compose_project import ComposeProject, command, docker_environment, require_own
 from dbmirror.engine.docker import client, plugin_version
 from dbmirror.engine.errors import EngineError
-from dbmirror.process import Finished, ProcessFailed, hand_over, run
+from dbmirror.processes.programs import Finished, ProcessFailed, hand_over, run
 
 OLDEST_COMPOSE: Final = (2, 20)
 """The first compose whose files may have all that compose.yaml has."""

@@ -16,8 +16,8 @@ import docker.errors
 import requests
 
 from dbmirror.engine.errors import EngineError
-from dbmirror.process import Finished, ProcessFailed, run
-from dbmirror.redaction import without_credentials
+from dbmirror.foreign_text.redaction import without_credentials
+from dbmirror.processes.programs import Finished, ProcessFailed, run
 
 OLDEST_BUILDX: Final = (0, 13)
 """The first buildx with `--progress rawjson`."""

@@ -15,8 +15,8 @@ import requests
 
 from dbmirror.engine.docker import client, unavailable
 from dbmirror.engine.errors import EngineError
+from dbmirror.foreign_text.redaction import without_credentials
 from dbmirror.progress import SILENT, Observer
-from dbmirror.redaction import without_credentials
 
 
 class ImageUnavailable(EngineError):

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from dbmirror.foreign_text.characters import one_line, shown
+from dbmirror.foreign_text.redaction import without_credentials
 from dbmirror.progress import Observer
-from dbmirror.redaction import without_credentials
-from dbmirror.text import one_line, shown
 
 STAGE: Final = "build"
 KEPT_LINES: Final = 200

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
-from dbmirror import runs
 from dbmirror.engine.docker import client as connect_engine
 from dbmirror.engine.docker import unavailable
 from dbmirror.engine.errors import EngineError
@@ -21,7 +20,8 @@ from dbmirror.hosts.container_file import read_file
 from dbmirror.hosts.containment import confinement
 from dbmirror.hosts.exec_stream import Deadline, NoHalfClose, TooMuchOutput, converse
 from dbmirror.hosts.interface import Completed
-from dbmirror.process import LARGEST_OUTPUT
+from dbmirror.processes import runs
+from dbmirror.processes.programs import LARGEST_OUTPUT
 
 if TYPE_CHECKING:
     from docker import DockerClient

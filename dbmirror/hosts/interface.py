@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dbmirror.errors import RemoteError
-from dbmirror.process import LARGEST_OUTPUT
+from dbmirror.processes.programs import LARGEST_OUTPUT
 
 
 class HostError(RemoteError):

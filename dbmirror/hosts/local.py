@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from dbmirror.hosts.interface import Completed, HostError, too_much
-from dbmirror.process import LARGEST_OUTPUT, Ending, ProcessFailed, capture
+from dbmirror.processes.programs import LARGEST_OUTPUT, Ending, ProcessFailed, capture
 
 GRACE = 2.0
 """Seconds that a command gets to end by itself after it was asked to, before it is killed."""

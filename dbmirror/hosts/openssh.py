@@ -14,8 +14,8 @@ from typing import Final
 
 from dbmirror.hosts.ssh_errors import SshConfigInvalid
 from dbmirror.hosts.ssh_files import block, check, include_line
-from dbmirror.process import ProcessFailed, run
-from dbmirror.temporary import temporary_folder
+from dbmirror.processes.programs import ProcessFailed, run
+from dbmirror.processes.temporary import temporary_folder
 
 _SECONDS: Final = 30.0
 """A `Match exec` that asks the network takes a while; one that hangs must not hang us."""

@@ -18,7 +18,7 @@ from dbmirror.hosts.ssh_config import Hop, SshTarget, find_route
 from dbmirror.hosts.ssh_errors import CommandTookTooLong, ConnectionLost, FileNotFetched
 from dbmirror.hosts.ssh_socket import Deadline
 from dbmirror.hosts.ssh_transport import check_jump, check_own, log_in, open_hop
-from dbmirror.process import LARGEST_OUTPUT
+from dbmirror.processes.programs import LARGEST_OUTPUT
 from dbmirror.progress import SILENT, Observer
 
 __all__ = ["SshHost", "SshTarget", "connect", "read_host_key"]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from subprocess import TimeoutExpired
 
-from dbmirror.child import spawn, stop
+from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.hosts.ssh_config import Hop
 from dbmirror.hosts.ssh_errors import (
     ConnectionRefused,
@@ -20,7 +20,7 @@ from dbmirror.hosts.ssh_errors import (
     ProxyCommandFailed,
     Unreachable,
 )
-from dbmirror.redaction import foreign_line
+from dbmirror.processes.child import spawn, stop
 
 _SECONDS_TO_STOP = 2.0
 

@@ -10,6 +10,7 @@ import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
 
 from dbmirror.hosts.known_hosts import Fingerprint, HostKey, KnownHosts, trusted_keys
+from dbmirror.hosts.offered_keys import keys_to_offer
 from dbmirror.hosts.ssh_config import Hop
 from dbmirror.hosts.ssh_errors import (
     ConnectionLost,
@@ -21,7 +22,6 @@ from dbmirror.hosts.ssh_errors import (
     SshError,
     Unreachable,
 )
-from dbmirror.hosts.ssh_keys import keys_to_offer
 from dbmirror.hosts.ssh_socket import Deadline, ProxyCommand, connect_tcp, proxy_command
 from dbmirror.progress import Observer
 

@@ -21,7 +21,7 @@ import urllib3
 from requests.utils import requote_uri
 
 from dbmirror import __version__
-from dbmirror.clean_urls import without_login
+from dbmirror.foreign_text.clean_urls import without_login
 from dbmirror.http_client.addresses import lookup, origin_of, require_allowed
 from dbmirror.http_client.bodies import raw_body, unpacked_body
 from dbmirror.http_client.failures import refused

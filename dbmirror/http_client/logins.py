@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from requests.utils import get_netrc_auth
 
 from dbmirror.http_client.addresses import Origin, origin_of
-from dbmirror.process import ProcessFailed, capture
+from dbmirror.processes.programs import ProcessFailed, capture
 
 Login = tuple[str, str]
 """User and password."""

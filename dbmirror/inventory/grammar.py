@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from dbmirror.foreign_text.characters import LONGEST_VALUE, escaped
 from dbmirror.inventory.model import Name
-from dbmirror.text import LONGEST_VALUE, escaped
 
 _SPELLING = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _SEPARATORS = re.compile(r"[-_.]+")

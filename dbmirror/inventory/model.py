@@ -11,8 +11,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from dbmirror.foreign_text.characters import OBEYED
 from dbmirror.inventory.layers import Layer, effective, layer_of_r_library, notebook_environments
-from dbmirror.text import OBEYED
 
 SCHEMA_VERSION = 1
 """Raised when the meaning of a field changes; an older snapshot is then refused with the remedy."""

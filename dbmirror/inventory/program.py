@@ -12,7 +12,7 @@ from dbmirror.hosts.interface import Completed, Host
 from dbmirror.inventory.errors import NoPythonFound, PayloadDamaged, ScriptFailed
 from dbmirror.inventory.framing import unframe
 from dbmirror.inventory.grammar import printable
-from dbmirror.process import LARGEST_OUTPUT
+from dbmirror.processes.programs import LARGEST_OUTPUT
 
 CANDIDATES = (
     "/databricks/python3/bin/python3",

@@ -6,7 +6,7 @@ import zlib
 
 import msgspec
 
-from dbmirror.decoding import decode_json
+from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.inventory.errors import PayloadDamaged
 from dbmirror.inventory.layers import Layer
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from dbmirror.engine import compose
 from dbmirror.lab.files import places
-from dbmirror.process import ProcessFailed
+from dbmirror.processes.programs import ProcessFailed
 
 FILE: Final = "/opt/lab/share/dbmirror/left-out.txt"
 """Written when the image was built, a sentence a line; missing where the lab goes without nothing."""

@@ -16,9 +16,8 @@ from dbmirror.engine.errors import EngineError
 from dbmirror.errors import DbmirrorError
 from dbmirror.folders import known_hosts_file
 from dbmirror.hosts.known_hosts import KnownHosts, trusted_keys
+from dbmirror.hosts.offered_keys import default_files
 from dbmirror.hosts.ssh_config import Hop, SshTarget, find_route
-from dbmirror.hosts.ssh_keys import default_files
-from dbmirror.lab.environment import choose_ports, read_environment, write_environment
 from dbmirror.lab.files import (
     LabPlaces,
     ensure_token,
@@ -30,6 +29,7 @@ from dbmirror.lab.files import (
 )
 from dbmirror.lab.model import Lab, Supplies
 from dbmirror.lab.user import lab_user
+from dbmirror.lab.variables import choose_ports, read_environment, write_environment
 from dbmirror.lab_containers.tunnel.settings import MOST_JUMPS, SettingsInvalid, read_jumps
 
 _LAST_ADDRESS: Final = "DBMIRROR_LAST_ADDRESS"

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import requests
 
-from dbmirror.build.foundation import build_secrets
+from dbmirror.build.one import build_secrets
 from dbmirror.engine import compose
 from dbmirror.engine.buildx import build
 from dbmirror.engine.compose import Service, StackFailed
@@ -19,15 +19,15 @@ from dbmirror.engine.compose_project import require_own
 from dbmirror.engine.images import inspect_image
 from dbmirror.errors import UsageError
 from dbmirror.hosts.driver import DRIVER_PORT, DRIVER_USER
-from dbmirror.lab.environment import read_environment
 from dbmirror.lab.files import places, write_compose_file
 from dbmirror.lab.left_out import left_out
 from dbmirror.lab.model import Lab, Supplies
 from dbmirror.lab.preparation import prepare, settle_ports
+from dbmirror.lab.variables import read_environment
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.mirror_folder.files import is_file_below, is_folder_below, write_below
 from dbmirror.mirror_folder.names import COMPOSE
-from dbmirror.process import ProcessFailed
+from dbmirror.processes.programs import ProcessFailed
 from dbmirror.render.lab import LabFiles, LabSettings, render_lab
 
 STAGE: Final = "lab"

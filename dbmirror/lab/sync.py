@@ -13,11 +13,11 @@ import msgspec
 from dbmirror.engine import compose
 from dbmirror.engine.compose_project import command, docker_environment
 from dbmirror.errors import RemoteError, UsageError
+from dbmirror.foreign_text.characters import OBEYED
 from dbmirror.lab.files import places
 from dbmirror.lab.model import Lab
-from dbmirror.process import ProcessFailed, run
+from dbmirror.processes.programs import ProcessFailed, run
 from dbmirror.progress import Observer
-from dbmirror.text import OBEYED
 
 STAGE: Final = "sync"
 _PROGRAM: Final = ("/opt/lab/bin/python", "-I", "-m", "dbmirror_lab.sync")

@@ -9,10 +9,10 @@ from importlib.resources import files
 
 import msgspec
 
-from dbmirror.decoding import decode_json
 from dbmirror.engine.images import ImageFacts, ensure_image
 from dbmirror.files import canonical_json, write_atomically
 from dbmirror.folders import cache_folder
+from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.inventory.collect import collect
 from dbmirror.inventory.errors import NoPythonFound

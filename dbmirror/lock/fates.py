@@ -11,11 +11,11 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from dbmirror.filters.model import Decision, Selection
+from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.inventory.layers import Installed, Layer, P, nearness
 from dbmirror.inventory.model import Problem
 from dbmirror.lock.errors import LockError, Unaccounted
 from dbmirror.lock.model import Fate, FateKind
-from dbmirror.redaction import foreign_line
 
 UNKNOWN = "unknown"
 """The version of an entry that could not be read."""

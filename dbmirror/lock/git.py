@@ -20,7 +20,7 @@ from dbmirror.inventory.model import DirectUrl
 from dbmirror.lock.git_program import LARGEST, PROTOCOLS, Git, OverLimit
 from dbmirror.lock.model import GitSource
 from dbmirror.mirror_folder.files import write_below
-from dbmirror.temporary import temporary_folder
+from dbmirror.processes.temporary import temporary_folder
 
 SECONDS = 300.0
 """For one repository in all: 1 GB, the most that is fetched, at 30 Mbit/s."""

@@ -11,10 +11,10 @@ from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 from typing import Final
 
-from dbmirror.child import ProcessFailed, spawn, stop
+from dbmirror.foreign_text.characters import last_line
+from dbmirror.foreign_text.redaction import without_credentials
 from dbmirror.http_client.refused import Cause, Refused
-from dbmirror.redaction import without_credentials
-from dbmirror.text import last_line
+from dbmirror.processes.child import ProcessFailed, spawn, stop
 
 PROTOCOLS: Final = ("http", "https", "ssh")
 LARGEST: Final = 1 << 30

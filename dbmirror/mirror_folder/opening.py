@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from dbmirror.errors import UsageError
-from dbmirror.text import escaped
+from dbmirror.foreign_text.characters import escaped
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias, TypeVar
 
-from dbmirror.build.foundation import Built
+from dbmirror.build.one import Built
 from dbmirror.engine.buildx import BuildResult
 from dbmirror.errors import DbmirrorError
 from dbmirror.lock.mirror_lock import MirrorLock
@@ -15,7 +15,7 @@ from dbmirror.parallel import go_on
 from dbmirror.pipeline import stages
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.pipeline.publication import Published, publish_image, write_bill
-from dbmirror.publish.gate import Destination
+from dbmirror.publish.destinations import Destination
 from dbmirror.snapshot import Snapshot
 from dbmirror.verify.model import Report
 

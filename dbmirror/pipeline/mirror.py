@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from dbmirror.build.foundation import Built, image_tag, read_built
+from dbmirror.build.one import Built, image_tag, read_built
 from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.config import LoadedConfig, MirrorConfig, sandbox_servers
 from dbmirror.engine.images import inspect_image
@@ -18,16 +18,16 @@ from dbmirror.filters.flavour import Flavour
 from dbmirror.lab.model import Lab, Supplies
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.fates import require_complete
+from dbmirror.lock.make import Sources
 from dbmirror.lock.mirror_lock import LOCK_FILES, MirrorLock, read_mirror_lock
 from dbmirror.lock.python.index_settings import IndexSettings, find_indexes
-from dbmirror.lock.stage import Sources
 from dbmirror.mirror_folder.files import is_file_below
 from dbmirror.mirror_folder.names import BUILT, FATES, IMAGE, R_FATES, SNAPSHOT, VERIFICATION
 from dbmirror.mirror_folder.trees import copy_below
 from dbmirror.pipeline.access import ClusterAccess, Questions
+from dbmirror.processes.temporary import temporary_folder
 from dbmirror.progress import SILENT, Observer
 from dbmirror.snapshot import Snapshot, read_snapshot
-from dbmirror.temporary import temporary_folder
 from dbmirror.verify.model import Report
 from dbmirror.verify.report import made_here, read_report
 from dbmirror.verify.verifier import still_holds

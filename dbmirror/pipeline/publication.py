@@ -1,4 +1,4 @@
-"""The end of the line: the gate, the registries, and what stands beside an image that went there."""
+"""The end of the line: through the gate to the registries, and what stands beside an image that went there."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dbmirror.build.foundation import Built, built_here
+from dbmirror.build.one import Built, built_here
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.mirror_folder.names import PUSHED
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.pipeline.stages import verify_image
 from dbmirror.publish.deployment import write_deployment
-from dbmirror.publish.gate import Destination, Pushed, publish, require_built_here, require_verified
+from dbmirror.publish.destinations import Destination, Pushed, publish
+from dbmirror.publish.gate import require_built_here, require_verified
 from dbmirror.render.deployment import DeploymentRefused
 from dbmirror.snapshot import Snapshot
 from dbmirror.verify.model import Report

@@ -7,8 +7,8 @@ import datetime
 from dataclasses import replace
 
 from dbmirror import __version__
-from dbmirror.build.files import Groups, build_contexts
-from dbmirror.build.foundation import Built, build_image
+from dbmirror.build.contexts import Groups, build_contexts
+from dbmirror.build.one import Built, build_image
 from dbmirror.engine.buildx import BuildResult
 from dbmirror.filters.flavour import official_base
 from dbmirror.http_client.logins import Logins
@@ -18,13 +18,13 @@ from dbmirror.lab.stack import render_files as render_lab_files
 from dbmirror.lab.stack import up as start_stack
 from dbmirror.lock.archives import read_archives
 from dbmirror.lock.errors import LockError
+from dbmirror.lock.make import lock_debian, lock_mirror, lock_support
 from dbmirror.lock.mirror_lock import MirrorLock, read_mirror_lock, write_mirror_lock
 from dbmirror.lock.python.files import remove_unnamed
-from dbmirror.lock.stage import lock_debian, lock_mirror, lock_support
 from dbmirror.mirror_folder.files import is_file_below
 from dbmirror.mirror_folder.names import BUILT, SNAPSHOT, VERIFICATION
+from dbmirror.pipeline.filtering import find_runtime, flavour_of, select_python, select_r
 from dbmirror.pipeline.mirror import Mirror
-from dbmirror.pipeline.selection import find_runtime, flavour_of, select_python, select_r
 from dbmirror.render.build_files import build_needs
 from dbmirror.render.context import BuildContext
 from dbmirror.render.debian import unpinned_packages

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dbmirror.mirror_folder.files import write_below
 from dbmirror.mirror_folder.names import DEPLOY
-from dbmirror.publish.gate import Pushed
+from dbmirror.publish.destinations import Pushed
 from dbmirror.render.deployment import PullSecret, render_deployment
 from dbmirror.snapshot import Cluster
 from dbmirror.verify.model import Outcome, Report

@@ -11,10 +11,10 @@ from importlib.resources import files
 
 import jinja2
 
+from dbmirror.foreign_text.characters import escaped
 from dbmirror.render import quoting
 from dbmirror.render.errors import RenderError
 from dbmirror.render.quoting import Quoted
-from dbmirror.text import escaped
 
 _PRINTABLE = re.compile(r"[ -~]*", re.ASCII)
 _PATH = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._-]*(/[A-Za-z0-9._][A-Za-z0-9._-]*)*", re.ASCII)

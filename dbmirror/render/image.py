@@ -8,22 +8,17 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
-from packaging.pylock import PylockValidationError
 
 from dbmirror.config import MirrorName, Waiver
 from dbmirror.filters.flavour import Flavour
 from dbmirror.lock.model import AptPackage, BaseKind, CapturedWheel, GitSource, ImageLayer, Lock, LockedPackage
-from dbmirror.lock.python.files import lock_digest
-from dbmirror.lock.r.files import r_lock_digest
 from dbmirror.lock.r.model import RLock
-from dbmirror.mirror_folder.names import PYLOCK
-from dbmirror.render.bom_link import LABEL as BOM_LABEL
-from dbmirror.render.bom_link import bom_link
 from dbmirror.render.build_files import BuildFile, file_groups, list_of
 from dbmirror.render.context import BuildContext
 from dbmirror.render.debian import with_versions
 from dbmirror.render.dockerfile_templates import environment, shipped_folder
 from dbmirror.render.errors import RenderError
+from dbmirror.render.labels import labels
 from dbmirror.render.r import RPart, linked_r_files, r_file_groups, r_files, r_part
 from dbmirror.render.requirements import build_line, build_requirement_lines, context_path, wheel_line
 from dbmirror.render.settings import ImageSettings
@@ -115,7 +110,7 @@ def render(
             image_layers=_image_layers(layers, part),
             apt_packages=bool(apt_packages),
             groups=groups,
-            labels=_labels(lock, r_lock, mirror=mirror, waivers=waivers, flavour=flavour),
+            labels=labels(lock, r_lock, mirror=mirror, waivers=waivers, flavour=flavour),
         )
     )
     files = with_versions(files, lock.debian)
@@ -217,34 +212,6 @@ def _environment_files(runtime: Runtime, *, lsp: bool) -> dict[str, str]:
     if lsp and runtime.lsp_requirements:
         files["requirements/environments/python-lsp.txt"] = _lines(runtime.lsp_requirements)
     return files
-
-
-def _labels(
-    lock: Lock, r_lock: RLock | None, *, mirror: str, waivers: tuple[Waiver, ...], flavour: Flavour
-) -> list[tuple[str, str]]:
-    name, _, digest = lock.base.reference.partition("@")
-    labels = {
-        "org.opencontainers.image.title": mirror,
-        "org.opencontainers.image.description": f"Mirror of a Databricks cluster on runtime {lock.runtime}",
-        "org.opencontainers.image.base.name": name,
-        "org.opencontainers.image.base.digest": digest,
-        "io.dbmirror.mirror": mirror,
-        "io.dbmirror.runtime": lock.runtime,
-        "io.dbmirror.snapshot": lock.snapshot,
-        "io.dbmirror.lock": _digest(lock),
-        "io.dbmirror.flavour": "" if flavour is Flavour.PYTHON else flavour,
-        "io.dbmirror.r-lock": r_lock_digest(r_lock) if r_lock is not None else "",
-        BOM_LABEL: bom_link(lock, r_lock),
-        "io.dbmirror.waivers": "; ".join(f"{waiver.rule}: {waiver.reason}" for waiver in waivers),
-    }
-    return [(name, value) for name, value in labels.items() if value]
-
-
-def _digest(lock: Lock) -> str:
-    try:
-        return lock_digest(lock)
-    except (PylockValidationError, ValueError) as error:
-        raise RenderError(f"The lock cannot be written as {PYLOCK}: {error}.", remedy="Make the lock again.") from error
 
 
 def _allow_list(files: Mapping[str, str], linked: Mapping[str, str]) -> str:

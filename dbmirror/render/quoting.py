@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 
+from dbmirror.foreign_text.characters import OBEYED
 from dbmirror.render.errors import RenderError
-from dbmirror.text import OBEYED
 
 _UNPRINTABLE = re.compile(rf"[\t\n{OBEYED}]")
 _REFERENCE = re.compile(r"[a-z0-9][A-Za-z0-9._/:@-]*", re.ASCII)

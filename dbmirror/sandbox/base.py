@@ -9,11 +9,11 @@ from typing import Final
 
 from dbmirror.engine.docker import run_docker
 from dbmirror.engine.images import ImageUnavailable, ensure_image, inspect_image
-from dbmirror.process import ProcessFailed, run
+from dbmirror.foreign_text.characters import last_line
+from dbmirror.processes.programs import ProcessFailed, run
+from dbmirror.processes.temporary import temporary_folder
 from dbmirror.progress import SILENT, Observer
 from dbmirror.sandbox.errors import SandboxNotBuilt
-from dbmirror.temporary import temporary_folder
-from dbmirror.text import last_line
 
 BASE_IMAGE: Final = "dbmirror-sandbox/base:bookworm"
 PULLED: Final = "pulled from Docker Hub"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from dbmirror.decoding import decode_json
 from dbmirror.files import canonical_json, write_atomically
 from dbmirror.folders import sandbox_folder, state_folder
+from dbmirror.foreign_text.decoding import decode_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

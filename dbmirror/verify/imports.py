@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from dbmirror.decoding import decode_json
+from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.hosts.interface import Host
 from dbmirror.inventory.grammar import printable
 from dbmirror.inventory.model import Name

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from dbmirror.decoding import decode_json
 from dbmirror.files import canonical_json
+from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.mirror_folder.files import read_below, write_below
 from dbmirror.own_records import Kind, is_own, remember
 from dbmirror.verify.errors import ReportError

@@ -11,10 +11,10 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import NotFound
 from databricks.sdk.service.compute import ClusterDetails, InitScriptInfo
 
-from dbmirror.clean_urls import clean_urls_in
+from dbmirror.foreign_text.clean_urls import clean_urls_in
+from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.hosts.known_hosts import HostKey
 from dbmirror.inventory.model import Text
-from dbmirror.redaction import foreign_line
 from dbmirror.snapshot import Cluster, ClusterLibrary
 from dbmirror.workspace.errors import ClusterAmbiguous, ClusterUnknown, said_clearly
 from dbmirror.workspace.judgement import ClusterSummary, summarise

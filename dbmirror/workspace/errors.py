@@ -10,7 +10,7 @@ from databricks.sdk import errors as api
 from databricks.sdk.errors.base import DatabricksError
 
 from dbmirror.errors import RemoteError, UsageError
-from dbmirror.redaction import foreign_line
+from dbmirror.foreign_text.redaction import foreign_line
 
 
 class WorkspaceError(RemoteError):

@@ -1,4 +1,7 @@
-"""Whether a cluster can be mirrored, and whether an image made of it can run on it; else why not."""
+"""Whether a cluster can be mirrored, and whether an image made of it can run on it.
+
+The platform's own obstacles (rule L25: access modes, runtimes, nodes) stand in runtimes/container_services.py.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ from dataclasses import dataclass
 
 from databricks.sdk.service.compute import ClusterDetails, ClusterSource, State
 
+from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.inventory.model import Text
-from dbmirror.redaction import foreign_line
 from dbmirror.runtimes.container_services import obstacles
 from dbmirror.workspace.texts import checked
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from databricks.sdk.service.compute import Library, LibraryFullStatus
 
-from dbmirror.clean_urls import clean_urls_in
-from dbmirror.redaction import foreign_line
+from dbmirror.foreign_text.clean_urls import clean_urls_in
+from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.snapshot import ClusterLibrary
 from dbmirror.workspace.texts import checked
 

@@ -15,11 +15,11 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
 
 from dbmirror import __version__
-from dbmirror.clean_urls import clean_urls_in
 from dbmirror.folders import sandbox_profile_file
+from dbmirror.foreign_text.characters import one_line
+from dbmirror.foreign_text.clean_urls import clean_urls_in
+from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.http_client.addresses import is_loopback
-from dbmirror.redaction import foreign_line
-from dbmirror.text import one_line
 from dbmirror.workspace.errors import ProfileInvalid, ProfileUnknown, said_clearly
 
 # Without a handler Python would print the SDK's warnings on stderr.

@@ -6,9 +6,9 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.clock import Clock, RealClock
 from databricks.sdk.service.compute import ClusterDetails, State
 
+from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.parallel import go_on
 from dbmirror.progress import SILENT, Observer
-from dbmirror.redaction import foreign_line
 from dbmirror.workspace.clusters import ClusterState, get_details, read
 from dbmirror.workspace.errors import ClusterNotStarted, WorkspaceUnreachable, said_clearly
 

@@ -16,8 +16,8 @@ import sys
 import click
 from dbmirror.cli import Commands
 from dbmirror.cli.options import command
-from dbmirror.process import run
-from dbmirror.temporary import temporary_folder
+from dbmirror.processes.programs import run
+from dbmirror.processes.temporary import temporary_folder
 
 @click.command("work")
 @command

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from rich.console import Console, RenderableType
 
-from dbmirror.build.foundation import Built, read_built
+from dbmirror.build.one import Built, read_built
 from dbmirror.cli import tables
 from dbmirror.cli.documents import lock_document, report_document
 from dbmirror.config import load_config
@@ -51,8 +51,8 @@ from dbmirror.lock.r.model import (
 )
 from dbmirror.lock.r.renv import encode_r_fates, encode_renv
 from dbmirror.pipeline.compared_places import cluster_changes
+from dbmirror.pipeline.filtering import explain_python, explain_r, find_runtime, flavour_of, select_python, select_r
 from dbmirror.pipeline.mirror import Mirror
-from dbmirror.pipeline.selection import explain_python, explain_r, find_runtime, flavour_of, select_python, select_r
 from dbmirror.pipeline.stages import render_files
 from dbmirror.publish.sbom.document import render_sbom
 from dbmirror.render.deployment import PullSecret, render_deployment

@@ -23,8 +23,8 @@ from dbmirror.inventory.capture import capture
 from dbmirror.inventory.collect import collect
 from dbmirror.inventory.errors import CaptureError
 from dbmirror.inventory.model import Distribution, Inventory
+from dbmirror.inventory.pack_wheel import wheel_filename
 from dbmirror.inventory.parsers.wheel import Wheel
-from dbmirror.inventory.repack import wheel_filename
 
 INFORMATION = "Private_Tool-1.2+corp.dist-info"
 DATA = "Private_Tool-1.2+corp.data"

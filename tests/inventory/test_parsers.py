@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dbmirror.clean_urls import (
+from dbmirror.foreign_text.clean_urls import (
     CredentialsInUrl,
     clean_url,
     clean_urls_in,

@@ -16,7 +16,7 @@ from dbmirror.inventory.collect import collect
 from dbmirror.inventory.errors import InventoryError, NoPythonFound, PayloadDamaged, ScriptFailed
 from dbmirror.inventory.framing import unframe
 from dbmirror.inventory.program import bundle
-from dbmirror.process import LARGEST_OUTPUT
+from dbmirror.processes.programs import LARGEST_OUTPUT
 
 SENT = Path(__file__).parents[2] / "dbmirror" / "inventory" / "sent"
 

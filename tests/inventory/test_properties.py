@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dbmirror.clean_urls import CredentialsInUrl, clean_url
 from dbmirror.files import canonical_json
+from dbmirror.foreign_text.clean_urls import CredentialsInUrl, clean_url
 from dbmirror.inventory.assemble import assemble
 from dbmirror.inventory.model import Inventory
 from dbmirror.inventory.python_packages import distributions

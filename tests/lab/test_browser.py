@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from dbmirror.lab.browser import NoBrowser, open_lab
-from dbmirror.lab.environment import write_environment
 from dbmirror.lab.files import ensure_token, places
 from dbmirror.lab.model import Lab
 from dbmirror.lab.stack import url
+from dbmirror.lab.variables import write_environment
 
 RECORDER = """#!/bin/sh
 printf '%s ' "$@" > {record}

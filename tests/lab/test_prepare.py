@@ -18,9 +18,9 @@ from dbmirror.engine.compose import Service
 from dbmirror.folders import known_hosts_file
 from dbmirror.hosts.known_hosts import HostKey, KnownHosts
 from dbmirror.inventory.model import Interpreter, Inventory
-from dbmirror.lab.environment import read_environment
 from dbmirror.lab.files import places
 from dbmirror.lab.preparation import prepare, settle_ports, url_in_containers
+from dbmirror.lab.variables import read_environment
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.progress import Observer
 from dbmirror.snapshot import Cluster, Snapshot, Taken, write_snapshot

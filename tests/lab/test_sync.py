@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from dbmirror.lab.environment import write_environment
 from dbmirror.lab.files import places, write_compose_file
 from dbmirror.lab.model import Lab
 from dbmirror.lab.sync import Synced, SyncFailed, SyncRefused, files_in_words, size_in_words, sync
+from dbmirror.lab.variables import write_environment
 from dbmirror.progress import Observer
 
 BEGIN = {"event": "begin", "pid": 17}

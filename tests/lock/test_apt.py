@@ -7,7 +7,7 @@ import pytest
 from dbmirror.hosts.interface import Completed
 from dbmirror.lock.apt import apt_candidates, parse_policy, upstream
 from dbmirror.lock.errors import AptUnavailable
-from dbmirror.process import LARGEST_OUTPUT
+from dbmirror.processes.programs import LARGEST_OUTPUT
 
 POLICY = """\
 python3-dbus:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from dbmirror.config import Config, ConfigError, LoadedConfig
-from dbmirror.lab.environment import write_environment
 from dbmirror.lab.files import places
 from dbmirror.lab.user import lab_user, unused_user
+from dbmirror.lab.variables import write_environment
 from dbmirror.lock.python.files import remove_unnamed
 from dbmirror.lock.r.files import remove_r_lock
 from dbmirror.mirror_folder.opening import NotPlain

@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from dbmirror.build.bakefile import BakeTarget, render_bakefile, target_name
-from dbmirror.build.foundation import Built, read_built, write_built
 from dbmirror.build.many import RenderedMirror, bake_images, write_bakefile
+from dbmirror.build.one import Built, read_built, write_built
 from dbmirror.config import Config, LoadedConfig, MirrorConfig
 from dbmirror.engine.bake import bake
 from dbmirror.engine.buildx import BuildResult

@@ -205,7 +205,8 @@ def test_a_signal_cancels_the_build_and_leaves_nothing_running(
     write(context, tiny_base, "RUN --mount=type=secret,id=netrc echo dbmirror: sleeping; sleep 98765")
     program = (
         "from pathlib import Path; from dbmirror.engine.buildx import build; from dbmirror.progress import Observer\n"
-        "from dbmirror.cli.interruption import signals_heard; from dbmirror.temporary import temporary_folder\n"
+        "from dbmirror.cli.interruption import signals_heard\n"
+        "from dbmirror.processes.temporary import temporary_folder\n"
         "class Loud(Observer):\n"
         "    def advanced(self, stage, text='', *, steps=1): print(text, flush=True)\n"
         "with signals_heard(), temporary_folder('secrets', in_memory=True) as folder:\n"

@@ -14,7 +14,7 @@ from dbmirror.hosts.container import ContainerHost
 from dbmirror.inventory.capture_r import capture_r
 from dbmirror.inventory.collect import collect
 from dbmirror.inventory.model import RPackage
-from dbmirror.inventory.repack import CapturedFile
+from dbmirror.inventory.pack_wheel import CapturedFile
 from dbmirror.lock.apt import apt_candidates
 from dbmirror.lock.model import BaseImage, BaseKind, FateKind
 from dbmirror.lock.r.files import read_r_lock, write_r_lock
@@ -22,7 +22,7 @@ from dbmirror.lock.r.make import make_r_lock
 from dbmirror.lock.r.model import CapturedRPackage, CranFile, RAptPackage
 from dbmirror.lock.r.packages_file import parse_packages
 from dbmirror.lock.r.repository import Repositories
-from dbmirror.lock.r.settings import RepositoryLocation, RepositorySettings
+from dbmirror.lock.r.repository_settings import RepositoryLocation, RepositorySettings
 from dbmirror.sandbox.base import ensure_base
 from dbmirror.sandbox.r_repository import (
     CURRENT,

@@ -12,7 +12,7 @@ import pytest
 
 from dbmirror.hosts.interface import Completed
 from dbmirror.lock.model import FateKind
-from dbmirror.process import LARGEST_OUTPUT
+from dbmirror.processes.programs import LARGEST_OUTPUT
 from dbmirror.verify import imports
 from dbmirror.verify.errors import VerificationFailed
 from dbmirror.verify.imports import NOT_TRIED, Tried, attempts, try_imports

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from dbmirror.clean_urls import clean_urls_in
+from dbmirror.foreign_text.clean_urls import clean_urls_in
 from dbmirror.inventory.grammar import fits, printable
 from dbmirror.inventory.model import RName, RPackage
 from dbmirror.inventory.parsers.headers import fields

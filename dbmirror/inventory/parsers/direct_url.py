@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from dbmirror.clean_urls import CredentialsInUrl, clean_url
-from dbmirror.decoding import decode_json
+from dbmirror.foreign_text.clean_urls import CredentialsInUrl, clean_url
+from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.inventory.grammar import printable
 from dbmirror.inventory.model import DirectUrl
 from dbmirror.inventory.parsers.malformed import Malformed

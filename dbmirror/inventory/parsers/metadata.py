@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dbmirror.clean_urls import clean_urls_in
+from dbmirror.foreign_text.clean_urls import clean_urls_in
 from dbmirror.inventory.grammar import fits, normalised, printable
 from dbmirror.inventory.model import Text, Version
 from dbmirror.inventory.parsers.headers import fields

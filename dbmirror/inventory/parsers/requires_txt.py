@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbmirror.clean_urls import clean_urls_in
+from dbmirror.foreign_text.clean_urls import clean_urls_in
 from dbmirror.inventory.grammar import fits, printable
 from dbmirror.inventory.model import Text
 from dbmirror.inventory.parsers.malformed import Malformed

@@ -16,7 +16,8 @@ from packaging.pylock import Pylock, PylockValidationError
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version as PythonVersion
 
-from dbmirror.decoding import decode_json, decode_toml
+from dbmirror.foreign_text.characters import one_line
+from dbmirror.foreign_text.decoding import decode_json, decode_toml
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Name, Text, Version
 from dbmirror.lock.documents import AGAIN, REMEDY, check_same, check_together, fate_table
@@ -37,7 +38,6 @@ from dbmirror.lock.model import (
 from dbmirror.lock.python.pylock import PackageTool, package_table, source_fields
 from dbmirror.mirror_folder.names import FATES, PYLOCK
 from dbmirror.pep508 import ONE_PARSER
-from dbmirror.text import one_line
 
 SCHEMA = 2
 

@@ -26,7 +26,7 @@ from dbmirror.lock.model import (
     Source,
     Target,
 )
-from dbmirror.lock.python.capture import Capture, captured
+from dbmirror.lock.python.captured import Capture, captured
 from dbmirror.lock.python.cluster_indexes import cluster_indexes, from_cluster_index
 from dbmirror.lock.python.index import CONNECTIONS, Index, unusable
 from dbmirror.lock.python.index_settings import IndexGroup

@@ -18,8 +18,8 @@ from dbmirror.lock.errors import IndexUnreachable, LockError
 from dbmirror.lock.model import Target
 from dbmirror.lock.python.index_location import IndexLocation
 from dbmirror.lock.python.index_settings import Choice, IndexSettings
-from dbmirror.process import ProcessFailed, run
-from dbmirror.temporary import temporary_folder
+from dbmirror.processes.programs import ProcessFailed, run
+from dbmirror.processes.temporary import temporary_folder
 
 DEADLINE: Final = 120.0
 """Seconds: a build has a handful of requirements, and a slow index answers a page in a second or two."""

@@ -16,7 +16,7 @@ from dbmirror.lock.r.model import RGitSource
 from dbmirror.lock.r.sources import RFound
 from dbmirror.mirror_folder.files import write_below
 from dbmirror.mirror_folder.names import R_SOURCES
-from dbmirror.temporary import temporary_folder
+from dbmirror.processes.temporary import temporary_folder
 
 _FORGES = {"github": "github.com", "gitlab": "gitlab.com", "bitbucket": "bitbucket.org"}
 """RemoteType to the host that is meant where RemoteHost does not stand beside it."""

@@ -13,7 +13,7 @@ from dbmirror.lock.apt import AptCandidates, upstream
 from dbmirror.lock.fates import account, excluded, fate_of, provided, without_source
 from dbmirror.lock.model import BaseImage, Fate, FateKind, Missing
 from dbmirror.lock.r.additions import additions
-from dbmirror.lock.r.capture import RCapture
+from dbmirror.lock.r.captured import RCapture
 from dbmirror.lock.r.errors import NoR
 from dbmirror.lock.r.installable import installable
 from dbmirror.lock.r.model import LockedRPackage, RLacking, RLock

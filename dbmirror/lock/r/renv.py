@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from dbmirror.decoding import decode_json
 from dbmirror.files import canonical_json
+from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.inventory.layers import layer_of_r_library
 from dbmirror.inventory.model import Path, RName, RVersion, Text
 from dbmirror.lock.documents import AGAIN, REMEDY, check_same, check_together, fate_table

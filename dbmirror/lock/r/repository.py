@@ -17,7 +17,7 @@ from dbmirror.http_client.refused import UNREACHED, Cause, Refused
 from dbmirror.lock.r.binary import r_user_agent
 from dbmirror.lock.r.errors import RepositoryUnreachable
 from dbmirror.lock.r.packages_file import LARGEST, Packages, parse_packages
-from dbmirror.lock.r.settings import RepositoryLocation, RepositorySettings
+from dbmirror.lock.r.repository_settings import RepositoryLocation, RepositorySettings
 
 CONNECTIONS = 8
 """Files under way at once."""

@@ -9,7 +9,7 @@ from dbmirror.inventory.model import RPackage
 from dbmirror.lock.model import FateKind, Missing
 from dbmirror.lock.r.git import remote_type
 from dbmirror.lock.r.model import CapturedRPackage, CranFile, LockedRPackage, RAptPackage, RGitSource, RLock
-from dbmirror.lock.r.settings import RepositorySettings
+from dbmirror.lock.r.repository_settings import RepositorySettings
 from dbmirror.lock.r.sources import RFound, RTarget
 from dbmirror.lock.r.versions import same_version
 from dbmirror.mirror_folder.files import sha256_below

@@ -19,7 +19,7 @@ from dbmirror.lock.r.model import CranFile, RAptPackage, RSource
 from dbmirror.lock.r.package_file import read_package_file
 from dbmirror.lock.r.packages_file import Listed
 from dbmirror.lock.r.repository import Repositories, RFile, unusable
-from dbmirror.lock.r.settings import REMEDY, RepositoryLocation
+from dbmirror.lock.r.repository_settings import REMEDY, RepositoryLocation
 from dbmirror.lock.r.versions import same_version
 from dbmirror.mirror_folder.files import write_below
 from dbmirror.mirror_folder.names import R_SOURCES

@@ -11,7 +11,7 @@ import jwt
 import msgspec
 from msgspec import Struct
 
-from dbmirror.decoding import decode_json
+from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.http_client.addresses import origin_of
 from dbmirror.http_client.refused import Refused
 from dbmirror.publish.registries.credential import Credential

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.publish.registries.credential import Credential
 from dbmirror.publish.registries.errors import (
     AuthenticationFailed,
@@ -21,7 +22,6 @@ from dbmirror.publish.registries.errors import (
     UntrustedCertificate,
 )
 from dbmirror.publish.registries.target import RegistryTarget
-from dbmirror.redaction import foreign_line
 
 _LONGEST = 400
 """Characters of the registry's words that a message repeats."""

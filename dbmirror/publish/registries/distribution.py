@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import Struct, field
 
-from dbmirror.decoding import decode_json
+from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.http_client.limits import IDLE_SECONDS
 from dbmirror.publish.registries.authorization import Authorization
 from dbmirror.publish.registries.credential import Credential

@@ -11,10 +11,10 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
-from dbmirror.decoding import decode_json
-from dbmirror.process import ProcessFailed
+from dbmirror.foreign_text.decoding import decode_json
+from dbmirror.processes.programs import ProcessFailed
+from dbmirror.publish.registries.ask_program import ask_program, unserved
 from dbmirror.publish.registries.credential import Credential, Unserved
-from dbmirror.publish.registries.programs import ask_program, unserved
 from dbmirror.publish.registries.target import DOCKER_HUB, RegistryTarget
 
 _HUB_KEY = "https://index.docker.io/v1/"

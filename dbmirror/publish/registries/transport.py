@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import msgspec
 
 from dbmirror.ca_bundle import find_ca_bundle
-from dbmirror.decoding import decode_json
+from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.http_client.addresses import origin_of, require_allowed
 from dbmirror.http_client.exchange import Exchanges
 from dbmirror.http_client.limits import IDLE_SECONDS, REDIRECTS

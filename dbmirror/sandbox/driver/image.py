@@ -21,6 +21,7 @@ from dbmirror.engine.buildx import build
 from dbmirror.engine.failures import BuildFailed
 from dbmirror.engine.images import inspect_image
 from dbmirror.files import digest_of, sha256_hex
+from dbmirror.processes.temporary import temporary_folder
 from dbmirror.progress import SILENT, Observer
 from dbmirror.sandbox.base import BaseImage
 from dbmirror.sandbox.driver.jars import jars
@@ -29,7 +30,6 @@ from dbmirror.sandbox.driver.r import r_context, r_published
 from dbmirror.sandbox.driver.repository import metrics
 from dbmirror.sandbox.driver.wheels import calendar, forecast, numbers
 from dbmirror.sandbox.errors import SandboxNotBuilt
-from dbmirror.temporary import temporary_folder
 
 REPOSITORY: Final = "dbmirror-sandbox/driver"
 _REPORT: Final = "/usr/share/dbmirror-sandbox/report.json"

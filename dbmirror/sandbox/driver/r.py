@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from dbmirror.processes.temporary import temporary_folder
 from dbmirror.sandbox.driver.repository import Repository
 from dbmirror.sandbox.driver.repository import make_repository as make_git_repository
 from dbmirror.sandbox.r_repository import SourcePackage, make_repository, source_archive, source_package
-from dbmirror.temporary import temporary_folder
 
 REPOSITORY_PATH: Final = "/cran"
 """Where the workspace serves the CRAN-like repository."""

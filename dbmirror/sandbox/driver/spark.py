@@ -16,10 +16,10 @@ from dbmirror.engine.buildx import build
 from dbmirror.engine.failures import BuildFailed
 from dbmirror.engine.images import inspect_image
 from dbmirror.files import digest_of, sha256_hex
+from dbmirror.processes.temporary import temporary_folder
 from dbmirror.progress import SILENT, Observer
 from dbmirror.sandbox.driver.image import REPOSITORY, DriverImage, index_secrets
 from dbmirror.sandbox.errors import SandboxNotBuilt
-from dbmirror.temporary import temporary_folder
 
 CONNECT_PORT: Final = 15002
 """Where Spark's Connect server listens on the driver's loopback: `sc://127.0.0.1:15002`."""

@@ -14,9 +14,9 @@ from types import FrameType
 import msgspec
 from msgspec import Struct
 
-from dbmirror.child import spawn
-from dbmirror.decoding import decode_json
 from dbmirror.files import canonical_json, write_atomically
+from dbmirror.foreign_text.decoding import decode_json
+from dbmirror.processes.child import spawn
 from dbmirror.sandbox.registry.server import RegistryMissing, start
 from dbmirror.sandbox.registry.tokens import Kind
 

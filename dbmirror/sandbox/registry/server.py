@@ -15,14 +15,14 @@ from subprocess import Popen
 
 import msgspec
 
-from dbmirror.child import spawn, stop
 from dbmirror.errors import UsageError
+from dbmirror.processes.child import spawn, stop
+from dbmirror.processes.temporary import temporary_folder
 from dbmirror.sandbox.registry.accounts import Account, new_account
 from dbmirror.sandbox.registry.faults import Faults
 from dbmirror.sandbox.registry.front import Front
 from dbmirror.sandbox.registry.signing import ISSUER, Signer
 from dbmirror.sandbox.registry.tokens import Kind, TokenService
-from dbmirror.temporary import temporary_folder
 
 _PATIENCE = 20.0
 """Seconds for docker-registry to start, and half of it to end."""

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import dbmirror
-from dbmirror.child import spawn
-from dbmirror.decoding import decode_json
 from dbmirror.files import canonical_json, write_atomically
+from dbmirror.foreign_text.decoding import decode_json
+from dbmirror.processes.child import spawn
 from dbmirror.sandbox.errors import SandboxRefused, WorkspaceNotAnswering
 from dbmirror.sandbox.workspace.server import INSTANCE_HEADER
 

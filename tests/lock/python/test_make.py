@@ -14,7 +14,7 @@ from dbmirror.errors import RemoteError
 from dbmirror.filters.model import Decision, Rule, Selection, Verdict
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import DebianPackage, DirectUrl, Distribution, Inventory, Problem
-from dbmirror.inventory.repack import CapturedFile
+from dbmirror.inventory.pack_wheel import CapturedFile
 from dbmirror.lock.errors import IndexUnreachable, LockError, Unaccounted
 from dbmirror.lock.fates import account, excluded, fate_of, require_complete, unreadable
 from dbmirror.lock.model import (

@@ -16,7 +16,7 @@ from dbmirror.lock.model import BaseImage, BaseKind, Fate
 from dbmirror.lock.r.make import make_r_lock
 from dbmirror.lock.r.model import RLock
 from dbmirror.lock.r.repository import Repositories
-from dbmirror.lock.r.settings import RepositoryLocation, RepositorySettings
+from dbmirror.lock.r.repository_settings import RepositoryLocation, RepositorySettings
 from dbmirror.sandbox.r_repository import make_repository, serve
 from dbmirror.snapshot import Snapshot
 from tests.builders import a_cluster, a_snapshot, an_inventory

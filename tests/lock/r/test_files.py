@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dbmirror.inventory.model import RPackage
-from dbmirror.inventory.repack import CapturedFile
+from dbmirror.inventory.pack_wheel import CapturedFile
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.r.files import r_lock_digest, read_r_lock, remove_r_lock, write_r_lock
 from dbmirror.lock.r.model import LockedRPackage, RAptPackage, RGitSource, RLock

@@ -17,8 +17,8 @@ from dbmirror import sandbox
 from dbmirror.engine import compose
 from dbmirror.engine.compose_project import ComposeProject, command
 from dbmirror.lab import stack as lab_stack
-from dbmirror.lab.environment import read_environment
 from dbmirror.lab.files import places
+from dbmirror.lab.variables import read_environment
 from dbmirror.pipeline.mirror import Mirror
 from tests.stack.conftest import PROGRAM, tree
 

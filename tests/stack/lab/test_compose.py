@@ -15,8 +15,8 @@ from dbmirror.engine import compose
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.inventory.collect import collect
 from dbmirror.lab import stack as lab_stack
-from dbmirror.lab.environment import read_environment
 from dbmirror.lab.files import places
+from dbmirror.lab.variables import read_environment
 from dbmirror.pipeline.mirror import Mirror
 from tests.stack.conftest import tree
 from tests.stack.lab.stack import (

@@ -12,8 +12,8 @@ from statistics import median
 import pytest
 
 from dbmirror.engine import compose
-from dbmirror.lab.environment import read_environment
 from dbmirror.lab.files import places
+from dbmirror.lab.variables import read_environment
 from tests.stack.lab.stack import container, docker, driver_container, in_lab, project_of, running_driver, settles
 
 pytestmark = pytest.mark.stack

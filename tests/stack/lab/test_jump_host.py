@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from dbmirror.lab import stack as lab_stack
-from dbmirror.lab.environment import read_environment
 from dbmirror.lab.files import places
+from dbmirror.lab.variables import read_environment
 from dbmirror.pipeline.mirror import Mirror
 from tests.stack.lab.stack import (
     container,

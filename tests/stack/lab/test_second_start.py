@@ -11,9 +11,9 @@ import pytest
 
 from dbmirror.engine import compose
 from dbmirror.lab import stack as lab_stack
-from dbmirror.lab.environment import read_environment
 from dbmirror.lab.files import places
 from dbmirror.lab.model import Lab, Supplies
+from dbmirror.lab.variables import read_environment
 from dbmirror.pipeline import stages
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.render.lab import LabFiles

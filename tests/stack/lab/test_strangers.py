@@ -11,8 +11,8 @@ import pytest
 
 from dbmirror.engine.compose_project import NotOwn
 from dbmirror.lab import stack as lab_stack
-from dbmirror.lab.environment import read_environment
 from dbmirror.lab.files import places
+from dbmirror.lab.variables import read_environment
 from dbmirror.pipeline import stages
 from dbmirror.pipeline.mirror import Mirror
 from tests.stack.lab.stack import container, docker, health, in_lab, project_of, settles, user_runs

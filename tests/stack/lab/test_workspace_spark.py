@@ -23,8 +23,8 @@ from cryptography.x509.oid import NameOID
 
 from dbmirror.engine.compose_project import command
 from dbmirror.lab import stack as lab_stack
-from dbmirror.lab.environment import read_environment
 from dbmirror.lab.files import places, write_workspace_token
+from dbmirror.lab.variables import read_environment
 from dbmirror.pipeline.mirror import Mirror
 from tests.stack.lab.stack import (
     container,

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbmirror.files import canonical_json
+from dbmirror.foreign_text.characters import OBEYED, escaped, last_line, one_line, shown
 from dbmirror.inventory.model import Text
-from dbmirror.text import OBEYED, escaped, last_line, one_line, shown
 
 CLASS = re.compile(f"[{OBEYED}]")
 MARKS = ["\u061c", "\u200f", "\u2028", "\u2029", "\u202e", "\u2066"]

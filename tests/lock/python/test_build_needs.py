@@ -25,8 +25,8 @@ from dbmirror.lock.model import (
     LockedPackage,
     Target,
 )
+from dbmirror.lock.python.build_needs import BuildNeeds, with_support
 from dbmirror.lock.python.index import Index
-from dbmirror.lock.python.support import BuildNeeds, with_support
 
 
 def wheel(name: str, version: str, *requires: str) -> bytes:

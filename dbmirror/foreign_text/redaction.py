@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 from typing import Final
 
-from dbmirror.text import LONGEST_LINE, one_line
+from dbmirror.foreign_text.characters import LONGEST_LINE, one_line
 
 MASK: Final = "***"
 

@@ -1,4 +1,4 @@
-"""The build stage: tag, labels and secrets of an image, and the record of what was built."""
+"""The build stage of one mirror: the tag and the secrets of its image, and the record of what was built."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pathlib import Path
 import msgspec
 import tomli_w
 
-from dbmirror.decoding import decode_json
 from dbmirror.engine.buildx import BuildResult, build
 from dbmirror.engine.proxies import proxy_secret
 from dbmirror.errors import UsageError
 from dbmirror.files import canonical_json
+from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.lock.python.index_settings import IndexSettings
 from dbmirror.mirror_folder.files import read_below, write_below
 from dbmirror.own_records import Kind, is_own, remember
+from dbmirror.processes.temporary import temporary_folder
 from dbmirror.progress import SILENT, Observer
-from dbmirror.temporary import temporary_folder
 
 BUILD_SCHEMA = 1
 

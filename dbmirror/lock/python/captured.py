@@ -11,7 +11,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from dbmirror.errors import DbmirrorError
 from dbmirror.files import sha256_hex
 from dbmirror.inventory.model import Distribution
-from dbmirror.inventory.repack import CapturedFile
+from dbmirror.inventory.pack_wheel import CapturedFile
 from dbmirror.lock.fates import same_version
 from dbmirror.lock.model import CapturedWheel, Missing
 from dbmirror.lock.python.sources import Found

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbmirror.clean_urls import clean_urls_in
-from dbmirror.redaction import foreign_line, without_credentials
+from dbmirror.foreign_text.clean_urls import clean_urls_in
+from dbmirror.foreign_text.redaction import foreign_line, without_credentials
 from tests.linear import assert_linear
 
 FORMS = [

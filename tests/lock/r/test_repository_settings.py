@@ -6,7 +6,7 @@ import pytest
 
 from dbmirror.config import RConfig, load_config
 from dbmirror.lock.r.errors import RepositoryConfigurationError
-from dbmirror.lock.r.settings import RepositorySettings, find_repositories
+from dbmirror.lock.r.repository_settings import RepositorySettings, find_repositories
 
 ROOT = Path("/project")
 

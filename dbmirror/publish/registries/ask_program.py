@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from dbmirror.process import Captured, Ending, ProcessFailed, capture
+from dbmirror.processes.programs import Captured, Ending, ProcessFailed, capture
 from dbmirror.publish.registries.credential import Unserved
 
 _LARGEST: Final = 1 << 20

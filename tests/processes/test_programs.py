@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import dbmirror
-from dbmirror.child import LONGEST_LINE
-from dbmirror.process import Ending, ProcessFailed, capture, hand_over, run
+from dbmirror.processes.child import LONGEST_LINE
+from dbmirror.processes.programs import Ending, ProcessFailed, capture, hand_over, run
 
 
 def python(program: str) -> list[str]:
@@ -147,7 +147,7 @@ def test_an_error_in_a_callback_stops_the_child_and_goes_on() -> None:
 def test_ctrl_c_leaves_no_child(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     child = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
-    program = f"import sys; from dbmirror.process import run; run([sys.executable, '-c', {child!r}])"
+    program = f"import sys; from dbmirror.processes.programs import run; run([sys.executable, '-c', {child!r}])"
     parent = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE)
     wait_for(lambda: pid_file.is_file() and bool(pid_file.read_text()))
     parent.send_signal(signal.SIGINT)
@@ -157,7 +157,7 @@ def test_ctrl_c_leaves_no_child(tmp_path: Path) -> None:
 
 
 def test_a_grandchild_that_holds_the_pipe_does_not_hold_us(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dbmirror.child.DRAIN_SECONDS", 0.3)
+    monkeypatch.setattr("dbmirror.processes.child.DRAIN_SECONDS", 0.3)
     started = time.monotonic()
     pid = run(
         python(
@@ -248,7 +248,7 @@ def test_a_terminate_ends_a_capture_with_its_grandchildren(tmp_path: Path) -> No
     pid_file = tmp_path / "pid"
     child = f"sleep 60 & echo $! > {pid_file}; wait"
     program = (
-        "from dbmirror.cli.interruption import signals_heard\nfrom dbmirror.process import capture\n"
+        "from dbmirror.cli.interruption import signals_heard\nfrom dbmirror.processes.programs import capture\n"
         f"with signals_heard(): capture(['sh', '-c', {child!r}], timeout=60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE)
@@ -267,7 +267,7 @@ def test_the_terminals_program_gives_its_code() -> None:
 def test_no_other_module_runs_programs() -> None:
     """What runs in a container or on a driver has no dbmirror to import; there each program is its own."""
     package = Path(dbmirror.__file__).parent
-    own = {"child.py", "process.py", "sandbox/driver/collect.py"}
+    own = {"processes/child.py", "processes/programs.py", "sandbox/driver/collect.py"}
     runs = re.compile(r"^import subprocess|subprocess\.(Popen|run|check_)|os\.(system|popen|exec|spawn)", re.MULTILINE)
     users = {path.relative_to(package).as_posix() for path in package.rglob("*.py") if runs.search(path.read_text())}
     assert {user for user in users if not user.startswith("lab_containers/")} == own
@@ -278,7 +278,7 @@ def test_a_signal_while_a_child_is_started_leaves_no_child(tmp_path: Path) -> No
     pid_file = tmp_path / "pid"
     program = (
         "import os, signal, subprocess, sys\n"
-        "from dbmirror.process import run\n"
+        "from dbmirror.processes.programs import run\n"
         "start = subprocess.Popen.__init__\n"
         "def slow(self, *given, **named):\n"
         "    start(self, *given, **named)\n"

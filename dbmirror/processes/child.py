@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import IO, Final
 
 from dbmirror.errors import DbmirrorError, ExitCode
+from dbmirror.foreign_text.characters import shown
+from dbmirror.foreign_text.redaction import without_credentials
 from dbmirror.parallel import go_on
-from dbmirror.redaction import without_credentials
-from dbmirror.text import shown
 
 INTERRUPT_SECONDS: Final = 10.0
 """How long a child may take to end after an interrupt (BuildKit cancels its steps in that time)."""

@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from dbmirror.child import (
+from dbmirror.foreign_text.characters import last_line, shown
+from dbmirror.foreign_text.redaction import without_credentials
+from dbmirror.processes.child import (
     INTERRUPT_SECONDS,
     TERMINATE_SECONDS,
     Ending,
@@ -29,8 +31,6 @@ from dbmirror.child import (
     starting,
     stop,
 )
-from dbmirror.redaction import without_credentials
-from dbmirror.text import last_line, shown
 
 __all__ = ["Captured", "Ending", "Finished", "ProcessFailed", "capture", "hand_over", "run"]
 

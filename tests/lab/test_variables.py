@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dbmirror.lab.environment import PathRefused, choose_ports, read_environment, write_environment
 from dbmirror.lab.files import LabPlaces, places
+from dbmirror.lab.variables import PathRefused, choose_ports, read_environment, write_environment
 
 
 @pytest.fixture

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from dbmirror import runs
 from dbmirror.doctor import left_behind_by_killed_runs
 from dbmirror.errors import DbmirrorError
-from dbmirror.temporary import clear_left_behind, left_behind, temporary_folder
+from dbmirror.processes import runs
+from dbmirror.processes.temporary import clear_left_behind, left_behind, temporary_folder
 
 HOLDER = """
 import sys
-from dbmirror.temporary import temporary_folder
+from dbmirror.processes.temporary import temporary_folder
 with temporary_folder("secrets", in_memory=True) as folder:
     (folder / "netrc").write_text("machine h login u password hunter2")
     print(folder, flush=True)

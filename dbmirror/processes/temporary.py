@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from dbmirror import runs
+from dbmirror.processes import runs
 
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folders made in it are this user's alone
 _NAME: Final = re.compile(r"dbmirror-[a-z]+-(?P<mark>[0-9a-f]+-[0-9a-f]+)-\w+")

@@ -15,20 +15,20 @@ from dbmirror.hosts.interface import Host
 from dbmirror.inventory.capture import capture
 from dbmirror.inventory.capture_r import capture_r
 from dbmirror.inventory.model import Distribution, Inventory, RPackage
-from dbmirror.inventory.repack import CapturedFile
+from dbmirror.inventory.pack_wheel import CapturedFile
 from dbmirror.lock.apt import APT_FOLDERS, apt_candidates
 from dbmirror.lock.base import read_base
 from dbmirror.lock.debian import with_debian_versions
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import BaseImage, Lock
+from dbmirror.lock.python.build_needs import BuildNeeds, with_support
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.index_settings import IndexSettings
 from dbmirror.lock.python.make import make_lock
-from dbmirror.lock.python.support import BuildNeeds, with_support
 from dbmirror.lock.r.make import make_r_lock, only_excluded
 from dbmirror.lock.r.model import RLock
 from dbmirror.lock.r.repository import Repositories
-from dbmirror.lock.r.settings import RepositorySettings, find_repositories
+from dbmirror.lock.r.repository_settings import RepositorySettings, find_repositories
 from dbmirror.progress import SILENT, Observer
 from dbmirror.runtimes.model import Runtime
 from dbmirror.snapshot import Snapshot

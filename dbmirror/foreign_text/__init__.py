@@ -1,0 +1,1 @@
+"""Text that a stranger wrote: read, cleaned of what commands or misleads, and of credentials."""
