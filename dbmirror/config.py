@@ -13,7 +13,7 @@ from dbmirror.cloned_settings import require_login_kept, require_outside_reposit
 from dbmirror.errors import UsageError
 from dbmirror.filters.model import Verdict
 from dbmirror.folders import sandbox_folder
-from dbmirror.foreign_text.decoding import decode_toml
+from dbmirror.foreign_text.decoding import convert, decode_toml
 from dbmirror.mirror_folder.files import is_folder_below, read_below
 from dbmirror.mirror_folder.opening import NotPlain
 from dbmirror.publish.registries.config import RegistryConfig
@@ -229,7 +229,7 @@ class LoadedConfig(Struct, frozen=True):
 def is_mirror_name(name: str) -> bool:
     """Whether a mirror can be called `name`."""
     try:
-        msgspec.convert(name, MirrorName)
+        convert(name, MirrorName)
     except msgspec.ValidationError:
         return False
     return True
@@ -327,7 +327,7 @@ def _sandbox_mirrors() -> dict[str, MirrorConfig]:
         mirrors = dict(document.get("mirrors", {}))
         for section in mirrors.values():
             section.pop("profile_file", None)  # an older dbmirror's; the sandbox's profile file has a fixed place
-        return msgspec.convert(mirrors, dict[MirrorName, MirrorConfig], dec_hook=_decode_path)
+        return convert(mirrors, dict[MirrorName, MirrorConfig], dec_hook=_decode_path)
     except (ValueError, TypeError, AttributeError, msgspec.ValidationError) as error:
         raise _unusable_sandbox(error) from error
 

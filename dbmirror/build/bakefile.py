@@ -27,6 +27,7 @@ import msgspec
 
 from dbmirror.config import MirrorName
 from dbmirror.files import canonical_json
+from dbmirror.foreign_text.decoding import convert
 from dbmirror.render.errors import RenderError
 
 FILE_NAME: Final = "docker-bake.json"
@@ -95,7 +96,7 @@ def target_name(mirror: str) -> str:
     Raises RenderError for what is not a mirror's name.
     """
     try:
-        name: str = msgspec.convert(mirror, MirrorName)
+        name: str = convert(mirror, MirrorName)
     except msgspec.ValidationError as error:
         raise RenderError(f"{mirror[:80]!r} is not a mirror's name.") from error
     return "default_" if name == "default" else name.replace(".", "__")

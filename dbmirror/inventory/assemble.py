@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from dbmirror.foreign_text.decoding import convert
 from dbmirror.inventory.errors import PayloadDamaged
 from dbmirror.inventory.grammar import fits, printable
 from dbmirror.inventory.layers import nearness
@@ -61,7 +62,7 @@ def assemble(wire: Wire, *, host: str) -> Inventory:
         return Inventory(
             os_id=system.get("ID", "unknown"),
             os_version=system.get("VERSION_ID", "unknown"),
-            architecture=msgspec.convert(facts.architecture, type=Architecture),
+            architecture=convert(facts.architecture, Architecture),
             glibc=libc_version if libc == "glibc" and fits(libc_version, Glibc) else None,
             python=_interpreter(wire.python),
             interpreters=tuple(sorted({_interpreter(each) for each in wire.interpreters}, key=lambda each: each.path)),
@@ -89,13 +90,13 @@ def assemble(wire: Wire, *, host: str) -> Inventory:
 
 
 def _interpreter(python: Python) -> Interpreter:
-    return msgspec.convert(
+    return convert(
         {
             "path": python.path,
             "version": python.version,
             "implementation": _IMPLEMENTATIONS.get(python.implementation, python.implementation),
         },
-        type=Interpreter,
+        Interpreter,
     )
 
 
@@ -138,7 +139,7 @@ def _jars(jars: Jars, problems: list[Problem]) -> Iterator[Jar]:
         group, artifact, version = parse_jar_name(name) or (None, None, None)
         values = {"path": f"{jars.folder}/{name}", "group": group, "artifact": artifact, "version": version}
         try:
-            yield msgspec.convert(values, type=Jar)
+            yield convert(values, Jar)
         except msgspec.ValidationError:
             problems.append(Problem(path=printable(f"{jars.folder}/{name}"), reason="its name is not a valid one"))
 

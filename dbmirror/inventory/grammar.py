@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from dbmirror.foreign_text.characters import LONGEST_VALUE, escaped
+from dbmirror.foreign_text.decoding import convert
 from dbmirror.inventory.model import Name
 
 _SPELLING = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -17,7 +18,7 @@ _SEPARATORS = re.compile(r"[-_.]+")
 def fits(value: object, grammar: Any) -> bool:
     """Whether `value` is of the annotated type `grammar`."""
     try:
-        msgspec.convert(value, type=grammar)
+        convert(value, grammar)
     except msgspec.ValidationError:
         return False
     return True

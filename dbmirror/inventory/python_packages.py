@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from dbmirror.foreign_text.decoding import convert
 from dbmirror.inventory.grammar import normalised, printable
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import DirectUrl, Distribution, Problem
@@ -94,7 +95,7 @@ def _distribution(folder: Folder, entry: Entry) -> Distribution | Problem:
         "apt_package": entry.owner,
     }
     try:
-        return msgspec.convert(values, type=Distribution)
+        return convert(values, Distribution)
     except msgspec.ValidationError as error:
         return _problem(folder, entry, f"it has a value that is not valid: {error}", metadata.name)
 

@@ -11,6 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from dbmirror.errors import UsageError
+from dbmirror.foreign_text.decoding import convert
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.hosts.local import LocalHost
 from dbmirror.inventory.collect import collect
@@ -107,7 +108,7 @@ def read_requirements(path: Path) -> Inventory:
         "distributions": sorted(distributions, key=lambda each: each["name"]),
     }
     try:
-        return msgspec.convert(document, Inventory)
+        return convert(document, Inventory)
     except msgspec.ValidationError as error:
         raise UsageError(f"{path} has a pin of a form that is not let through: {error}.") from error
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from dbmirror.files import canonical_json
-from dbmirror.foreign_text.decoding import decode_json
+from dbmirror.foreign_text.decoding import convert, decode_json
 from dbmirror.mirror_folder.files import read_below, write_below
 from dbmirror.own_records import Kind, is_own, remember
 from dbmirror.verify.errors import ReportError
@@ -72,7 +72,7 @@ def read_report(path: Path) -> Report:
         document = decode_json(content, _Document)
         body = {field: getattr(document, field) for field in document.__struct_fields__}
         stated = (body.pop("schema"), body.pop("passed"))
-        report = msgspec.convert(body, Report, from_attributes=True)
+        report = convert(body, Report, from_attributes=True)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise ReportError(f"{path} is not a valid verification report: {error}.", remedy=again) from error
     if stated[1] != report.passed:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-import msgspec
+from dbmirror.foreign_text.decoding import convert
 
 _T = TypeVar("_T")
 
 
 def checked(value: dict[str, Any], kind: type[_T]) -> _T:
     """`value` as a `kind`, every text checked against its type. Raises msgspec.ValidationError, a ValueError."""
-    return msgspec.convert(value, kind)
+    return convert(value, kind)

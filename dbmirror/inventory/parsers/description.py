@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from dbmirror.foreign_text.clean_urls import clean_urls_in
+from dbmirror.foreign_text.decoding import convert
 from dbmirror.inventory.grammar import fits, printable
 from dbmirror.inventory.model import RName, RPackage
 from dbmirror.inventory.parsers.headers import fields
@@ -49,7 +50,7 @@ def parse_description(content: str, *, library: str, apt_package: str | None = N
         "apt_package": apt_package,
     }
     try:
-        return msgspec.convert(package, type=RPackage)
+        return convert(package, RPackage)
     except msgspec.ValidationError as error:
         return Malformed(f"its DESCRIPTION has a value that is not valid: {printable(str(error))}")
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from dbmirror.foreign_text.clean_urls import CredentialsInUrl, clean_url
-from dbmirror.foreign_text.decoding import decode_json
+from dbmirror.foreign_text.decoding import convert, decode_json
 from dbmirror.inventory.grammar import printable
 from dbmirror.inventory.model import DirectUrl
 from dbmirror.inventory.parsers.malformed import Malformed
@@ -55,7 +55,7 @@ def parse_direct_url(content: str) -> DirectUrl | Malformed:
     if document.dir_info is not None:
         values["editable"] = document.dir_info.editable
     try:
-        return msgspec.convert(values, type=DirectUrl)
+        return convert(values, DirectUrl)
     except msgspec.ValidationError as error:
         return Malformed(f"its direct_url.json has a value that is not valid: {printable(str(error))}")
 

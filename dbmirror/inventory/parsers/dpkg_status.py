@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from dbmirror.foreign_text.decoding import convert
 from dbmirror.inventory.grammar import printable
 from dbmirror.inventory.model import DebianPackage
 from dbmirror.inventory.parsers.headers import fields
@@ -24,13 +25,13 @@ def parse_dpkg_status(content: str) -> Iterator[DebianPackage | Malformed]:
         if not values or values.get("status", "install ok installed").split()[-1:] != ["installed"]:
             continue
         try:
-            yield msgspec.convert(
+            yield convert(
                 {
                     "name": values.get("package", ""),
                     "version": values.get("version", ""),
                     "architecture": values.get("architecture", ""),
                 },
-                type=DebianPackage,
+                DebianPackage,
             )
         except msgspec.ValidationError:
             named = printable(values.get("package", ""))

@@ -10,6 +10,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from dbmirror.errors import DbmirrorError
 from dbmirror.files import sha256_hex
+from dbmirror.foreign_text.decoding import convert
 from dbmirror.inventory.model import Distribution
 from dbmirror.inventory.pack_wheel import CapturedFile
 from dbmirror.lock.fates import same_version
@@ -36,7 +37,7 @@ def captured(distribution: Distribution, capture: Capture | None, folder: Path) 
         name, version, _, _ = parse_wheel_filename(wheel.filename)
         path = f"{WHEELS}/{wheel.filename}"
         fields = {"source": "captured", "path": path, "sha256": sha256_hex(wheel.content)}
-        source = msgspec.convert(fields, CapturedWheel)
+        source = convert(fields, CapturedWheel)
     except (InvalidWheelFilename, msgspec.ValidationError):
         return Missing(reason="its files on the cluster do not make a wheel with a valid name")
     if name != distribution.name or not same_version(str(version), distribution.version):

@@ -17,7 +17,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version as PythonVersion
 
 from dbmirror.foreign_text.characters import one_line
-from dbmirror.foreign_text.decoding import decode_json, decode_toml
+from dbmirror.foreign_text.decoding import convert, decode_json, decode_toml
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Name, Text, Version
 from dbmirror.lock.documents import AGAIN, REMEDY, check_same, check_together, fate_table
@@ -233,7 +233,7 @@ def _dig(document: Mapping[str, Any], *keys: str) -> Any:
 
 def _convert(value: Any, kind: Any, *, file: str, key: str) -> Any:
     try:
-        return msgspec.convert(value, kind)
+        return convert(value, kind)
     except msgspec.ValidationError as error:
         text = re.sub(r" - at `\$\.?(.*)`\Z", r" (at \1)", str(error))
         raise LockError(f"{file}: {key} is not valid: {text}.", remedy=REMEDY) from error

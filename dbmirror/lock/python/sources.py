@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 from pypi_simple import DistributionPackage
 
+from dbmirror.foreign_text.decoding import convert
 from dbmirror.http_client.refused import Cause, Refused
 from dbmirror.inventory.model import Distribution
 from dbmirror.lock.apt import upstream
@@ -146,7 +147,7 @@ def _index_file(file: DistributionPackage, location: IndexLocation, index: Index
         sha256, size = downloaded.sha256, downloaded.size
     fields = {"source": "index", "filename": file.filename, "url": url, "sha256": sha256, "size": size}
     try:
-        source = msgspec.convert({**fields, "index": location.url}, IndexFile)
+        source = convert({**fields, "index": location.url}, IndexFile)
     except msgspec.ValidationError as error:
         text = "lists a file of that version with a malformed name, address or hash"
         raise Refused(text, cause=Cause.GARBAGE) from error

@@ -9,6 +9,7 @@ import msgspec
 
 from dbmirror.errors import DbmirrorError
 from dbmirror.files import sha256_hex
+from dbmirror.foreign_text.decoding import convert
 from dbmirror.http_client.refused import Refused
 from dbmirror.inventory.model import Inventory, RPackage
 from dbmirror.inventory.pack_wheel import CapturedFile
@@ -44,7 +45,7 @@ def captured(
             return Missing(reason=f"it cannot be packed from the cluster's files: {unfit}")
         path = f"{R_SOURCES}/{packed.filename}"
         fields = {"source": "captured", "path": path, "sha256": sha256_hex(packed.content)}
-        source = msgspec.convert(fields, CapturedRPackage)
+        source = convert(fields, CapturedRPackage)
     except DbmirrorError as error:
         return Missing(reason=f"packing it from the cluster's files failed: {error.message.rstrip('.')}")
     except (Refused, msgspec.ValidationError):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from dbmirror.foreign_text.decoding import convert
 from dbmirror.http_client.client import Client
 from dbmirror.http_client.refused import Refused
 from dbmirror.inventory.model import DirectUrl, RPackage
@@ -37,7 +38,7 @@ def from_git(package: RPackage, *, folder: Path, client: Client) -> RFound | Mis
     """The commit that the cluster installed, archived in r-sources/ of `folder`; else why it is missing."""
     fields = dict(package.remote)
     try:
-        origin = msgspec.convert(
+        origin = convert(
             {
                 "url": remote_url(fields),
                 "vcs": "git",

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from dbmirror.files import canonical_json
-from dbmirror.foreign_text.decoding import decode_json
+from dbmirror.foreign_text.decoding import convert, decode_json
 from dbmirror.inventory.layers import layer_of_r_library
 from dbmirror.inventory.model import Path, RName, RVersion, Text
 from dbmirror.lock.documents import AGAIN, REMEDY, check_same, check_together, fate_table
@@ -144,7 +144,7 @@ def decode(renv: bytes, fates: bytes) -> RLock:
             remedy=AGAIN,
         )
     try:
-        tool = msgspec.convert(document["dbmirror"], _Tool)
+        tool = convert(document["dbmirror"], _Tool)
     except msgspec.ValidationError as error:
         text = re.sub(r" - at `\$\.?(.*)`\Z", r" (at dbmirror.\1)", str(error))
         raise LockError(f"{RENV_LOCK} is not valid: {text}.", remedy=REMEDY) from error
