@@ -124,7 +124,7 @@ def client(profile: str | None) -> WorkspaceClient:
                 http_timeout_seconds=_HTTP_TIMEOUT,
                 retry_timeout_seconds=_RETRY_TIMEOUT,
             )
-        except (ValueError, configparser.Error) as error:
+        except (ValueError, AttributeError, configparser.Error) as error:
             # Behind this the SDK lists its settings.
             words = foreign_line(str(error).split(". Config:")[0].split(". Env:")[0], 400).rstrip(".")
             what = f"The profile {profile!r} in {file}" if from_file else "The login of the environment"
@@ -167,9 +167,10 @@ def _sections(file: Path) -> dict[str, Mapping[str, str]]:
         return {}
     parser = configparser.RawConfigParser(strict=False, allow_no_value=True, default_section="\0")
     # After an error the parser has still kept every line that it understood.
-    with suppress(configparser.Error):
+    # An indented line below an option without a value is an AttributeError, and leaves values that are no text.
+    with suppress(configparser.Error, AttributeError):
         parser.read_string(f"[\1]\n{text}")
-    found = {name: {k: v for k, v in parser.items(name) if v is not None} for name in parser.sections()}
+    found = {name: {k: v for k, v in parser.items(name) if isinstance(v, str)} for name in parser.sections()}
     return {name: section for name, section in found.items() if section and name not in {"\1", "__settings__"}}
 
 

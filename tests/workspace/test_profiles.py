@@ -181,3 +181,10 @@ def test_nothing_is_printed_by_the_sdk(write_profiles: Callable[[str], Path]) ->
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_an_indented_line_below_an_option_without_a_value_is_no_traceback(
+    write_profiles: Callable[[str], Path],
+) -> None:
+    write_profiles("x\n [other]\n[demo]\nhost = https://x.example\n")
+    assert isinstance(list_profiles(), tuple)
