@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -100,19 +100,21 @@ class AllMirrors:
         if not rendered:
             return {}
         any_mirror = next(iter(mirrors.values()))
-        netrcs = [r_netrc(mirrors[name], mirror.lock) for name, mirror in prepared.items()]
-        with build_contexts(
-            {name: build_files(mirrors[name], mirror.lock) for name, mirror in prepared.items()},
-            logins=any_mirror.indexes.logins().with_those_of(
-                *(logins(mirrors[name], mirror.lock) for name, mirror in prepared.items())
-            ),
-            indexes=any_mirror.indexes,
-            ca_bundle=any_mirror.ca_bundle,
-            observer=self._observer,
-        ) as contexts:
+        failed: dict[str, Image | Failed] = {}
+        with ExitStack() as folders:
+            contexts: dict[str, Mapping[str, Path]] = {}
+            for name, mirror in prepared.items():
+                try:
+                    contexts |= folders.enter_context(self._contexts(mirrors[name], mirror.lock))
+                except DbmirrorError as error:
+                    failed[name] = Failed(error=error.of_mirror(name))
+            fetched = [mirror for mirror in rendered if mirror.mirror not in failed]
+            if not fetched:
+                return failed
+            netrcs = [r_netrc(mirrors[mirror.mirror], prepared[mirror.mirror].lock) for mirror in fetched]
             baked = bake_images(
                 self.bake_file,
-                rendered,
+                fetched,
                 indexes=any_mirror.indexes,
                 ca_bundle=any_mirror.ca_bundle,
                 netrc=b"".join(dict.fromkeys(filter(None, netrcs))) or None,
@@ -120,10 +122,21 @@ class AllMirrors:
                 contexts=contexts,
                 observer=self._observer,
             )
-        return {
+        images: dict[str, Image | Failed] = {
             n: Failed(error=image.of_mirror(n)) if isinstance(image, BuildFailed) else image
             for n, image in baked.items()
         }
+        return {name: (images | failed)[name] for name in prepared}
+
+    def _contexts(self, mirror: Mirror, lock: MirrorLock) -> AbstractContextManager[Mapping[str, Mapping[str, Path]]]:
+        """The fetched files of one mirror: another mirror's file that is missing is not this one's failure."""
+        return build_contexts(
+            {mirror.name: build_files(mirror, lock)},
+            logins=mirror.indexes.logins().with_those_of(logins(mirror, lock)),
+            indexes=mirror.indexes,
+            ca_bundle=mirror.ca_bundle,
+            observer=self._observer,
+        )
 
 
 def _each(stage: Callable[[str], T], names: Collection[str]) -> dict[str, T | Failed]:

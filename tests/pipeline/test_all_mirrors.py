@@ -12,6 +12,7 @@ import pytest
 from dbmirror.build.many import RenderedMirror
 from dbmirror.config import Config, ConfigError, LoadedConfig, MirrorConfig
 from dbmirror.engine.failures import BuildFailed
+from dbmirror.fetch.errors import FetchError
 from dbmirror.hosts.known_hosts import Fingerprint
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.python.files import write_lock
@@ -178,3 +179,19 @@ def test_a_defect_in_one_mirror_ends_the_others_at_the_border_of_their_stage(
     with AllMirrors(loaded) as mirrors, pytest.raises(ZeroDivisionError):
         mirrors.run(Wanted())
     assert not went_on.wait(1)
+
+
+def test_a_file_that_one_mirror_cannot_fetch_stops_no_other(
+    loaded: LoadedConfig, no_bake: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def contexts(mirrors: dict[str, object], **_: object) -> nullcontext[dict[str, object]]:
+        if "one" in mirrors:
+            raise FetchError("six-1.0.tar.gz is not at its address any more.")
+        return nullcontext({})
+
+    monkeypatch.setattr(all_mirrors, "build_contexts", contexts)
+    with AllMirrors(loaded) as mirrors:
+        outcomes = mirrors.run(Wanted(frozen=True))
+    assert no_bake == ["three"]
+    assert isinstance(outcomes["one"], Failed)
+    assert "is not at its address any more" in outcomes["one"].error.message
