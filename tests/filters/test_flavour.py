@@ -38,7 +38,7 @@ def snapshot(*distributions: Distribution, r: tuple[RPackage, ...] = (), librari
     )
     stated = tuple(ClusterLibrary(kind="cran", specification=name, status="INSTALLED") for name in libraries)
     cluster = Cluster(cluster_id="a", cluster_name="a", spark_version="15.4.x-scala2.12", libraries=stated)
-    return Snapshot(cluster=cluster, inventory=inventory, taken=Taken(at="", host="", dbmirror=""))
+    return Snapshot(cluster=cluster, inventory=inventory, taken=Taken(at="2026-11-27T12:00:00Z", host="", dbmirror=""))
 
 
 @pytest.mark.parametrize(
