@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from dbmirror.cli import main
+from dbmirror.config import Config, _decode_path
+from dbmirror.foreign_text.decoding import decode_toml
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -47,3 +49,9 @@ def test_every_command_that_the_readme_names_exists() -> None:
 def _code() -> str:
     blocks = re.findall(r"^```bash\n(.*?)^```", (ROOT / "README.md").read_text(), flags=re.MULTILINE | re.DOTALL)
     return "\n".join(blocks)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_configuration_that_a_page_shows_is_one(page: Path) -> None:
+    for block in re.findall(r"^```toml\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL):
+        decode_toml(block.encode(), Config, dec_hook=_decode_path)
