@@ -9,9 +9,11 @@ import pytest
 
 from dbmirror.http_client.refused import Refused
 from dbmirror.lock.git_program import last_words
+from dbmirror.lock.python import project_page
 from dbmirror.lock.python.cluster_indexes import cluster_indexes
 from dbmirror.lock.python.index_settings import of_indexes
 from dbmirror.lock.python.project_page import parse_project_page
+from dbmirror.lock.r import packages_file
 from dbmirror.lock.r.packages_file import parse_packages
 from dbmirror.snapshot import ClusterLibrary
 
@@ -73,6 +75,44 @@ def test_a_page_of_an_index(page: Callable[[int], str]) -> None:
     grows_with_length(html, page)
 
 
+@pytest.mark.parametrize("charset", ["punycode", "idna", "utf-7", "zlib", "utf-16", '"PUNYCODE"'])
+def test_a_page_in_a_character_set_of_no_index(charset: str) -> None:
+    page = b"a" * 60_000 + b"-" + b"b" * 60_000
+    started = time.process_time()
+    with pytest.raises(Refused, match="character set"):
+        parse_project_page("acme", f"text/html; charset={charset}", page, "https://index.example/simple/acme/")
+    assert time.process_time() - started < 0.5
+
+
+@pytest.mark.parametrize("charset", ["", "; charset=utf-8", '; charset="UTF-8"', "; charset=ISO-8859-1"])
+def test_a_page_in_the_character_set_of_an_index(charset: str) -> None:
+    page = b'<a href="acme-1.0.tar.gz">acme-1.0.tar.gz</a>'
+    (file,) = parse_project_page("acme", f"text/html{charset}", page, "https://index.example/simple/acme/")
+    assert file.url == "https://index.example/simple/acme/acme-1.0.tar.gz"
+
+
+def test_a_page_of_more_files_than_a_project_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(project_page, "MOST_FILES", 1000)
+    file = {"filename": "acme-1.0.tar.gz", "url": "x", "hashes": {}}
+    answers = {
+        "text/html": b"<a href=x>acme-1.0.tar.gz</a>" * 1001,
+        "application/vnd.pypi.simple.v1+json": json.dumps(
+            {"meta": {"api-version": "1.0"}, "name": "acme", "files": [file] * 1001}
+        ).encode(),
+    }
+    for kind, page in answers.items():
+        with pytest.raises(Refused, match="more than 1000 files"):
+            parse_project_page("acme", kind, page, "https://index.example/simple/acme/")
+
+
+def test_a_page_whose_many_links_start_from_a_long_address() -> None:
+    long = "https://index.example/" + "x" * 60_000 + "/"
+    link = b"<a href=acme-1.0.tar.gz>acme-1.0.tar.gz</a>" * 100
+    for page, address in ((link, long), (f"<base href={long}>".encode() + link, "https://index.example/simple/acme/")):
+        with pytest.raises(Refused, match="no project page"):
+            parse_project_page("acme", "text/html", page, address)
+
+
 FILES: dict[str, Callable[[int], object]] = {
     "name": lambda size: {"filename": "a-" * (size // 2) + "1.whl", "url": "x", "hashes": {}},
     "address": lambda size: {"filename": "a-1.tar.gz", "url": "../" * (size // 3), "hashes": {}},
@@ -105,6 +145,12 @@ def test_a_page_of_an_index_in_json(file: Callable[[int], object]) -> None:
 )
 def test_a_list_of_r_packages(text: Callable[[int], str]) -> None:
     grows_with_length(lambda text: parse_packages(text.encode()), text)
+
+
+def test_a_list_of_more_packages_than_a_repository_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages_file, "MOST_PARAGRAPHS", 1000)
+    with pytest.raises(Refused, match="too many packages"):
+        parse_packages(b"a\n\n" * 1001)
 
 
 @pytest.mark.parametrize("text", [repeated("//"), repeated("//a"), repeated("@"), repeated("a", first="//")])

@@ -16,12 +16,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from dbmirror.http_client.refused import Refused
+from dbmirror.lock.tar_members import opened_tar
 from dbmirror.pep508 import ONE_PARSER
 
 LARGEST_FILE: Final = 1 << 20
 """Bytes of a pyproject.toml, setup.cfg or setup.py; real ones have a few thousand."""
-LARGEST_ARCHIVE: Final = 4 << 30
-"""Bytes of an unpacked archive: gzip makes a thousand bytes of one, and all of them are passed through."""
 _FILES: Final = ("pyproject.toml", "setup.cfg", "setup.py")
 _LEGACY: Final = "setuptools>=40.8.0"
 """What PEP 518 and pip take where nothing is said."""
@@ -68,10 +67,8 @@ def _read(stream: IO[bytes], filename: str, inside: PurePosixPath) -> dict[str, 
 
 
 def _tar_members(stream: IO[bytes]) -> Iterator[tuple[PurePosixPath, bytes]]:
-    with tarfile.open(fileobj=stream, mode="r|*") as archive:
-        for member in archive:
-            if member.offset_data + member.size > LARGEST_ARCHIVE:
-                raise Refused(f"unpacks to more than {LARGEST_ARCHIVE} bytes")
+    with opened_tar(stream) as (archive, members):
+        for member in members:
             path = PurePosixPath(member.name)
             if path.name in _FILES and member.isfile() and member.size <= LARGEST_FILE:
                 content = archive.extractfile(member)

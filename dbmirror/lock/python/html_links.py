@@ -6,8 +6,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import unescape
+from typing import Final
 from urllib.parse import urljoin
 
+LONGEST_BASE: Final = 2_000
+"""Characters of the address that a page's links start from: each of its many links holds a copy of it."""
 _TAG = re.compile(r"""/?[A-Za-z][^\s/>]*+(?:[^>"']|"[^"]*+"|'[^']*+')*+>""")
 """Possessive: what was taken once is not given back, so that a tag without an end is read once."""
 _ATTRIBUTE = re.compile(r"""([^\s"'>/=]++)(?:\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s>]++))?+""")
@@ -32,7 +35,11 @@ class Element:
 
 
 def elements(page: str, *, base_url: str) -> Iterator[Element]:
-    """Each link and each `<meta>` of the page, in order. What is never closed ends the page, as in a browser."""
+    """Each link and each `<meta>` of the page, in order. What is never closed ends the page, as in a browser.
+
+    Raises ValueError where the links start from an address of more than LONGEST_BASE characters.
+    """
+    require_short(base_url)
     base, has_base = base_url, False
     link: Element | None = None
     place = 0
@@ -55,12 +62,19 @@ def elements(page: str, *, base_url: str) -> Iterator[Element]:
             yield Element(tag, attributes)
         elif tag == "base" and "href" in attributes and not has_base:
             base, has_base = urljoin(base, attributes["href"]), True
+            require_short(base)
         elif tag in _TEXT_ONLY:
             place = _end_of(page, tag, place)
             if place < 0:
                 break
     if link is not None:
         yield link
+
+
+def require_short(base: str) -> None:
+    """Raises ValueError for an address that no page's links may start from."""
+    if len(base) > LONGEST_BASE:
+        raise ValueError("the page's links start from too long an address")
 
 
 def _markup(page: str, opening: int) -> tuple[int, str, dict[str, str]]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from pypi_simple import DistributionPackage, Link, ProjectPage, UnsupportedRepoVersionError
 
 from dbmirror.http_client.refused import Cause, Refused
-from dbmirror.lock.python.html_links import Element, elements
+from dbmirror.lock.python.html_links import Element, elements, require_short
 
 _JSON = "application/vnd.pypi.simple.v1+json"
 _HTML = ("application/vnd.pypi.simple.v1+html", "text/html")
 _INSTALLABLE = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz", ".egg", ".exe")
 """How the names of files end that an index lists, whether or not they are still of use."""
+MOST_FILES = 100_000
+"""Of one project: none comes near it. A link of 15 bytes takes a kilobyte of memory, and gzip packs links well."""
+_CHARSETS = frozenset({"ascii", "us-ascii", "iso-8859-1", "latin-1", "utf-8", "utf8", "windows-1252"})
+"""Of pages. Python knows others that are none of text, and some that take quadratic time (punycode)."""
 _LONGEST_NAME = 255
 """Characters of a file's name: no file system takes more, and names are taken apart by patterns."""
 
@@ -27,6 +32,8 @@ def parse_project_page(name: str, content_type: str, body: bytes, address: str) 
     try:
         if kind == _JSON:
             data = json.loads(body)
+            require_short(address)
+            _require_few(data["files"])
             data["files"] = [file for file in data["files"] if len(file["filename"]) <= _LONGEST_NAME]
             return tuple(ProjectPage.from_json_data(data, base_url=address).packages)
         if kind in _HTML:
@@ -36,6 +43,11 @@ def parse_project_page(name: str, content_type: str, body: bytes, address: str) 
     except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
         raise _garbage("answered with something that is no project page") from error
     raise _garbage("answered with something of another type than a project page")
+
+
+def _require_few(files: Sequence[object]) -> None:
+    if len(files) > MOST_FILES:
+        raise Refused(f"lists more than {MOST_FILES} files", cause=Cause.TOO_LARGE)
 
 
 def _check_version(element: Element) -> None:
@@ -51,13 +63,16 @@ def _garbage(text: str) -> Refused:
 
 def _parse_html(name: str, body: bytes, address: str, parameters: str) -> tuple[DistributionPackage, ...]:
     """The links of a PEP 503 page; one with a form, or with links none of which is a file, is another kind of page."""
-    charset = parameters.partition("charset=")[2].strip().strip('"') or "utf-8"
-    links = []
+    charset = parameters.partition("charset=")[2].strip().strip('"').lower() or "utf-8"
+    if charset not in _CHARSETS:
+        raise _garbage("answered in a character set that is not read")
+    links: list[Link] = []
     for element in elements(body.decode(charset, "replace"), base_url=address):
         if element.tag == "meta":
             _check_version(element)
         else:
             links.append(Link(text=element.text, url=element.url, attrs=dict(element.attributes)))
+            _require_few(links)
     files = tuple(
         DistributionPackage.from_link(link, name)
         for link in links

@@ -12,6 +12,7 @@ from dbmirror.inventory.parsers.headers import fields
 from dbmirror.inventory.parsers.malformed import Malformed
 from dbmirror.lock.r.packages_file import described
 from dbmirror.lock.r.versions import same_version
+from dbmirror.lock.tar_members import opened_tar
 
 _LONGEST_DESCRIPTION = 4 << 20
 
@@ -32,8 +33,8 @@ def read_package_file(content: bytes, *, name: str, version: str) -> tuple[RPack
 
 def _description(content: bytes, name: str) -> str:
     try:
-        with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
-            for member in archive:
+        with opened_tar(io.BytesIO(content)) as (archive, members):
+            for member in members:
                 if member.name.removeprefix("./") == f"{name}/DESCRIPTION" and member.isfile():
                     stream = archive.extractfile(member)
                     return stream.read(_LONGEST_DESCRIPTION).decode("utf-8", "replace") if stream else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -18,8 +18,12 @@ from dbmirror.inventory.parsers.headers import fields
 from dbmirror.inventory.parsers.malformed import Malformed
 from dbmirror.lock.r.versions import version_key
 
-LARGEST = 256 << 20
+LARGEST = 64 << 20
+"""Bytes, before and after decompression: CRAN's list of some 22,000 packages has 8 MB."""
+MOST_PARAGRAPHS = 500_000
+"""Of a list: one of two bytes each takes a hundred times its size in memory, and minutes."""
 Md5 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+_BETWEEN = re.compile(r"\n[ \t\r]*+\n")
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
 
@@ -60,7 +64,9 @@ def parse_packages(content: bytes) -> Packages:
     text = _uncompressed(content).decode("utf-8", "replace")
     listed: dict[tuple[str, str], Listed] = {}
     newest: dict[str, Listed] = {}
-    for paragraph in re.split(r"\n[ \t\r]*\n", text):
+    for number, paragraph in enumerate(_paragraphs(text)):
+        if number >= MOST_PARAGRAPHS:
+            raise Refused("answered with a list of too many packages", cause=Cause.TOO_LARGE)
         found = _parse(paragraph.strip("\r\n"))
         if found is None:
             continue
@@ -71,6 +77,14 @@ def parse_packages(content: bytes) -> Packages:
     if not listed and text.strip():
         raise Refused("answered with something that is no list of packages", cause=Cause.GARBAGE)
     return Packages(listed=listed, newest=newest)
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    place = 0
+    for end in _BETWEEN.finditer(text):
+        yield text[place : end.start()]
+        place = end.end()
+    yield text[place:]
 
 
 def described(text: str) -> RPackage | Malformed:
@@ -108,5 +122,5 @@ def _uncompressed(content: bytes) -> bytes:
     except zlib.error as error:
         raise Refused("answered with a damaged list of packages", cause=Cause.GARBAGE) from error
     if unpacker.unconsumed_tail or not unpacker.eof:
-        raise Refused("answered with a list of packages that is cut short or larger than 256 MiB", cause=Cause.GARBAGE)
+        raise Refused("answered with a list of packages that is cut short or larger than 64 MiB", cause=Cause.GARBAGE)
     return text

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dbmirror.http_client.refused import Refused
-from dbmirror.lock.python import build_system
+from dbmirror.lock import tar_members
 from dbmirror.lock.python.build_system import build_requirements
 
 
@@ -115,6 +115,6 @@ def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_an_archive_that_unpacks_without_end_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build_system, "LARGEST_ARCHIVE", 1000)
+    monkeypatch.setattr(tar_members, "LARGEST_ARCHIVE", 1000)
     with pytest.raises(Refused, match="unpacks to more than 1000 bytes"):
         requirements(tmp_path, {"a": "x" * 2000, "pyproject.toml": PYPROJECT})
