@@ -262,7 +262,7 @@ def _checked(config: Config, path: Path, root: Path) -> Config:
     r_sections = (config.r, *(section.r for section in config.mirrors.values() if section.r is not None))
     repositories = [url for r in r_sections for url in (*r.repositories, *r.binary_repositories.values())]
     snapshots = [r.snapshot_url for r in r_sections]
-    for url in (config.index.url, *config.index.extra_urls, *repositories, *snapshots):
+    for url in (config.index.url, *config.index.extra_urls, *config.index.packages.values(), *repositories, *snapshots):
         require_login_kept(url or "", origin=str(path))
     for name, section in config.mirrors.items():
         if section.ssh.identity_file is not None:

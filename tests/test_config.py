@@ -125,6 +125,7 @@ def test_a_cloned_files_paths_lead_to_nothing_that_the_user_did_not_set_up(
     [
         "[index]\nurl = 'http://index.example/simple'\n",
         "[index]\nextra_urls = ['https://other.example/', 'http://index.example:8080/simple']\n",
+        "[index.packages]\n'torch*' = 'http://index.example/torch'\n",
         "[r]\nrepositories = ['http://index.example/cran']\n",
         "[mirrors.demo.r]\nsnapshot_url = 'http://index.example/{date}'\n",
     ],

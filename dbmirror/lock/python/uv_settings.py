@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
+from dbmirror.cloned_settings import require_login_kept
 from dbmirror.lock.errors import IndexConfigurationError
 from dbmirror.lock.python.index_location import IndexLocation, checked, location
 
@@ -43,6 +45,8 @@ class _Entry:
     name: str | None = None
     default: bool = False
     explicit: bool = False
+    cloned: bool = False
+    """A file of the project names it, which came with the repository."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ class _Table:
 
     path: Path
     settings: Mapping[str, Any]
+    cloned: bool = False
+    """It is the project's, which came with the repository."""
 
 
 def uv_indexes(environment: Mapping[str, str], *, home: Path, folder: Path) -> UvIndexes:
@@ -61,6 +67,7 @@ def uv_indexes(environment: Mapping[str, str], *, home: Path, folder: Path) -> U
     """
     tables = list(_tables(environment, home=home, folder=folder))
     entries = [*_of_environment(environment, folder), *_of_files(tables)]
+    own = frozenset(_origin(entry) for entry in entries if not entry.cloned)
     entries = _first_of_each_name(entries)
     strategy = environment.get("UV_INDEX_STRATEGY") or _first(tables, "index-strategy", str) or "first-index"
     keyring = environment.get("UV_KEYRING_PROVIDER") or _first(tables, "keyring-provider", str)
@@ -68,7 +75,7 @@ def uv_indexes(environment: Mapping[str, str], *, home: Path, folder: Path) -> U
     asked = [entry for entry in entries if not entry.default and not entry.explicit]
     if default is not None and not default.explicit:
         asked.append(default)
-    indexes = tuple(_with_login(entry, environment, keyring == "subprocess") for entry in asked)
+    indexes = tuple(_with_login(entry, environment, keyring == "subprocess", own=own) for entry in asked)
     return UvIndexes(
         indexes=indexes,
         has_default=default is not None,
@@ -95,15 +102,18 @@ def _of_files(tables: Sequence[_Table]) -> Iterator[_Entry]:
                 codes = item.get("ignore-error-codes")
                 index = replace(entry.index, ignored_statuses=entry.index.ignored_statuses | _statuses(codes))
                 name = item.get("name") if isinstance(item.get("name"), str) else None
-                yield replace(entry, index=index, name=name, explicit=item.get("explicit") is True)
+                explicit = item.get("explicit") is True
+                yield replace(entry, index=index, name=name, explicit=explicit, cloned=table.cloned)
     for section in ("pip", None):
         for table in tables:
-            for url in _in(table, section).get("extra-index-url", []):
-                yield _entry(str(url), str(table.path), table.path.parent)
+            listed = _in(table, section).get("extra-index-url")
+            for url in listed if isinstance(listed, list) else ():
+                yield replace(_entry(str(url), str(table.path), table.path.parent), cloned=table.cloned)
     for section in ("pip", None):
         for table in tables:
             if isinstance(url := _in(table, section).get("index-url"), str):
-                yield _entry(url, str(table.path), table.path.parent, default=True)
+                entry = _entry(url, str(table.path), table.path.parent, default=True)
+                yield replace(entry, cloned=table.cloned)
 
 
 def _entry(written: str, origin: str, root: Path, *, default: bool = False) -> _Entry:
@@ -125,17 +135,38 @@ def _first_of_each_name(entries: Sequence[_Entry]) -> list[_Entry]:
     return kept
 
 
-def _with_login(entry: _Entry, environment: Mapping[str, str], keyring: bool) -> IndexLocation:
+def _with_login(
+    entry: _Entry, environment: Mapping[str, str], keyring: bool, *, own: frozenset[tuple[str, str]]
+) -> IndexLocation:
+    """The index with its login. A project's file chooses none: uv's own variables say nothing of the host.
+
+    Raises IndexConfigurationError where it says where a login of the user's goes, SettingNotAllowed where it would go
+    there unencrypted; `own` are scheme and place of the indexes that the user names.
+    """
     index = replace(entry.index, keyring=keyring)
+    if entry.cloned:
+        require_login_kept(index.url, origin=index.origin)
+        index = replace(index, keyring=keyring and not index.url.startswith("http:"))
     if entry.name is None:
         return index
     variable = "UV_INDEX_" + re.sub(r"[^A-Z0-9]", "_", entry.name.upper())
     user, password = environment.get(f"{variable}_USERNAME"), environment.get(f"{variable}_PASSWORD")
+    if entry.cloned and (user or password) and _origin(entry) not in own:
+        raise IndexConfigurationError(
+            f"{index.origin} sends the login in {variable}_* to {index.host}, and it came with the repository.",
+            remedy=f"If it should go there, name the index yourself: UV_INDEX={entry.name}={index.url}, or in "
+            "~/.config/uv/uv.toml.",
+        )
     return replace(
         index,
         user=index.user if index.user is not None else checked(user, variable) if user else None,
         password=index.password if index.password is not None else checked(password, variable) if password else None,
     )
+
+
+def _origin(entry: _Entry) -> tuple[str, str]:
+    parts = urlsplit(entry.index.url)
+    return parts.scheme, parts.netloc
 
 
 def _tables(environment: Mapping[str, str], *, home: Path, folder: Path) -> Iterator[_Table]:
@@ -147,12 +178,12 @@ def _tables(environment: Mapping[str, str], *, home: Path, folder: Path) -> Iter
         return
     for place in (folder, *folder.parents):
         if (place / "uv.toml").is_file():
-            yield _Table(place / "uv.toml", _read(place / "uv.toml"))
+            yield _Table(place / "uv.toml", _read(place / "uv.toml"), cloned=True)
             break
         if (place / "pyproject.toml").is_file():
             tool = _read(place / "pyproject.toml").get("tool")
             if isinstance(tool, Mapping) and isinstance(tool.get("uv"), Mapping):
-                yield _Table(place / "pyproject.toml", tool["uv"])
+                yield _Table(place / "pyproject.toml", tool["uv"], cloned=True)
                 break
     user = Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "uv" / "uv.toml"
     if user.is_file():

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
+from dbmirror.cloned_settings import SettingNotAllowed
 from dbmirror.config import IndexConfig
 from dbmirror.lock.errors import IndexConfigurationError
 from dbmirror.lock.model import Target
@@ -182,3 +183,52 @@ def test_a_broken_file_of_uv_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "uv.toml").write_text(text, encoding="latin-1")
     with pytest.raises(IndexConfigurationError, match=str(tmp_path / "uv.toml")):
         find(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("uv.toml", "[[index]]\nname = 'corp'\nurl = 'https://evil.example/simple'\n"),
+        ("pyproject.toml", "[[tool.uv.index]]\nname = 'corp'\nurl = 'https://evil.example/simple'\ndefault = true\n"),
+    ],
+)
+def test_a_cloned_file_does_not_say_where_a_login_of_uvs_variables_goes(tmp_path: Path, file: str, text: str) -> None:
+    pip_file(tmp_path / "clone" / file, text)
+    environment = {
+        "UV_INDEX_CORP_USERNAME": "me",
+        "UV_INDEX_CORP_PASSWORD": "secret",
+        "XDG_CONFIG_DIRS": str(tmp_path / "none"),
+    }
+
+    def logins() -> dict[str, str | None]:
+        found = find_indexes(IndexConfig(), environment=environment, home=tmp_path, folder=tmp_path / "clone")
+        return {index.host: index.password for index in found.indexes}
+
+    with pytest.raises(IndexConfigurationError, match="came with the repository") as refused:
+        logins()
+    assert "UV_INDEX=corp=https://evil.example/simple/" in refused.value.remedy
+    user = pip_file(tmp_path / ".config/uv/uv.toml", "[[index]]\nname = 'corp'\nurl = 'https://corp.example/simple'\n")
+    with pytest.raises(IndexConfigurationError, match="came with the repository"):
+        logins()
+    pip_file(user, user.read_text().replace("corp.example", "evil.example"))
+    assert logins()["evil.example"] == "secret"
+    user.unlink()
+    environment["UV_INDEX"] = "corp=https://corp.example/simple"
+    assert logins()["corp.example"] == "secret"
+    assert logins().get("evil.example") is None
+
+
+def test_a_cloned_file_of_uv_sends_no_login_over_http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = pip_file(tmp_path / "netrc", "machine index.example login me password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    pip_file(tmp_path / "uv.toml", "extra-index-url = ['http://index.example/simple']\n")
+    with pytest.raises(SettingNotAllowed, match="over https alone"):
+        find(tmp_path)
+    pip_file(tmp_path / "uv.toml", "extra-index-url = ['https://index.example/simple']\n")
+    assert "https://index.example/simple/" in find(tmp_path).urls
+
+
+@pytest.mark.parametrize("value", ["5", "true", "'https://index.example'", "{ a = 1 }"])
+def test_what_is_no_list_of_uv_is_passed_over(tmp_path: Path, value: str) -> None:
+    pip_file(tmp_path / "uv.toml", f"extra-index-url = {value}\nindex = 1979-05-27\nno-index = 3\npip = {value}\n")
+    assert find(tmp_path).urls == (PYPI_SIMPLE_ENDPOINT,)
