@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Installs those of the Debian packages in the file that are not there yet: the mirror's own packages stay as they are.
 set -euo pipefail
+# No environment of the mirror comes first.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 
 missing=$(mktemp)
 while read -r package; do

@@ -81,6 +81,8 @@ def mixed(dockerfile: str, *, mirror: str | None = None) -> list[str]:
             problems.append(f"A step with a network above packages: {step.text}")
         elif "fetch.py" in step.scripts and " -I -S " not in step.text:
             problems.append(f"An interpreter with packages: {step.text}")
+        elif mirror in step.below and not re.search(r"\s/bin/bash \S+/scripts/", f" {step.text}"):
+            problems.append(f"A shell that a package's program can stand for: {step.text}")
         if step.scripts & PACKAGES:
             with_packages.add(step.stage)
     return problems

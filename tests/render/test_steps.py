@@ -28,6 +28,7 @@ SECRET = "--mount=type=secret,id=netrc"
         ),
         (f"RUN {SECRET} python {SCRIPTS}/fetch.py", "An interpreter with packages"),
         (f"FROM mirror AS b\nRUN {SECRET} bash {SCRIPTS}/install-uv.sh", "A step with a network above packages"),
+        (f"FROM mirror AS b\nRUN {SECRET} bash {SCRIPTS}/install-missing.sh", "A shell that a package's program"),
     ],
 )
 def test_a_step_that_mixes_is_named(steps: str, problem: str) -> None:
@@ -39,6 +40,6 @@ def test_steps_that_do_not_mix_are_let_through() -> None:
     dockerfile = (
         f"FROM base AS a\nRUN {SECRET} bash {SCRIPTS}/install-apt.sh\nRUN {SECRET} python -I -S {SCRIPTS}/fetch.py\n"
         f"RUN --network=none bash {SCRIPTS}/install-packages.sh\n"
-        f"FROM mirror\nRUN {SECRET} bash {SCRIPTS}/install-missing.sh\n"
+        f"FROM mirror\nRUN {SECRET} /bin/bash {SCRIPTS}/install-missing.sh\n"
     )
     assert mixed(dockerfile, mirror="mirror") == []
