@@ -31,6 +31,7 @@ _METADATA = tuple(
         "100.100.100.200",  # Alibaba Cloud
         "192.0.0.192",  # Oracle Cloud
         "fd00:ec2::254",  # AWS
+        "fd00:ec2::23",  # AWS's credentials for pods
         "fd20:ce::254",  # Google Cloud
         "fd00:42::42",  # Scaleway
     )
