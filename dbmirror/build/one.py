@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Final, Literal
 
 import msgspec
 import tomli_w
+from msgspec import Meta
 
 from dbmirror.engine.buildx import BuildResult, build
 from dbmirror.engine.proxies import proxy_secret
@@ -22,20 +24,25 @@ from dbmirror.own_records import Kind, is_own, remember
 from dbmirror.processes.temporary import temporary_folder
 from dbmirror.progress import SILENT, Observer
 
-BUILD_SCHEMA = 1
+BUILD_SCHEMA: Final = 1
+ImageId = Annotated[str, Meta(pattern=r"\Asha256:[0-9a-f]{64}\Z")]
+Tag = Annotated[
+    str, Meta(pattern=r"\A[a-z0-9]+([._/:-][a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z", max_length=512)
+]
+"""`REPOSITORY:TAG`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
     """An image, and what it was built from."""
 
-    image_id: str
+    image_id: ImageId
     """`sha256:…`: the engine's id."""
-    tags: tuple[str, ...]
+    tags: Annotated[tuple[Tag, ...], Meta(min_length=1)]
     snapshot: str
     lock: str
     """Digests of the snapshot and of the lock."""
-    schema: int = BUILD_SCHEMA
+    schema: Literal[1] = BUILD_SCHEMA
 
 
 def image_tag(repository: str, *, runtime: str, snapshot: str, lock: str) -> str:

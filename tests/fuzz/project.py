@@ -452,7 +452,7 @@ def _report(mirror: Mirror) -> None:
     mirror.report()
 
 
-def _built(mirror: Mirror) -> None:
+def read_record(mirror: Mirror) -> None:
     built = read_built(mirror.folder / "build.json")
     replace(built, tags=built.tags[:1])
 
@@ -471,11 +471,11 @@ STEPS: tuple[Step, ...] = (
     render,
     _sbom,
     _report,
-    _built,
+    read_record,
     _rehearse,
 )
 ON_FILES = (_read_snapshot, _read_lock, _report)
-ON_RECORDS = (_report, _built)
+ON_RECORDS = (_report, read_record)
 ON_LOCKS = (_show, render, _sbom)
 ON_CONFIGURATION = (_select, _show, render)
 FILES = documents()

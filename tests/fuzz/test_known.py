@@ -91,3 +91,24 @@ def test_toml_that_breaks_decoders(name: str, content: bytes, place: Path) -> No
     files = {**FILES, name: content} if name == "pylock.toml" else FILES
     messages = exercise(fresh(place, files, content if name == "dbmirror.toml" else None))
     assert any(name in message for message in messages)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("tags", []),
+        ("tags", ["-x"]),
+        ("tags", ["\x9b"]),
+        ("tags", ["team/demo"]),
+        ("image_id", "--help"),
+        ("image_id", "../containers"),
+        ("image_id", "debian:bookworm"),
+        ("image_id", "sha256:" + "F" * 64),
+        ("schema", 99),
+    ],
+)
+def test_a_value_of_a_record_of_a_build_without_its_form(field: str, value: Any, place: Path) -> None:
+    record = json.dumps({**json.loads(FILES["build.json"]), field: value}).encode()
+    (message,) = exercise(fresh(place, {**FILES, "build.json": record}), project.read_record)
+    assert "build.json is not usable" in message
+    assert f"`$.{field}" in message
