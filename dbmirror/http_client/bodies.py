@@ -16,12 +16,20 @@ _PIECE = 64 << 10
 def raw_body(response: BaseHTTPResponse, limits: Limits) -> Iterator[bytes]:
     """The bytes as they were sent, as pip takes a file. Raises Refused where they are too many."""
     size = 0
-    for piece in response.stream(_PIECE, decode_content=False):
+    for piece in _pieces(response):
         size += len(piece)
         if size > limits.body:
             raise _too_large(limits)
         yield piece
         limits.wait()
+
+
+def _pieces(response: BaseHTTPResponse) -> Iterator[bytes]:
+    try:
+        yield from response.stream(_PIECE, decode_content=False)
+    except ValueError as error:
+        # urllib3 takes a chunk of less than no bytes for a length.
+        raise Refused("answered with something that is no HTTP", cause=Cause.GARBAGE) from error
 
 
 def unpacked_body(response: BaseHTTPResponse, limits: Limits) -> Iterator[bytes]:

@@ -139,6 +139,7 @@ def test_a_damaged_packing_is_named(serve: Serve, client_of: Clients, encoding: 
         b"HTTP/1.1 100 Continue\r\n\r\n" * (LARGEST_HEADER // 10),
         b"<html>no HTTP at all</html>\n" * 100,
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nx",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nx",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1" * (1 << 20),
     ],
 )
