@@ -238,7 +238,7 @@ class Client:
                     target = response.headers.get("Location") if response.status in {301, 302, 303, 307, 308} else None
                     if target is None:
                         if check:
-                            _check_status(response)
+                            _check_status(response, partial="Range" in headers)
                         yield response, place
                         return
                     place = _next(place, target)
@@ -313,10 +313,10 @@ def _next(place: str, target: str) -> str:
     return following
 
 
-def _check_status(response: urllib3.BaseHTTPResponse) -> None:
+def _check_status(response: urllib3.BaseHTTPResponse, *, partial: bool) -> None:
     """Raise Refused for any status but 200, and 206 for a part that was asked for."""
     status = response.status
-    if status in {200, 206}:
+    if status == 200 or (partial and status == 206):
         return
     try:
         phrase = http.HTTPStatus(status).phrase

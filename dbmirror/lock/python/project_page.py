@@ -18,6 +18,9 @@ MOST_FILES = 100_000
 """Of one project: none comes near it. A link of 15 bytes takes a kilobyte of memory, and gzip packs links well."""
 _CHARSETS = frozenset({"ascii", "us-ascii", "iso-8859-1", "latin-1", "utf-8", "utf8", "windows-1252"})
 """Of pages. Python knows others that are none of text, and some that take quadratic time (punycode)."""
+_OF_FORMS = (b"<form", b"<input")
+_OF_OTHER_PAGES = (b"<script", b"<iframe", b'"refresh"')
+"""What login pages and notices of an outage have, and project pages do not."""
 _LONGEST_NAME = 255
 """Characters of a file's name: no file system takes more, and names are taken apart by patterns."""
 
@@ -78,7 +81,20 @@ def _parse_html(name: str, body: bytes, address: str, parameters: str) -> tuple[
         for link in links
         if link.text.endswith(_INSTALLABLE) and len(link.text) <= _LONGEST_NAME
     )
-    lower = body.lower()
-    if not files and (b"<form" in lower or b"<input" in lower or (links and b"pypi:repository-version" not in lower)):
-        raise _garbage("answered with a web page (a login?) instead of a project page")
+    if not files:
+        _require_project_page(body.lower(), has_links=bool(links))
     return files
+
+
+def _require_project_page(lower: bytes, *, has_links: bool) -> None:
+    """Raise Refused for a page (in lower case) without files that need not be the page of a project without files.
+
+    What is no word on the project must not count as "not here": another index would step in.
+    """
+    if not lower.strip():
+        raise _garbage("answered with nothing instead of a project page")
+    says_so = b"pypi:repository-version" in lower
+    if any(mark in lower for mark in _OF_FORMS) or (
+        not says_so and (has_links or any(mark in lower for mark in _OF_OTHER_PAGES))
+    ):
+        raise _garbage("answered with a web page (a login?) instead of a project page")

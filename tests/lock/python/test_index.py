@@ -105,6 +105,9 @@ def test_an_index_that_does_not_answer_in_time_ends_the_run(server: Any, index_o
     [
         b"<html><form action=/login><input name=user></form></html>",
         b"<html><a href=/imprint>Imprint</a><a href=/help>Help</a></html>",
+        b"<html><script>location = '/login'</script></html>",
+        b'<html><meta http-equiv="Refresh" content="0; url=/login"></html>',
+        b"<html><iframe src=/login></iframe></html>",
     ],
 )
 def test_a_web_page_is_not_taken_for_an_empty_project(server: Any, index_of: Clients, body: bytes) -> None:
@@ -113,8 +116,15 @@ def test_a_web_page_is_not_taken_for_an_empty_project(server: Any, index_of: Cli
         names(index_of(server.url), "six")
 
 
-def test_an_empty_html_page_is_a_project_without_files(server: Any, index_of: Clients) -> None:
-    server.say("/simple/six/", content=b"<!DOCTYPE html><html><body></body></html>")
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<!DOCTYPE html><html><body></body></html>",
+        b"<html><meta name='pypi:repository-version' content='1.0'><script src=/theme.js></script></html>",
+    ],
+)
+def test_an_empty_html_page_is_a_project_without_files(server: Any, index_of: Clients, body: bytes) -> None:
+    server.say("/simple/six/", content=body)
     assert names(index_of(server.url), "six") == []
 
 
@@ -126,6 +136,8 @@ def test_an_empty_html_page_is_a_project_without_files(server: Any, index_of: Cl
         ("application/vnd.pypi.simple.v1+json", b'{"meta": {"api-version": "9.0"}, "name": "six", "files": []}'),
         ("text/html; charset=nonesuch", b"<html></html>"),
         ("application/octet-stream", b"\x00\x01"),
+        ("text/html", b""),
+        ("text/html", b" \n"),
     ],
 )
 def test_nonsense_is_refused(server: Any, index_of: Clients, kind: str, body: bytes) -> None:
@@ -147,6 +159,7 @@ def test_an_answer_that_breaks_off_is_refused(server: Any, index_of: Clients) ->
         (429, "answered 429 Too Many Requests when it was asked for six", "later"),
         (500, "answered 500 Internal Server Error when it was asked for six", "later"),
         (204, "answered 204 No Content when it was asked for six", "simple API"),
+        (206, "answered 206 Partial Content when it was asked for six", "simple API"),
     ],
 )
 def test_any_other_answer_than_not_here_ends_the_run(
