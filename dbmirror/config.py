@@ -19,6 +19,8 @@ from dbmirror.mirror_folder.opening import NotPlain
 from dbmirror.publish.registries.config import RegistryConfig
 
 FILE_NAME = "dbmirror.toml"
+SERVERS_FILE = "servers.toml"
+"""Beside the sandbox's dbmirror.toml: where its own servers on this machine are."""
 MirrorName = Annotated[str, Meta(pattern=r"\A[a-z0-9]+([._-][a-z0-9]+)*\Z", max_length=100)]
 MIRROR_NAME_FORM = "lower-case letters and digits, with single '.', '_' or '-' between them"
 SparkRemote = Annotated[str, Meta(pattern=r"\Asc://[A-Za-z0-9.-]+(:[0-9]{1,5})?\Z")]
@@ -316,13 +318,13 @@ def _decode_path(kind: type, value: object) -> object:
 
 def sandbox_servers() -> tuple[str, ...]:
     """Addresses of the sandbox's own servers on this machine, which its cluster may name; none where there is none."""
-    url = _sandbox_document().get("files_url")
+    url = _sandbox_document(SERVERS_FILE).get("files_url")
     return (url,) if isinstance(url, str) else ()
 
 
 def _sandbox_mirrors() -> dict[str, MirrorConfig]:
     """What `dbmirror sandbox up` left for its own mirror, so that it needs no configuration file."""
-    document = _sandbox_document()
+    document = _sandbox_document(FILE_NAME)
     try:
         mirrors = dict(document.get("mirrors", {}))
         for section in mirrors.values():
@@ -332,16 +334,16 @@ def _sandbox_mirrors() -> dict[str, MirrorConfig]:
         raise _unusable_sandbox(error) from error
 
 
-def _sandbox_document() -> dict[str, Any]:
-    path = sandbox_folder() / FILE_NAME
+def _sandbox_document(name: str) -> dict[str, Any]:
+    path = sandbox_folder() / name
     try:
         return decode_toml(path.read_bytes(), dict[str, Any]) if path.is_file() else {}
     except (OSError, ValueError, msgspec.DecodeError) as error:
-        raise _unusable_sandbox(error) from error
+        raise _unusable_sandbox(error, name) from error
 
 
-def _unusable_sandbox(error: Exception) -> ConfigError:
+def _unusable_sandbox(error: Exception, name: str = FILE_NAME) -> ConfigError:
     return ConfigError(
-        f"The sandbox's {sandbox_folder() / FILE_NAME} cannot be used: {error}.",
+        f"The sandbox's {sandbox_folder() / name} cannot be used: {error}.",
         remedy="Make it again: 'dbmirror sandbox up'.",
     )

@@ -11,7 +11,7 @@ import tomli_w
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from dbmirror.config import FILE_NAME, MIRROR_NAME_FORM, is_mirror_name
+from dbmirror.config import FILE_NAME, MIRROR_NAME_FORM, SERVERS_FILE, is_mirror_name
 from dbmirror.files import write_atomically
 from dbmirror.folders import sandbox_folder, sandbox_profile_file
 from dbmirror.sandbox.driver.spark import CONNECT_PORT
@@ -90,8 +90,8 @@ def write_mirror(
     }
     if r_repository is not None:
         section["r"] = {"repositories": [r_repository]}
-    document = {"files_url": files_url, "mirrors": {name: section}}
-    write_atomically(sandbox_folder() / FILE_NAME, tomli_w.dumps(document).encode())
+    write_atomically(sandbox_folder() / FILE_NAME, tomli_w.dumps({"mirrors": {name: section}}).encode())
+    write_atomically(sandbox_folder() / SERVERS_FILE, tomli_w.dumps({"files_url": files_url}).encode())
 
 
 def _profiles(path: Path) -> list[str]:

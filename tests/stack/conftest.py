@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -103,6 +104,12 @@ def new_user(place: Path) -> User:
     docker_settings = os.environ.get("DOCKER_CONFIG") or str(Path.home() / ".docker")
     environment = ours | {"HOME": str(home), "DBMIRROR_HOME": str(home / "state"), "DOCKER_CONFIG": docker_settings}
     return User(home, place / "work", environment)
+
+
+def copy_what_is_committed_and_fetched(user: User, other: User) -> None:
+    """The mirrors of `user`, and the files that their builds fetched, for another user on another machine."""
+    shutil.copytree(user.folder / "mirrors", other.folder / "mirrors")
+    shutil.copytree(user.home / "state" / "cache", other.home / "state" / "cache")
 
 
 @pytest.fixture(scope="session")

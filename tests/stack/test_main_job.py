@@ -12,7 +12,7 @@ import docker
 import pytest
 from packaging.utils import canonicalize_name
 
-from tests.stack.conftest import RUNTIME_LISTS, Done, User, new_user, tree
+from tests.stack.conftest import RUNTIME_LISTS, Done, User, copy_what_is_committed_and_fetched, new_user, tree
 
 pytestmark = pytest.mark.stack
 
@@ -113,10 +113,9 @@ def test_a_second_build_of_an_unchanged_cluster_changes_nothing_and_is_fast(buil
 def test_a_frozen_build_needs_neither_workspace_nor_driver_nor_index(built: Done, sandbox_user: User) -> None:
     nowhere = {"DATABRICKS_CONFIG_FILE": "/nonexistent", "PIP_INDEX_URL": "http://127.0.0.1:9/simple/"}
     bare = new_user(sandbox_user.folder.parent / "bare")
-    configuration = 'folder = "{}"\n[mirrors.demo]\nbase = "dbmirror-sandbox/base:bookworm"\n'
-    (bare.folder / "dbmirror.toml").write_text(
-        configuration.format(sandbox_user.folder / "mirrors") + waivers(sandbox_user)
-    )
+    copy_what_is_committed_and_fetched(sandbox_user, bare)
+    configuration = '[mirrors.demo]\nbase = "dbmirror-sandbox/base:bookworm"\n'
+    (bare.folder / "dbmirror.toml").write_text(configuration + waivers(sandbox_user))
     again = bare.run("build", "demo", "--frozen", "--json", **nowhere).document
     assert again["image"] == built.document["image"]
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dbmirror.sandbox.r_repository import ARCHIVED, CURRENT, SourcePackage, make_repository, source_package
-from tests.stack.conftest import Done, User, new_user, tree
+from tests.stack.conftest import Done, User, copy_what_is_committed_and_fetched, new_user, tree
 
 pytestmark = pytest.mark.stack
 
@@ -120,9 +120,8 @@ def test_a_frozen_build_needs_no_repository_of_r(built: Done, user: User, tmp_pa
     sandbox = (user.home / "state" / "sandbox" / "dbmirror.toml").read_text()
     waivers = sandbox[sandbox.index("[[mirrors.demo.waive]]") : sandbox.index("[mirrors.demo.r]")]
     base = 'base = "dbmirror-sandbox/base:bookworm"'
-    (bare.folder / "dbmirror.toml").write_text(
-        f'folder = "{user.folder / "mirrors"}"\n[mirrors.demo]\n{base}\n{waivers}'
-    )
+    copy_what_is_committed_and_fetched(user, bare)
+    (bare.folder / "dbmirror.toml").write_text(f"[mirrors.demo]\n{base}\n{waivers}")
     nowhere = {"DATABRICKS_CONFIG_FILE": "/nonexistent", "PIP_INDEX_URL": "http://127.0.0.1:9/simple/"}
     again = bare.run("build", "demo", "--frozen", "--json", **nowhere).document
     assert again["image"] == built.document["image"]
