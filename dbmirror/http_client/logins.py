@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Final
 from urllib.parse import urlsplit
 
 from requests.utils import get_netrc_auth
@@ -17,11 +16,6 @@ from dbmirror.processes.programs import ProcessFailed, capture
 
 Login = tuple[str, str]
 """User and password."""
-FILES_OF: Final[dict[Origin, Origin]] = {
-    ("https", "pypi.org", 443): ("https", "files.pythonhosted.org", 443),
-    ("https", "test.pypi.org", 443): ("https", "test-files.pythonhosted.org", 443),
-}
-"""An index whose files are at a host of its own, which is the same service: who names the index means both."""
 KEYRING_SECONDS = 30.0
 """For the keyring program: some of them sign in to a cloud."""
 
@@ -55,14 +49,14 @@ class Logins:
         return Logins([*self.feeds, *(feed for other in others for feed in other.feeds)])
 
     def trusts(self, url: str) -> bool:
-        """Whether `url` is at the scheme, host and port of a feed, or at those of its files; over ssh the host decides.
+        """Whether `url` is at the scheme, host and port of a feed; over ssh the host decides.
 
         Raises Refused.
         """
         origin = origin_of(url)
         if origin[0] == "ssh":
             return origin[1] in {host for _, host, _ in self._feeds}
-        return origin in self._feeds or origin in {FILES_OF.get(feed) for feed in self._feeds}
+        return origin in self._feeds
 
     def of(self, url: str, *, feed: str | None = None) -> Login | None:
         """What is sent to `url`: the login of `feed` (its address) if that is of the same origin.

@@ -10,7 +10,7 @@ PROJECT = ComposeProject(
     name="dbmirror-demo-0123",
     label="dev.dbmirror.lab",
     owner="0123",
-    folder=Path("/work/mirrors/demo"),
+    folder=Path("/srv/mirrors/demo"),
     file=Path("/state/compose.yaml"),
     environment_file=Path("/state/environment"),
 )
@@ -18,7 +18,7 @@ PROJECT = ComposeProject(
 
 def test_every_call_names_project_folder_file_and_variables() -> None:
     assert command(PROJECT, "ps") == [
-        *("docker", "compose", "--project-name", "dbmirror-demo-0123", "--project-directory", "/work/mirrors/demo"),
+        *("docker", "compose", "--project-name", "dbmirror-demo-0123", "--project-directory", "/srv/mirrors/demo"),
         *("--file", "/state/compose.yaml", "--env-file", "/state/environment", "ps"),
     ]
 

@@ -80,12 +80,3 @@ def test_a_keyring_that_is_missing_or_knows_nothing_is_no_error(keyring: Path, m
 
 def test_a_password_is_in_no_text_of_a_feed() -> None:
     assert "word" not in repr(Feed(url=f"{HOST}/", user="jane", password="word"))
-
-
-def test_the_files_of_pypi_are_part_of_it_and_get_no_login() -> None:
-    logins = Logins([Feed(url="https://pypi.org/simple/", user="me", password="secret")])
-    assert logins.trusts("https://files.pythonhosted.org/packages/six.whl")
-    assert logins.of("https://files.pythonhosted.org/packages/six.whl", feed="https://pypi.org/simple/") is None
-    for other in ("http://files.pythonhosted.org/x", "https://files.pythonhosted.org:8443/x", "https://github.com/x"):
-        assert not logins.trusts(other)
-    assert not Logins([Feed(url=HOST)]).trusts("https://files.pythonhosted.org/packages/six.whl")
