@@ -200,7 +200,7 @@ def test_the_container_of_a_killed_run_goes_with_the_next_run_of_its_home(
     before = inspections(engine)
     # One that was made and not started yet does not end by itself.
     program = (
-        "import sys, docker; from dbmirror import runs\n"
+        "import sys, docker; from dbmirror.processes import runs\n"
         "from dbmirror.hosts.container import INSPECTION, ROLE_LABEL, RUN_LABEL\n"
         "labels = {ROLE_LABEL: INSPECTION, RUN_LABEL: runs.mark()}\n"
         f"docker.from_env().containers.create({image!r}, labels=labels)\n"

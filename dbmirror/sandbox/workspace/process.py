@@ -182,8 +182,8 @@ def _runs(pid: int, folder: Path) -> bool:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
-    # Only after the look: what ended between the two would else stay behind, unreaped, and pass for gone. A process that
-    # is ending has no command line any more, a moment before its parent can reap it.
+    # Only after the look: what ended between the two would else stay behind, unreaped, and pass for gone. A process
+    # that is ending has no command line any more, a moment before its parent can reap it.
     try:
         ours, reaped = True, os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:
