@@ -110,9 +110,8 @@ def test_a_driver_that_says_nothing_is_given_up_at_the_deadline(user: User) -> N
     assert not (user.folder / "mirrors").exists()
 
 
-def test_a_key_that_the_driver_does_not_know_is_refused_in_words(user: User) -> None:
-    key = user.home / ".ssh" / "other_key"
-    key.parent.mkdir(mode=0o700, exist_ok=True)
+def test_a_key_that_the_driver_does_not_know_is_refused_in_words(user: User, tmp_path: Path) -> None:
+    key = tmp_path / "other_key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True, timeout=60)
     configured(user, identity_file=str(key))
     done = user.run("snapshot", "demo", code=3)

@@ -226,7 +226,7 @@ def test_credentials_and_arguments_of_r_reach_the_images_that_ask_for_them(workp
 
 def test_each_image_has_its_record_and_a_failed_mirror_keeps_the_one_that_it_had(workplace: Workplace) -> None:
     good, bad = workplace.write("one", "RUN true"), workplace.write("two", BROKEN)
-    before = Built(image_id="sha256:before", tags=("before:1",), snapshot="sha256:s", lock="sha256:l")
+    before = Built(image_id="sha256:" + "b" * 64, tags=("before:1",), snapshot="sha256:s", lock="sha256:l")
     write_built(before, bad.record)
     write_bakefile(workplace.file, [good, bad])
     indexes = of_indexes([IndexLocation(url="https://index.example/simple/", origin="the test")])

@@ -261,11 +261,9 @@ def installed(mirror: Mirror, changed: str = "true", *, network: str = "bridge")
 
 
 def pretend(name: str, version: str) -> str:
-    """A command that makes R find the package `name` at `version`."""
-    folder = f"/usr/local/lib/R/site-library/{name}/Meta"
-    fields = f"c(Package = '{name}', Version = '{version}', Built = 'R 4.2.2')"
-    description = f"list(DESCRIPTION = {fields}, Built = list(R = '4.2.2'))"
-    return f"mkdir -p {folder} && Rscript -e \"saveRDS({description}, '{folder}/package.rds')\""
+    """A command that puts the package `name` at `version` where R finds it, by what its DESCRIPTION says."""
+    folder = f"/usr/local/lib/R/site-library/{name}"
+    return f"mkdir -p {folder} && printf 'Package: {name}\\nVersion: {version}\\n' >{folder}/DESCRIPTION"
 
 
 def test_a_package_of_the_mirror_that_is_too_old_leaves_the_kernel_out_with_the_reason(mirror: Mirror) -> None:
