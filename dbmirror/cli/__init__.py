@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from dbmirror import __version__
-from dbmirror.cli import interruption, streams
+from dbmirror.cli import broken_streams, interruption
 from dbmirror.cli.verbs import VERBS
 from dbmirror.errors import MEANINGS, ExitCode
 
@@ -53,16 +53,16 @@ class Commands(click.Group):
 
     def main(self, *arguments: Any, **named: Any) -> Any:
         """Run the command line, on three streams that can be written."""
-        streams.open_missing_streams()
+        broken_streams.open_missing_streams()
         try:
             with interruption.signals_heard():
                 return super().main(*arguments, **named)
         except OSError as error:
-            if not streams.caused(error):
+            if not broken_streams.caused(error):
                 raise
             # A help page or the version: what commands find is printed by Output, which says so itself.
-            streams.silence()
-            click.echo(f"error: {streams.unwritable('The help', error)}", err=True)
+            broken_streams.silence()
+            click.echo(f"error: {broken_streams.unwritable('The help', error)}", err=True)
             raise SystemExit(ExitCode.USAGE) from None
 
     def make_context(

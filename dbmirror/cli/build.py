@@ -67,7 +67,7 @@ def build_command(
       dbmirror build demo --frozen
       dbmirror build --all
     """
-    from dbmirror.cli.building import build_every, build_one
+    from dbmirror.cli.build_results import build_every, build_one
     from dbmirror.engine.docker import facts
 
     if every == (name is not None):

@@ -48,7 +48,7 @@ def diff_command(output: Output, a: str, b: str, config_file: Path | None, shown
       dbmirror diff cluster:demo image:demo --show all
       dbmirror diff requirements.txt snapshot:demo
     """
-    from dbmirror.cli import tables
+    from dbmirror.cli import mirror_tables
     from dbmirror.cli.session import opened
     from dbmirror.inventory.compare import compare
     from dbmirror.pipeline.compared_places import parse_place, read_place
@@ -63,7 +63,7 @@ def diff_command(output: Output, a: str, b: str, config_file: Path | None, shown
     differences = compare(*inventories, notebook_environment_a=notebooks[0], notebook_environment_b=notebooks[1])
     sections = ("python",) if any(place.kind == "requirements" for place in places) else SECTIONS
     output.document({"a": a, "b": b, "sections": {name: getattr(differences, name) for name in sections}})
-    output.show(tables.differences(differences, a, b, shown=shown, sections=sections))
+    output.show(mirror_tables.differences(differences, a, b, shown=shown, sections=sections))
     if any(not getattr(differences, name).is_equal for name in sections):
         raise DifferenceFound(f"{a} and {b} differ.")
 
@@ -80,7 +80,7 @@ def check_command(output: Output, name: str, config_file: Path | None, **options
     Example:
       dbmirror check demo
     """
-    from dbmirror.cli import tables
+    from dbmirror.cli import mirror_tables
     from dbmirror.cli.session import opened
     from dbmirror.inventory.compare import compare
     from dbmirror.pipeline.compared_places import cluster_changes
@@ -109,8 +109,10 @@ def check_command(output: Output, name: str, config_file: Path | None, **options
         output.show(f"The cluster is what the snapshot of {committed.taken.at} says ({committed.short_digest}).")
         return
     if changes:
-        output.show(tables.table("FACT", "SNAPSHOT", "CLUSTER", rows=changes, title="The cluster's configuration"))
-    output.show(tables.differences(differences, "snapshot", "cluster", shown="diff", sections=SECTIONS))
+        output.show(
+            mirror_tables.table("FACT", "SNAPSHOT", "CLUSTER", rows=changes, title="The cluster's configuration")
+        )
+    output.show(mirror_tables.differences(differences, "snapshot", "cluster", shown="diff", sections=SECTIONS))
     raise Drifted(
         f"The cluster has drifted from the snapshot of {committed.taken.at}.",
         remedy=f"Take it as it is now with 'dbmirror build {name}', and commit the folder.",

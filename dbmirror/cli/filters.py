@@ -33,7 +33,7 @@ def filter_show_command(output: Output, name: str, config_file: Path | None) -> 
     Example:
       dbmirror filter show blacklist
     """
-    from dbmirror.cli import tables
+    from dbmirror.cli import mirror_tables
     from dbmirror.config import load_config
     from dbmirror.filters.languages import python
     from dbmirror.filters.languages import r as r_names
@@ -48,7 +48,9 @@ def filter_show_command(output: Output, name: str, config_file: Path | None) -> 
     output.document({"list": name, "entries": lists["Python"].entries, "r_entries": lists["R"].entries})
     for language, shown in lists.items():
         rows = ((entry.pattern, entry.verdict.value, entry.reason, entry.origin) for entry in shown.entries)
-        output.show(tables.table("PACKAGE", "VERDICT", "REASON", "FROM", rows=rows, title=f"{language} packages"))
+        output.show(
+            mirror_tables.table("PACKAGE", "VERDICT", "REASON", "FROM", rows=rows, title=f"{language} packages")
+        )
 
 
 @click.command("explain")
@@ -64,7 +66,7 @@ def explain_command(output: Output, name: str, package: str, config_file: Path |
     Example:
       dbmirror explain demo numpy
     """
-    from dbmirror.cli import tables
+    from dbmirror.cli import mirror_tables
     from dbmirror.cli.session import opened
     from dbmirror.lock.errors import LockError
 
@@ -78,7 +80,7 @@ def explain_command(output: Output, name: str, package: str, config_file: Path |
             every = lock.python.fates if language == "Python" else lock.r.fates if lock.r else ()
         fates = tuple(fate for fate in every if fate.name == explanation.name)
     output.document({"mirror": name, "explanation": explanation, "fates": fates})
-    output.show(tables.explanation(explanation, fates, language=language))
+    output.show(mirror_tables.explanation(explanation, fates, language=language))
 
 
 def _turned_out(mirror: Mirror, lock: MirrorLock) -> MirrorLock:

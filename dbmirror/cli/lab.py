@@ -47,7 +47,7 @@ def lab_up_command(output: Output, name: str, config_file: Path | None, accept_h
     from rich.text import Text
 
     from dbmirror.cli import status_tables
-    from dbmirror.cli.documents import lab_document
+    from dbmirror.cli.json_documents import lab_document
     from dbmirror.cli.session import opened
     from dbmirror.lab import stack as lab_stack
     from dbmirror.pipeline import stages
@@ -105,7 +105,7 @@ def lab_status_command(output: Output, name: str, config_file: Path | None) -> N
       dbmirror lab status demo
     """
     from dbmirror.cli import status_tables
-    from dbmirror.cli.documents import lab_document
+    from dbmirror.cli.json_documents import lab_document
     from dbmirror.cli.session import opened
     from dbmirror.lab import stack as lab_stack
 

@@ -16,8 +16,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.segment import Segment
 
-from dbmirror.cli.documents import error_document
-from dbmirror.cli.streams import silence, unwritable
+from dbmirror.cli.broken_streams import silence, unwritable
+from dbmirror.cli.json_documents import error_document
 from dbmirror.engine.failures import BuildFailed
 from dbmirror.errors import DbmirrorError, UsageError
 from dbmirror.files import canonical_json

@@ -47,8 +47,8 @@ def push_command(
       dbmirror push demo acr
       dbmirror push demo dockerhub --password-stdin < token.txt
     """
-    from dbmirror.cli import tables
-    from dbmirror.cli.documents import image_document
+    from dbmirror.cli import mirror_tables
+    from dbmirror.cli.json_documents import image_document
     from dbmirror.cli.session import opened
     from dbmirror.pipeline.publication import Published, publish_image
     from dbmirror.publish.destinations import find_destinations
@@ -65,6 +65,6 @@ def push_command(
         {"mirror": name, "image": image_document(built), "pushed": done.pushed, "deployment": done.deployment}
     )
     if done.pushed:
-        output.show(tables.pushed(done.pushed))
+        output.show(mirror_tables.pushed(done.pushed))
     if done.deployment:
-        output.say(tables.what_to_do(done.deployment))
+        output.say(mirror_tables.what_to_do(done.deployment))

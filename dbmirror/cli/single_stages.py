@@ -39,7 +39,7 @@ def snapshot_command(output: Output, name: str, config_file: Path | None, **opti
     Example:
       dbmirror snapshot demo
     """
-    from dbmirror.cli import tables
+    from dbmirror.cli import mirror_tables
     from dbmirror.cli.session import opened
     from dbmirror.mirror_folder.names import SNAPSHOT
     from dbmirror.pipeline import stages
@@ -48,7 +48,7 @@ def snapshot_command(output: Output, name: str, config_file: Path | None, **opti
         snapshot = stages.take_snapshot(mirror)
     place = mirror.own_folder / SNAPSHOT
     output.document({"mirror": name, "digest": snapshot.digest, "file": place, "cluster": snapshot.cluster})
-    output.show(tables.snapshot(snapshot))
+    output.show(mirror_tables.snapshot(snapshot))
     if not options["dry_run"]:
         output.say(f"The snapshot is {place}.")
 
@@ -68,8 +68,8 @@ def lock_command(output: Output, name: str, config_file: Path | None, shown: str
     Example:
       dbmirror lock demo --fates all
     """
-    from dbmirror.cli import tables
-    from dbmirror.cli.documents import lock_document
+    from dbmirror.cli import mirror_tables
+    from dbmirror.cli.json_documents import lock_document
     from dbmirror.cli.session import opened
     from dbmirror.mirror_folder.names import FATES, PYLOCK
     from dbmirror.pipeline import stages
@@ -77,7 +77,7 @@ def lock_command(output: Output, name: str, config_file: Path | None, shown: str
     with opened(output, name, config_file, **options) as mirror:
         lock = stages.make_lock(mirror, mirror.snapshot())
     output.document({"mirror": name, **lock_document(lock)})
-    output.show(tables.fates(lock, shown))
+    output.show(mirror_tables.fates(lock, shown))
     if not options["dry_run"]:
         output.say(f"The lock is {mirror.own_folder / PYLOCK}, the whole table {FATES} beside it.")
 
@@ -116,8 +116,8 @@ def verify_command(output: Output, name: str, config_file: Path | None) -> None:
     Example:
       dbmirror verify demo
     """
-    from dbmirror.cli import tables
-    from dbmirror.cli.documents import report_document
+    from dbmirror.cli import mirror_tables
+    from dbmirror.cli.json_documents import report_document
     from dbmirror.cli.session import opened
     from dbmirror.pipeline import stages
 
@@ -125,7 +125,7 @@ def verify_command(output: Output, name: str, config_file: Path | None) -> None:
         built = mirror.built()
         report = stages.verify_image(mirror, built, mirror.lock(), mirror.snapshot(), again=True)
     output.document({"mirror": name, "image": {"tag": built.tags[0]}, "verification": report_document(report)})
-    output.show(tables.verification(report))
+    output.show(mirror_tables.verification(report))
     if not report.passed:
         raise ImageRefuted(
             f"{built.tags[0]} is not what the cluster has, or breaks the contract: see the rows above.",

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dbmirror.cli.tables import facts, table
+from dbmirror.cli.mirror_tables import facts, table
 
 if TYPE_CHECKING:
     from dbmirror.doctor import Check

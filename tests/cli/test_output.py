@@ -78,7 +78,7 @@ def test_a_closed_or_full_stream_does_not_change_the_exit_code(options: list[str
 def test_a_file_that_is_opened_later_does_not_take_the_place_of_a_closed_stream() -> None:
     program = """
 import os
-from dbmirror.cli.streams import open_missing_streams
+from dbmirror.cli.broken_streams import open_missing_streams
 open_missing_streams()
 descriptor = os.open(".", os.O_RDONLY)
 assert descriptor > 2, descriptor

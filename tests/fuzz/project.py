@@ -16,8 +16,8 @@ import msgspec
 from rich.console import Console, RenderableType
 
 from dbmirror.build.one import Built, read_built
-from dbmirror.cli import tables
-from dbmirror.cli.documents import lock_document, report_document
+from dbmirror.cli import mirror_tables
+from dbmirror.cli.json_documents import lock_document, report_document
 from dbmirror.config import load_config
 from dbmirror.errors import DbmirrorError
 from dbmirror.files import canonical_json, digest_of
@@ -389,7 +389,7 @@ def exercise(root: Path, steps: Sequence[Step] | None = None) -> list[str]:
 
 
 def _snapshot(mirror: Mirror) -> None:
-    printed(tables.snapshot(mirror.snapshot()))
+    printed(mirror_tables.snapshot(mirror.snapshot()))
 
 
 def _read_snapshot(mirror: Mirror) -> None:
@@ -407,7 +407,7 @@ def _select(mirror: Mirror) -> None:
     for name in ("numpy", "curl", "a\nb"):
         for explain, language in ((explain_python, "Python"), (explain_r, "R")):
             with suppress(DbmirrorError):
-                printed(tables.explanation(explain(mirror, snapshot, name), (), language=language))
+                printed(mirror_tables.explanation(explain(mirror, snapshot, name), (), language=language))
     select_python(mirror, snapshot)
     select_r(mirror, snapshot)
 
@@ -415,7 +415,11 @@ def _select(mirror: Mirror) -> None:
 def _compare(mirror: Mirror) -> None:
     one, other = mirror.snapshot(), snapshot_value()
     differences = compare(one.inventory, other.inventory)
-    printed(tables.differences(differences, "a", "b", shown="all", sections=("python", "r", "debian", "jars", "facts")))
+    printed(
+        mirror_tables.differences(
+            differences, "a", "b", shown="all", sections=("python", "r", "debian", "jars", "facts")
+        )
+    )
     cluster_changes(one.cluster, other.cluster)
 
 
@@ -431,7 +435,7 @@ def _deploy(mirror: Mirror) -> None:
 
 def _show(mirror: Mirror) -> None:
     lock = mirror.lock()
-    printed(tables.fates(lock, "all"))
+    printed(mirror_tables.fates(lock, "all"))
     canonical_json(lock_document(lock))
     mirror.tag(lock)
     flavour_of(mirror, mirror.snapshot())
@@ -447,7 +451,7 @@ def _sbom(mirror: Mirror) -> None:
 
 def _report(mirror: Mirror) -> None:
     report = read_report(mirror.folder / "verification.json")
-    printed(tables.verification(report))
+    printed(mirror_tables.verification(report))
     canonical_json(report_document(report))
     mirror.report()
 

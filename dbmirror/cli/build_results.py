@@ -9,8 +9,8 @@ from typing import Any
 
 from rich.text import Text
 
-from dbmirror.cli import tables
-from dbmirror.cli.documents import error_document, image_document, lock_document, report_document
+from dbmirror.cli import mirror_tables
+from dbmirror.cli.json_documents import error_document, image_document, lock_document, report_document
 from dbmirror.cli.output import Output
 from dbmirror.cli.session import choices_of, opened, questions
 from dbmirror.cli.single_stages import ImageRefuted
@@ -54,7 +54,7 @@ def build_one(
         return
     tag, published = outcome.built.tags[0], outcome.published
     if published.deployment:
-        output.say(tables.what_to_do(published.deployment))
+        output.say(mirror_tables.what_to_do(published.deployment))
     output.say(f"Done in {time.monotonic() - began:.1f} s. All files are in {mirror.folder}; commit them.")
     if not outcome.report.passed:
         raise ImageRefuted(
@@ -103,15 +103,15 @@ def build_every(
 def _show(output: Output, outcome: Prepared | Finished, shown: str) -> None:
     """What became of one mirror, for people."""
     if isinstance(outcome, Prepared):
-        output.show(tables.fates(outcome.lock, shown))
+        output.show(mirror_tables.fates(outcome.lock, shown))
         return
     result = outcome.result
-    output.show(tables.fates(as_built(outcome.lock, outcome.report), shown))
-    output.show(tables.verification(outcome.report))
+    output.show(mirror_tables.fates(as_built(outcome.lock, outcome.report), shown))
+    output.show(mirror_tables.verification(outcome.report))
     built_in = f"  built in {result.seconds:.1f} s ({result.cached_steps} of {result.steps} steps cached)"
     output.show(Text.assemble((outcome.built.tags[0], "bold"), built_in))
     if outcome.published.pushed:
-        output.show(tables.pushed(outcome.published.pushed))
+        output.show(mirror_tables.pushed(outcome.published.pushed))
 
 
 def _document(outcome: Finished | Prepared | Failed) -> dict[str, Any]:
