@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from dbmirror.filters.flavour import Flavour
 from dbmirror.lock.model import AptPackage, BuildRequirement, IndexFile, Lock
-from dbmirror.render.build_files import pinned_requirements
+from dbmirror.render.file_groups import pinned_requirements
 from dbmirror.runtimes.lookup import lookup
 
 SETUPTOOLS = BuildRequirement(name="setuptools", version="81.0.0", sha256=hashlib.sha256(b"setuptools").hexdigest())

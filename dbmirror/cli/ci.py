@@ -14,7 +14,7 @@ from dbmirror.errors import UsageError
 if TYPE_CHECKING:
     from dbmirror.cli.output import Output
     from dbmirror.config import LoadedConfig
-    from dbmirror.render.installation import Installation
+    from dbmirror.render.workflow_installation import Installation
 
 _KINDS = ("github", "azure-pipelines", "gitlab")
 
@@ -48,7 +48,7 @@ def ci_command(
     """
     from dbmirror.config import load_config
     from dbmirror.mirror_folder.files import is_file_below, read_below, write_below
-    from dbmirror.render.installation import render_requirements
+    from dbmirror.render.workflow_installation import render_requirements
     from dbmirror.render.workflows import KNOWN_HOSTS, REQUIREMENTS, is_ours, render_workflow
 
     loaded = load_config(config_file)
@@ -103,7 +103,7 @@ def _installation(loaded: LoadedConfig, root: Path) -> Installation:
     """Where the pipeline installs dbmirror from, as `[ci]` says. Raises UsageError, or what the index raises."""
     from dbmirror.files import sha256_hex
     from dbmirror.lock.python.published import published_hashes
-    from dbmirror.render.installation import FromGit, FromIndex, FromWheel
+    from dbmirror.render.workflow_installation import FromGit, FromIndex, FromWheel
 
     wanted = loaded.config.ci.dbmirror
     if wanted is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dbmirror.build.one import Built
+from dbmirror.build.image import Built
 from dbmirror.errors import DbmirrorError
 from dbmirror.foreign_text.redaction import without_credentials
 from dbmirror.lab.stack import LabStatus

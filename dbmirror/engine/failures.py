@@ -43,7 +43,8 @@ class Cause:
 _SPACE = "See what takes the space with 'docker system df'; 'docker buildx prune' and 'docker image prune' free some."
 _NATIVE = (
     "It is built from source and needs {needed}: give the build stage that Debian package (dbmirror's tables of native "
-    "requirements, native.toml and r_system.toml, lack it for this package), or blacklist the package."
+    "requirements, python_system_libraries.toml and r_system_libraries.toml, lack it for this package), or blacklist "
+    "the package."
 )
 _BASE = "Name a base that this machine has or reaches with '--base IMAGE'; 'dbmirror doctor' says what it reaches."
 _CREDENTIALS = "Give the index's credentials in ~/.netrc or the environment; they reach the build as a secret only."

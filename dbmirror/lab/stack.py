@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import requests
 
-from dbmirror.build.one import build_secrets
+from dbmirror.build.image import build_secrets
 from dbmirror.engine import compose
 from dbmirror.engine.buildx import build
 from dbmirror.engine.compose import Service, StackFailed

@@ -18,7 +18,7 @@ from dbmirror.inventory.model import Distribution, Inventory, RPackage
 from dbmirror.inventory.pack_wheel import CapturedFile
 from dbmirror.lock.apt import APT_FOLDERS, apt_candidates
 from dbmirror.lock.base import read_base
-from dbmirror.lock.debian import with_debian_versions
+from dbmirror.lock.debian_versions import with_debian_versions
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import BaseImage, Lock
 from dbmirror.lock.python.build_needs import BuildNeeds, with_support

@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
+from dbmirror.build.bake_images import RenderedMirror, bake_images, write_bakefile
 from dbmirror.build.bakefile import FILE_NAME as BAKE_FILE
-from dbmirror.build.contexts import build_contexts
-from dbmirror.build.many import RenderedMirror, bake_images, write_bakefile
+from dbmirror.build.fetched_files import build_contexts
 from dbmirror.config import FILE_NAME as CONFIG_FILE
 from dbmirror.config import ConfigError, LoadedConfig
 from dbmirror.engine.failures import BuildFailed

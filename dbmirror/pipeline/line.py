@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias, TypeVar
 
-from dbmirror.build.one import Built
+from dbmirror.build.image import Built
 from dbmirror.engine.buildx import BuildResult
 from dbmirror.errors import DbmirrorError
 from dbmirror.lock.mirror_lock import MirrorLock

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from dbmirror.build.one import Built, image_tag, read_built
+from dbmirror.build.image import Built, image_tag, read_built
 from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.config import LoadedConfig, MirrorConfig, sandbox_servers
 from dbmirror.engine.images import inspect_image

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dbmirror.build.one import Built, built_here
+from dbmirror.build.image import Built, built_here
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.mirror_folder.names import PUSHED
 from dbmirror.pipeline.mirror import Mirror

@@ -7,8 +7,8 @@ import datetime
 from dataclasses import replace
 
 from dbmirror import __version__
-from dbmirror.build.contexts import Groups, build_contexts
-from dbmirror.build.one import Built, build_image
+from dbmirror.build.fetched_files import Groups, build_contexts
+from dbmirror.build.image import Built, build_image
 from dbmirror.engine.buildx import BuildResult
 from dbmirror.filters.flavour import official_base
 from dbmirror.http_client.logins import Logins
@@ -25,13 +25,13 @@ from dbmirror.mirror_folder.files import is_file_below
 from dbmirror.mirror_folder.names import BUILT, SNAPSHOT, VERIFICATION
 from dbmirror.pipeline.filtering import find_runtime, flavour_of, select_python, select_r
 from dbmirror.pipeline.mirror import Mirror
-from dbmirror.render.build_files import build_needs
 from dbmirror.render.context import BuildContext
-from dbmirror.render.debian import unpinned_packages
+from dbmirror.render.debian_versions import unpinned_packages
 from dbmirror.render.errors import RenderError
+from dbmirror.render.file_groups import build_needs
 from dbmirror.render.image import all_file_groups, linked_files, render
+from dbmirror.render.image_settings import ImageSettings, RAptRepository
 from dbmirror.render.lab import LabFiles
-from dbmirror.render.settings import ImageSettings, RAptRepository
 from dbmirror.runtimes.model import Runtime
 from dbmirror.snapshot import Snapshot, Taken, read_snapshot, write_snapshot
 from dbmirror.verify.errors import ReportError

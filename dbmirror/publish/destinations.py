@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from dbmirror.build.one import Built
+from dbmirror.build.image import Built
 from dbmirror.engine.docker import client
 from dbmirror.errors import UsageError
 from dbmirror.files import canonical_json

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbmirror.build.one import Built, built_here
+from dbmirror.build.image import Built, built_here
 from dbmirror.errors import DifferenceFound
 from dbmirror.verify.model import Report
 

@@ -13,16 +13,16 @@ from dbmirror.config import MirrorName, Waiver
 from dbmirror.filters.flavour import Flavour
 from dbmirror.lock.model import AptPackage, BaseKind, CapturedWheel, GitSource, ImageLayer, Lock, LockedPackage
 from dbmirror.lock.r.model import RLock
-from dbmirror.render.build_files import BuildFile, file_groups, list_of
 from dbmirror.render.context import BuildContext
-from dbmirror.render.debian import with_versions
+from dbmirror.render.debian_packages import compilers_list, headers_list, native_packages, packages_list, system_list
+from dbmirror.render.debian_versions import with_versions
 from dbmirror.render.dockerfile_templates import environment, shipped_folder
 from dbmirror.render.errors import RenderError
-from dbmirror.render.labels import labels
-from dbmirror.render.r import RPart, linked_r_files, r_file_groups, r_files, r_part
+from dbmirror.render.file_groups import BuildFile, file_groups, list_of
+from dbmirror.render.image_labels import labels
+from dbmirror.render.image_settings import ImageSettings
+from dbmirror.render.r_layers import RPart, linked_r_files, r_file_groups, r_files, r_part
 from dbmirror.render.requirements import build_line, build_requirement_lines, context_path, wheel_line
-from dbmirror.render.settings import ImageSettings
-from dbmirror.render.system import compilers_list, headers_list, native_packages, packages_list, system_list
 from dbmirror.runtimes.model import Runtime
 
 _PYTHON_RELEASE = Annotated[str, Meta(pattern=r"\A3\.\d+\Z")]
@@ -121,7 +121,7 @@ def render(
 def all_file_groups(
     lock: Lock, runtime: Runtime, *, flavour: Flavour, r_lock: RLock | None
 ) -> Mapping[str, tuple[BuildFile, ...]]:
-    """What the build fetches, or is handed, for both languages: see `dbmirror.render.build_files.file_groups`."""
+    """What the build fetches, or is handed, for both languages: see `dbmirror.render.file_groups.file_groups`."""
     of_r = r_file_groups(r_lock, architecture=lock.target.architecture) if r_lock is not None else {}
     return {**file_groups(lock, runtime, flavour=flavour), **of_r}
 

@@ -14,7 +14,7 @@ from dbmirror.mirror_folder.names import DEPLOY, FATES, SBOM, VERIFICATION
 from dbmirror.publish.registries.config import LOCATION_VARIABLES, variable_stem
 from dbmirror.render.errors import RenderError
 from dbmirror.render.file_templates import fill
-from dbmirror.render.installation import Installation, git_requirement
+from dbmirror.render.workflow_installation import Installation, git_requirement
 
 WorkflowKind = Literal["github", "azure-pipelines", "gitlab"]
 WORKFLOW_KINDS: Final[tuple[WorkflowKind, ...]] = get_args(WorkflowKind)

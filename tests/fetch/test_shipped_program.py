@@ -4,8 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dbmirror.render.build_files import BuildFile, list_of
 from dbmirror.render.dockerfile_templates import shipped_folder
+from dbmirror.render.file_groups import BuildFile, list_of
 from tests.fetch.conftest import FileServer
 
 PROGRAM = shipped_folder("images") / "python" / "scripts" / "fetch.py"

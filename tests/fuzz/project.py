@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from rich.console import Console, RenderableType
 
-from dbmirror.build.one import Built, read_built
+from dbmirror.build.image import Built, read_built
 from dbmirror.cli import mirror_tables
 from dbmirror.cli.json_documents import lock_document, report_document
 from dbmirror.config import load_config

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dbmirror.build.many import RenderedMirror
+from dbmirror.build.bake_images import RenderedMirror
 from dbmirror.config import Config, ConfigError, LoadedConfig, MirrorConfig
 from dbmirror.engine.failures import BuildFailed
 from dbmirror.fetch.errors import FetchError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dbmirror.build.one import Built, built_here, read_built, write_built
+from dbmirror.build.image import Built, built_here, read_built, write_built
 from dbmirror.config import Config, LoadedConfig
 from dbmirror.inventory.model import Interpreter, Inventory
 from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target

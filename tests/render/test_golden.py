@@ -10,7 +10,7 @@ from dbmirror.config import Waiver
 from dbmirror.render.context import BuildContext
 from dbmirror.render.dockerfile_templates import shipped_folder
 from dbmirror.render.image import render
-from dbmirror.render.settings import ImageSettings
+from dbmirror.render.image_settings import ImageSettings
 from dbmirror.runtimes.lookup import lookup
 
 GOLDEN = Path(__file__).parent / "golden"

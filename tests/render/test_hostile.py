@@ -26,7 +26,7 @@ from dbmirror.lock.model import (
 )
 from dbmirror.render.errors import RenderError
 from dbmirror.render.image import render
-from dbmirror.render.settings import ImageSettings
+from dbmirror.render.image_settings import ImageSettings
 from dbmirror.runtimes.lookup import lookup
 from tests.supported import SETUPTOOLS, supported
 

@@ -9,10 +9,10 @@ import pytest
 from dbmirror.filters.flavour import Flavour
 from dbmirror.lock.model import BaseImage, BaseKind, ImageLayer, IndexFile, UrlFile
 from dbmirror.lock.python.files import lock_digest
-from dbmirror.render.build_files import build_needs
 from dbmirror.render.errors import RenderError
+from dbmirror.render.file_groups import build_needs
 from dbmirror.render.image import linked_files, render
-from dbmirror.render.settings import ImageSettings
+from dbmirror.render.image_settings import ImageSettings
 from dbmirror.runtimes.lookup import lookup
 from tests.supported import SETUPTOOLS
 

@@ -23,7 +23,7 @@ from dbmirror.publish.registries.explicit import credential_from_environment
 from dbmirror.publish.registries.target import resolve_target
 from dbmirror.render.context import BuildContext
 from dbmirror.render.errors import RenderError
-from dbmirror.render.installation import FromGit, FromIndex, FromWheel, render_requirements
+from dbmirror.render.workflow_installation import FromGit, FromIndex, FromWheel, render_requirements
 from dbmirror.render.workflows import MARKER, WORKFLOW_KINDS, Workflow, is_ours, render_workflow
 
 GOLDEN = Path(__file__).parent / "golden" / "workflows"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from dbmirror.build.one import build_secrets
+from dbmirror.build.image import build_secrets
 from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.config import IndexConfig
 from dbmirror.lock.python.index_settings import find_indexes

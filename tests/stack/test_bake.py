@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from dbmirror.build.bake_images import RenderedMirror, bake_images, write_bakefile
 from dbmirror.build.bakefile import BakeTarget, render_bakefile, target_name
-from dbmirror.build.many import RenderedMirror, bake_images, write_bakefile
-from dbmirror.build.one import Built, read_built, write_built
+from dbmirror.build.image import Built, read_built, write_built
 from dbmirror.config import Config, LoadedConfig, MirrorConfig
 from dbmirror.engine.bake import bake
 from dbmirror.engine.buildx import BuildResult

@@ -23,8 +23,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from dbmirror.build.contexts import build_contexts
-from dbmirror.build.one import build_image, build_secrets
+from dbmirror.build.fetched_files import build_contexts
+from dbmirror.build.image import build_image, build_secrets
 from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.config import IndexConfig
 from dbmirror.fetch.store import Store
@@ -34,7 +34,7 @@ from dbmirror.lock.model import BaseImage, BaseKind, Fate, FateKind, ImageLayer,
 from dbmirror.lock.python.build_needs import with_support
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.index_settings import IndexSettings, find_indexes
-from dbmirror.render.build_files import build_needs, file_groups
+from dbmirror.render.file_groups import build_needs, file_groups
 from dbmirror.render.image import render
 from dbmirror.runtimes.lookup import lookup
 from dbmirror.sandbox.base import ensure_base

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from dbmirror.build.contexts import build_contexts
+from dbmirror.build.fetched_files import build_contexts
 from dbmirror.config import IndexConfig
 from dbmirror.engine.buildx import build
 from dbmirror.files import sha256_hex

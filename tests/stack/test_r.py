@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dbmirror.build.one import Built
+from dbmirror.build.image import Built
 from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.config import load_config
 from dbmirror.engine.failures import BuildFailed

@@ -20,7 +20,7 @@ from dbmirror.lock.r.model import (
     RLock,
 )
 from dbmirror.publish.sbom.components import IN_THE_IMAGE, System, properties
-from dbmirror.render.r import r_part
+from dbmirror.render.r_layers import r_part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from dbmirror.build.one import Built
+from dbmirror.build.image import Built
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.inventory.collect import collect
 from dbmirror.lock.mirror_lock import MirrorLock

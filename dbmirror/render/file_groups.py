@@ -9,10 +9,10 @@ from pathlib import Path
 from dbmirror.filters.flavour import Flavour
 from dbmirror.lock.model import BaseKind, ImageLayer, IndexFile, Lock, LockedPackage, UrlFile
 from dbmirror.lock.python.build_needs import BuildNeeds
+from dbmirror.render.debian_packages import native_packages
 from dbmirror.render.dockerfile_templates import shipped_folder
 from dbmirror.render.errors import RenderError
 from dbmirror.render.requirements import archive_name, safe_url
-from dbmirror.render.system import native_packages
 from dbmirror.runtimes.model import Runtime
 
 INSTALLER = "installer"

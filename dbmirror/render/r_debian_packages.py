@@ -1,4 +1,4 @@
-"""The Debian packages for R and for what R packages bind and call, as the lock's requirements and r_system.toml say."""
+"""The Debian packages for R, and those that its packages bind or call (r_system_libraries.toml)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import msgspec
 
 from dbmirror.lock.model import BaseImage
 from dbmirror.lock.r.model import LockedRPackage, RAptPackage
+from dbmirror.render.debian_packages import distribution_of, renamed
 from dbmirror.render.errors import RenderError
-from dbmirror.render.system import distribution_of, renamed
 
 
 class Need(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One entry of r_system.toml."""
+    """One entry of r_system_libraries.toml."""
 
     reason: str
     requirement: str | None = None
@@ -37,8 +37,10 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 @cache
 def needs() -> tuple[Need, ...]:
-    """The entries of r_system.toml."""
-    return msgspec.toml.decode(files("dbmirror.render").joinpath("r_system.toml").read_bytes(), type=_File).needs
+    """The entries of r_system_libraries.toml."""
+    return msgspec.toml.decode(
+        files("dbmirror.render").joinpath("r_system_libraries.toml").read_bytes(), type=_File
+    ).needs
 
 
 def require_r(version: str, base: BaseImage, *, repository: bool) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dbmirror.build.bakefile import SECRET_VARIABLES, BakeTarget, render_bakefile, target_name
-from dbmirror.build.one import Built, build_secrets, write_built
+from dbmirror.build.image import Built, build_secrets, write_built
 from dbmirror.engine.bake import bake
 from dbmirror.engine.buildx import BuildResult
 from dbmirror.engine.failures import BuildFailed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dbmirror.lock.debian import with_debian_versions
+from dbmirror.lock.debian_versions import with_debian_versions
 from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
 from dbmirror.lock.python.document import decode, encode_fates, encode_pylock
 

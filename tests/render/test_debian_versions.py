@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dbmirror.lock.model import AptPackage
-from dbmirror.render.debian import unpinned_packages
+from dbmirror.render.debian_versions import unpinned_packages
 from dbmirror.render.image import render
 from dbmirror.runtimes.lookup import lookup
 

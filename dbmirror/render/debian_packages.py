@@ -26,7 +26,7 @@ class Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Native(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one Python package needs of the distribution, as native.toml says."""
+    """What one Python package needs of the distribution, as python_system_libraries.toml says."""
 
     reason: str
     build: tuple[str, ...] = ()
@@ -47,8 +47,8 @@ def distribution_of(base: BaseImage) -> Distribution:
 
 @cache
 def native_packages() -> dict[str, Native]:
-    """native.toml: PEP 503 name to what the package needs."""
-    content = files("dbmirror.render").joinpath("native.toml").read_bytes()
+    """python_system_libraries.toml: PEP 503 name to what the package needs."""
+    content = files("dbmirror.render").joinpath("python_system_libraries.toml").read_bytes()
     return msgspec.toml.decode(content, type=dict[str, Native])
 
 

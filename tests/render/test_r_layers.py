@@ -21,9 +21,9 @@ from dbmirror.render.context import BuildContext
 from dbmirror.render.dockerfile_templates import shipped_folder
 from dbmirror.render.errors import RenderError
 from dbmirror.render.image import linked_files, render
-from dbmirror.render.r import r_part
-from dbmirror.render.r_system import needs
-from dbmirror.render.settings import ImageSettings, RAptRepository
+from dbmirror.render.image_settings import ImageSettings, RAptRepository
+from dbmirror.render.r_debian_packages import needs
+from dbmirror.render.r_layers import r_part
 from dbmirror.runtimes.lookup import lookup
 from tests.render.conftest import BOOKWORM, EVERYTHING, OFFICIAL, lock_of
 from tests.render.steps import assert_foreign_code_meets_no_secret, steps

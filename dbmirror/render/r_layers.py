@@ -10,12 +10,12 @@ from pathlib import PurePosixPath
 from dbmirror.lock.model import BaseImage, ImageLayer
 from dbmirror.lock.r.binary import r_user_agent
 from dbmirror.lock.r.model import CapturedRPackage, CranFile, LockedRPackage, RAptPackage, RGitSource, RLock
-from dbmirror.render.build_files import BuildFile
 from dbmirror.render.dockerfile_templates import shipped_folder
 from dbmirror.render.errors import RenderError
-from dbmirror.render.r_system import r_build_list, r_list, require_r
+from dbmirror.render.file_groups import BuildFile
+from dbmirror.render.image_settings import RAptRepository
+from dbmirror.render.r_debian_packages import r_build_list, r_list, require_r
 from dbmirror.render.requirements import safe_url
-from dbmirror.render.settings import RAptRepository
 
 _SUBDIRECTORY = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./+-]*", re.ASCII)
 _ABSENT = "-"
@@ -90,7 +90,7 @@ def r_files(part: RPart, r_lock: RLock, base: BaseImage, *, repository: RAptRepo
 
 
 def r_file_groups(r_lock: RLock, *, architecture: str) -> Mapping[str, tuple[BuildFile, ...]]:
-    """What the build fetches from R repositories: `r-LAYER` to its files, see `dbmirror.render.build_files`.
+    """What the build fetches from R repositories: `r-LAYER` to its files, see `dbmirror.render.file_groups`.
 
     Raises RenderError where an address is not one that a build can use.
     """

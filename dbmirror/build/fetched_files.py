@@ -14,11 +14,11 @@ from dbmirror.lock.python.file_hosts import ListedFile, client_of_files
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.index_settings import IndexSettings
 from dbmirror.progress import SILENT, Observer
-from dbmirror.render.build_files import BuildFile
+from dbmirror.render.file_groups import BuildFile
 
 STAGE: Final = "fetch"
 Groups = Mapping[str, Sequence[BuildFile]]
-"""The name of a group to its files; see `dbmirror.render.build_files`."""
+"""The name of a group to its files; see `dbmirror.render.file_groups`."""
 
 
 @contextmanager
