@@ -98,7 +98,7 @@ def _turned_out(mirror: Mirror, lock: MirrorLock) -> MirrorLock:
 def _explain(mirror: Mirror, package: str) -> tuple[str, Explanation]:
     """The Python package of that name, else the R package, with the name of its language."""
     from dbmirror.filters.errors import FilterError
-    from dbmirror.pipeline.filtering import explain_python, explain_r
+    from dbmirror.pipeline.mirror_filters import explain_python, explain_r
 
     snapshot = mirror.snapshot()
     try:

@@ -50,7 +50,7 @@ def push_command(
     from dbmirror.cli import mirror_tables
     from dbmirror.cli.json_documents import image_document
     from dbmirror.cli.session import opened
-    from dbmirror.pipeline.publication import Published, publish_image
+    from dbmirror.pipeline.publish_stage import Published, publish_image
     from dbmirror.publish.destinations import find_destinations
 
     password = read_password(password_stdin)

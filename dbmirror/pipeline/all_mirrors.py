@@ -20,7 +20,7 @@ from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.mirror_folder.files import is_file_below
 from dbmirror.mirror_folder.names import BUILT
 from dbmirror.parallel import side_by_side
-from dbmirror.pipeline.access import Questions
+from dbmirror.pipeline.cluster_access import Questions
 from dbmirror.pipeline.line import Failed, Finished, Image, Prepared, Wanted, run
 from dbmirror.pipeline.mirror import Choices, Mirror
 from dbmirror.pipeline.stages import build_files, logins, r_netrc

@@ -14,7 +14,7 @@ from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.parallel import go_on
 from dbmirror.pipeline import stages
 from dbmirror.pipeline.mirror import Mirror
-from dbmirror.pipeline.publication import Published, publish_image, write_bill
+from dbmirror.pipeline.publish_stage import Published, publish_image, write_bill
 from dbmirror.publish.destinations import Destination
 from dbmirror.snapshot import Snapshot
 from dbmirror.verify.model import Report

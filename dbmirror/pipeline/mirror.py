@@ -24,7 +24,7 @@ from dbmirror.lock.python.index_settings import IndexSettings, find_indexes
 from dbmirror.mirror_folder.files import is_file_below
 from dbmirror.mirror_folder.names import BUILT, FATES, IMAGE, R_FATES, SNAPSHOT, VERIFICATION
 from dbmirror.mirror_folder.trees import copy_below
-from dbmirror.pipeline.access import ClusterAccess, Questions
+from dbmirror.pipeline.cluster_access import ClusterAccess, Questions
 from dbmirror.processes.temporary import temporary_folder
 from dbmirror.progress import SILENT, Observer
 from dbmirror.snapshot import Snapshot, read_snapshot

@@ -23,8 +23,8 @@ from dbmirror.lock.mirror_lock import MirrorLock, read_mirror_lock, write_mirror
 from dbmirror.lock.python.files import remove_unnamed
 from dbmirror.mirror_folder.files import is_file_below
 from dbmirror.mirror_folder.names import BUILT, SNAPSHOT, VERIFICATION
-from dbmirror.pipeline.filtering import find_runtime, flavour_of, select_python, select_r
 from dbmirror.pipeline.mirror import Mirror
+from dbmirror.pipeline.mirror_filters import find_runtime, flavour_of, select_python, select_r
 from dbmirror.render.context import BuildContext
 from dbmirror.render.debian_versions import unpinned_packages
 from dbmirror.render.errors import RenderError

@@ -51,8 +51,15 @@ from dbmirror.lock.r.model import (
 )
 from dbmirror.lock.r.renv import encode_r_fates, encode_renv
 from dbmirror.pipeline.compared_places import cluster_changes
-from dbmirror.pipeline.filtering import explain_python, explain_r, find_runtime, flavour_of, select_python, select_r
 from dbmirror.pipeline.mirror import Mirror
+from dbmirror.pipeline.mirror_filters import (
+    explain_python,
+    explain_r,
+    find_runtime,
+    flavour_of,
+    select_python,
+    select_r,
+)
 from dbmirror.pipeline.stages import render_files
 from dbmirror.publish.sbom.document import render_sbom
 from dbmirror.render.deployment import PullSecret, render_deployment

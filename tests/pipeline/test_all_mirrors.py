@@ -17,8 +17,8 @@ from dbmirror.hosts.known_hosts import Fingerprint
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.python.files import write_lock
 from dbmirror.pipeline import all_mirrors, stages
-from dbmirror.pipeline.access import Questions
 from dbmirror.pipeline.all_mirrors import AllMirrors
+from dbmirror.pipeline.cluster_access import Questions
 from dbmirror.pipeline.line import Failed, Prepared, Wanted
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.progress import Observer

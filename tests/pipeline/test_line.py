@@ -12,7 +12,7 @@ from dbmirror.config import Config, LoadedConfig
 from dbmirror.pipeline import line, stages
 from dbmirror.pipeline.line import Finished, Prepared, Wanted, run_one
 from dbmirror.pipeline.mirror import Mirror
-from dbmirror.pipeline.publication import Published
+from dbmirror.pipeline.publish_stage import Published
 
 SNAPSHOT, LOCK, BUILT, RESULT = "snapshot", "lock", SimpleNamespace(tags=("demo:1",)), "result"
 PUBLISHED = Published(pushed=(SimpleNamespace(digest="sha256:1"),))  # type: ignore[arg-type]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from dbmirror.config import Config, LoadedConfig
 from dbmirror.filters.flavour import Flavour, official_base
-from dbmirror.pipeline.filtering import find_runtime, select_python
 from dbmirror.pipeline.mirror import Mirror
+from dbmirror.pipeline.mirror_filters import find_runtime, select_python
 from dbmirror.progress import Observer
 from tests.builders import a_cluster, a_distribution, a_snapshot, an_inventory
 

@@ -15,7 +15,7 @@ from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
 from dbmirror.lock.python.files import write_lock
 from dbmirror.own_records import MOST, Kind, is_own, remember
 from dbmirror.pipeline.mirror import Mirror
-from dbmirror.pipeline.publication import pass_gate
+from dbmirror.pipeline.publish_stage import pass_gate
 from dbmirror.progress import Observer
 from dbmirror.publish.gate import NotBuiltHere, NotVerified
 from dbmirror.snapshot import Cluster, Snapshot, Taken, write_snapshot

@@ -10,7 +10,7 @@ import pytest
 
 from dbmirror.config import MirrorConfig, SshConfig
 from dbmirror.folders import known_hosts_file
-from dbmirror.pipeline.access import ClusterAccess, ClusterNotRunning, Questions
+from dbmirror.pipeline.cluster_access import ClusterAccess, ClusterNotRunning, Questions
 from dbmirror.progress import Observer
 from tests.hosts.conftest import USER, Sshd, _start, login_key, sshd  # noqa: F401 - fixtures
 from tests.workspace.conftest import TOKEN, Workspace, a_cluster, home, workspace, write_profiles  # noqa: F401
