@@ -102,7 +102,7 @@ def ci_command(
 def _installation(loaded: LoadedConfig, root: Path) -> Installation:
     """Where the pipeline installs dbmirror from, as `[ci]` says. Raises UsageError, or what the index raises."""
     from dbmirror.files import sha256_hex
-    from dbmirror.lock.python.published import published_hashes
+    from dbmirror.lock.python.release_hashes import published_hashes
     from dbmirror.render.workflow_installation import FromGit, FromIndex, FromWheel
 
     wanted = loaded.config.ci.dbmirror

@@ -20,7 +20,7 @@ from dbmirror.lock.archives import read_archives
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.make import lock_debian, lock_mirror, lock_support
 from dbmirror.lock.mirror_lock import MirrorLock, read_mirror_lock, write_mirror_lock
-from dbmirror.lock.python.files import remove_unnamed
+from dbmirror.lock.python.lock_files import remove_unnamed
 from dbmirror.mirror_folder.files import is_file_below
 from dbmirror.mirror_folder.names import BUILT, SNAPSHOT, VERIFICATION
 from dbmirror.pipeline.mirror import Mirror

@@ -7,8 +7,8 @@ from packaging.pylock import PylockValidationError
 from dbmirror.config import Waiver
 from dbmirror.filters.flavour import Flavour
 from dbmirror.lock.model import Lock
-from dbmirror.lock.python.files import lock_digest
-from dbmirror.lock.r.files import r_lock_digest
+from dbmirror.lock.python.lock_files import lock_digest
+from dbmirror.lock.r.lock_files import r_lock_digest
 from dbmirror.lock.r.model import RLock
 from dbmirror.mirror_folder.names import PYLOCK
 from dbmirror.render.bom_link import LABEL as BOM_LABEL

@@ -19,7 +19,7 @@ from dbmirror.files import digest_of, sha256_hex
 from dbmirror.hosts.driver import DRIVER_PORT, DRIVER_USER
 from dbmirror.lab_containers.tunnel.settings import MOST_JUMPS
 from dbmirror.lock.model import BaseKind, Lock
-from dbmirror.lock.python.files import lock_digest
+from dbmirror.lock.python.lock_files import lock_digest
 from dbmirror.render.context import BuildContext
 from dbmirror.render.dockerfile_templates import environment, shipped_folder
 from dbmirror.render.errors import RenderError

@@ -16,7 +16,7 @@ from dbmirror.inventory.collect import collect
 from dbmirror.inventory.model import Inventory
 from dbmirror.lock.fates import same_version
 from dbmirror.lock.model import Fate, FateKind, Lock
-from dbmirror.lock.python.files import lock_digest
+from dbmirror.lock.python.lock_files import lock_digest
 from dbmirror.lock.r.model import RLock
 from dbmirror.progress import SILENT, Observer
 from dbmirror.runtimes.model import Runtime

@@ -39,7 +39,7 @@ from dbmirror.lock.model import (
     Source,
     UrlFile,
 )
-from dbmirror.lock.python.document import encode_fates, encode_pylock
+from dbmirror.lock.python.pylock import encode_fates, encode_pylock
 from dbmirror.lock.r.model import (
     CapturedRPackage,
     CranFile,

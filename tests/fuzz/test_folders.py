@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from dbmirror.errors import DbmirrorError
 from dbmirror.lab.files import places
 from dbmirror.lab.user import lab_user
-from dbmirror.lock.python.files import remove_unnamed
-from dbmirror.lock.r.files import remove_r_lock
+from dbmirror.lock.python.lock_files import remove_unnamed
+from dbmirror.lock.r.lock_files import remove_r_lock
 from tests.fuzz.cases import cases, limited
 from tests.fuzz.project import FILES, exercise
 from tests.fuzz.test_files import fresh

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from dbmirror.lock.debian_versions import with_debian_versions
 from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
-from dbmirror.lock.python.document import decode, encode_fates, encode_pylock
+from dbmirror.lock.python.pylock import decode, encode_fates, encode_pylock
 
 LOCK = Lock(
     snapshot="sha256:0",

@@ -9,7 +9,7 @@ import pytest
 from dbmirror.files import sha256_hex
 from dbmirror.lock.mirror_lock import MirrorLock, read_mirror_lock, write_mirror_lock
 from dbmirror.lock.model import FateKind
-from dbmirror.lock.python import document
+from dbmirror.lock.python import pylock
 from dbmirror.lock.r.model import RLock
 from dbmirror.mirror_folder.names import PYLOCK, RENV_LOCK
 from tests.builders import SNAPSHOT_DIGEST, a_fate, a_lock, a_locked_package, an_r_fate
@@ -31,8 +31,8 @@ def test_a_lock_is_encoded_once_for_its_file_and_every_look_at_its_digest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoded = []
-    real = document._pylock
-    monkeypatch.setattr(document, "_pylock", lambda *arguments: encoded.append(arguments) or real(*arguments))
+    real = pylock._pylock
+    monkeypatch.setattr(pylock, "_pylock", lambda *arguments: encoded.append(arguments) or real(*arguments))
     lock = a_mirror_lock("encoded-once")
 
     write_mirror_lock(lock, tmp_path)

@@ -13,7 +13,7 @@ import pytest
 from dbmirror.http_client.refused import Refused
 from dbmirror.lock import tar_members
 from dbmirror.lock.python.build_system import build_requirements
-from dbmirror.lock.r.package_file import read_package_file
+from dbmirror.lock.r.package_archive import read_package_file
 
 MEGABYTES = 64
 

@@ -9,7 +9,7 @@ import pytest
 from dbmirror.config import Config, LoadedConfig
 from dbmirror.inventory.model import Interpreter, Inventory
 from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
-from dbmirror.lock.python.files import write_lock
+from dbmirror.lock.python.lock_files import write_lock
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.snapshot import Cluster, Snapshot, Taken, write_snapshot
 from tests.supported import supported

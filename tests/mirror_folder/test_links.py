@@ -14,8 +14,8 @@ from dbmirror.config import Config, ConfigError, LoadedConfig
 from dbmirror.lab.files import places
 from dbmirror.lab.user import lab_user, unused_user
 from dbmirror.lab.variables import write_environment
-from dbmirror.lock.python.files import remove_unnamed
-from dbmirror.lock.r.files import remove_r_lock
+from dbmirror.lock.python.lock_files import remove_unnamed
+from dbmirror.lock.r.lock_files import remove_r_lock
 from dbmirror.mirror_folder.opening import NotPlain
 from dbmirror.pipeline import stages
 from dbmirror.pipeline.mirror import Mirror

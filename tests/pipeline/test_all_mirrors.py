@@ -15,7 +15,7 @@ from dbmirror.engine.failures import BuildFailed
 from dbmirror.fetch.errors import FetchError
 from dbmirror.hosts.known_hosts import Fingerprint
 from dbmirror.lock.mirror_lock import MirrorLock
-from dbmirror.lock.python.files import write_lock
+from dbmirror.lock.python.lock_files import write_lock
 from dbmirror.pipeline import all_mirrors, stages
 from dbmirror.pipeline.all_mirrors import AllMirrors
 from dbmirror.pipeline.cluster_access import Questions

@@ -12,8 +12,8 @@ from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Interpreter, Inventory, RPackage
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.model import BaseImage, BaseKind, Fate, FateKind, Lock, Target
-from dbmirror.lock.python.files import write_lock
-from dbmirror.lock.r.files import write_r_lock
+from dbmirror.lock.python.lock_files import write_lock
+from dbmirror.lock.r.lock_files import write_r_lock
 from dbmirror.lock.r.model import RLock
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.snapshot import Cluster, Snapshot, Taken, write_snapshot

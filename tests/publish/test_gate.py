@@ -12,7 +12,7 @@ from dbmirror.build.image import Built, built_here, read_built, write_built
 from dbmirror.config import Config, LoadedConfig
 from dbmirror.inventory.model import Interpreter, Inventory
 from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
-from dbmirror.lock.python.files import write_lock
+from dbmirror.lock.python.lock_files import write_lock
 from dbmirror.own_records import MOST, Kind, is_own, remember
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.pipeline.publish_stage import pass_gate

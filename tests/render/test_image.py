@@ -8,7 +8,7 @@ import pytest
 
 from dbmirror.filters.flavour import Flavour
 from dbmirror.lock.model import BaseImage, BaseKind, ImageLayer, IndexFile, UrlFile
-from dbmirror.lock.python.files import lock_digest
+from dbmirror.lock.python.lock_files import lock_digest
 from dbmirror.render.errors import RenderError
 from dbmirror.render.file_groups import build_needs
 from dbmirror.render.image import linked_files, render

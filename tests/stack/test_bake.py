@@ -23,9 +23,9 @@ from dbmirror.engine.failures import BuildFailed
 from dbmirror.engine.images import image_history, inspect_image
 from dbmirror.inventory.model import Interpreter, Inventory
 from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
-from dbmirror.lock.python.files import write_lock
 from dbmirror.lock.python.index_location import IndexLocation
 from dbmirror.lock.python.index_settings import of_indexes
+from dbmirror.lock.python.lock_files import write_lock
 from dbmirror.pipeline.all_mirrors import AllMirrors
 from dbmirror.pipeline.line import Failed, Finished, Wanted
 from dbmirror.pipeline.mirror import Mirror

@@ -1,112 +1,248 @@
-"""One locked package as a `[[packages]]` table of PEP 751, and back."""
+"""A lock as the two documents that stand in a mirror's folder: pylock.toml (PEP 751) and the table of fates."""
 
 from __future__ import annotations
 
+import re
+import tomllib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
-from msgspec import Struct
-from packaging.pylock import Package, PackageArchive, PackageSdist, PackageWheel
-from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion
+import tomli_w
+from msgspec import Struct, structs
+from packaging.markers import Marker
+from packaging.pylock import Pylock, PylockValidationError
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version as PythonVersion
 
-from dbmirror.inventory.model import Text, Version
+from dbmirror.foreign_text.characters import one_line
+from dbmirror.foreign_text.decoding import convert, decode_json, decode_toml
+from dbmirror.inventory.layers import Layer
+from dbmirror.inventory.model import Name, Text, Version
+from dbmirror.lock.errors import LockError
+from dbmirror.lock.file_checks import AGAIN, REMEDY, check_same, check_together, fate_table
 from dbmirror.lock.model import (
-    BuildRequirement,
-    CapturedWheel,
-    GitSource,
-    GitUrl,
+    AptPackage,
+    BaseImage,
+    Fate,
+    FateKind,
     ImageLayer,
     IndexFile,
+    Lock,
     LockedPackage,
-    UrlFile,
+    Source,
+    Target,
+    Url,
 )
-from dbmirror.lock.python.direct import archive_name
-from dbmirror.mirror_folder.names import WHEELS
+from dbmirror.lock.python.pylock_package import PackageTool, package_table, source_fields
+from dbmirror.mirror_folder.names import FATES, PYLOCK
+from dbmirror.pep508 import ONE_PARSER
+
+SCHEMA = 2
 
 
-class Repository(Struct, forbid_unknown_fields=True):
-    """`[packages.tool.dbmirror.git]`: what the archive of a git source was made from."""
+class _AptEntry(Struct, forbid_unknown_fields=True):
+    """An entry of `[[tool.dbmirror.apt]]`: PEP 751 has no place for packages that apt installs."""
 
-    url: GitUrl
-    commit: Text
-
-
-class PackageTool(Struct, forbid_unknown_fields=True):
-    """`[packages.tool.dbmirror]`: what PEP 751 has no field for."""
-
+    name: Name
+    version: Version
     layer: ImageLayer
-    version: Version | None = None
-    """As the cluster spells it, where that is not PEP 440's normal form."""
+    source: AptPackage
     requires: tuple[Text, ...] = ()
-    git: Repository | None = None
-    build_requires: tuple[BuildRequirement, ...] = ()
 
 
-def package_table(package: LockedPackage) -> Package:
-    """`package` in PEP 751's terms; the inverse of `source_fields`."""
-    source = package.source
-    version = _standard_version(package.version)
-    tool: dict[str, Any] = {"layer": package.layer.value}
-    if str(version) != package.version:
-        tool["version"] = package.version
-    if package.requires:
-        tool["requires"] = list(package.requires)
-    if package.build_requires:
-        tool["build_requires"] = [msgspec.to_builtins(requirement) for requirement in package.build_requires]
-    wheels: list[PackageWheel] | None = None
-    sdist = archive = None
-    match source:
-        case IndexFile() if source.is_wheel:
-            hashes = {"sha256": source.sha256}
-            wheels = [PackageWheel(name=source.filename, url=source.url, size=source.size, hashes=hashes)]
-        case IndexFile():
-            hashes = {"sha256": source.sha256}
-            sdist = PackageSdist(name=source.filename, url=source.url, size=source.size, hashes=hashes)
-        case CapturedWheel():
-            name = source.path.removeprefix(f"{WHEELS}/")
-            wheels = [PackageWheel(name=name, path=source.path, hashes={"sha256": source.sha256})]
-        case UrlFile():
-            archive = PackageArchive(url=source.url, hashes={"sha256": source.sha256}, subdirectory=source.subdirectory)
-        case GitSource():
-            archive = PackageArchive(
-                path=source.path, hashes={"sha256": source.sha256}, subdirectory=source.subdirectory
+_APT_FIELDS = _AptEntry.__struct_fields__
+
+
+class _LockTool(Struct, forbid_unknown_fields=True):
+    """`[tool.dbmirror]`."""
+
+    schema: int
+    snapshot: Text
+    runtime: Text
+    target: Target
+    base: BaseImage
+    indexes: tuple[Url, ...] = ()
+    support: tuple[IndexFile, ...] = ()
+    debian: tuple[AptPackage, ...] = ()
+    apt: tuple[_AptEntry, ...] = ()
+
+
+class _PythonFate(Struct, forbid_unknown_fields=True):
+    """A row of the table of fates."""
+
+    name: Name
+    version: Version
+    layer: Layer
+    location: Text
+    kind: FateKind
+    reason: Text
+    substitute: Text | None = None
+
+
+class _Fates(Struct, forbid_unknown_fields=True):
+    schema: int
+    snapshot: Text
+    counts: dict[str, int]
+    fates: tuple[_PythonFate, ...]
+
+
+@lru_cache(maxsize=64)
+def encode_pylock(lock: Lock) -> bytes:
+    """`lock` without its fates, as pylock.toml; under `tool.dbmirror` what PEP 751 has no word for.
+
+    One lock is encoded once, however often its file or its digest is asked for.
+    """
+    minor = ".".join(lock.target.python.split(".")[:2])
+    tool: dict[str, Any] = {
+        "schema": SCHEMA,
+        "snapshot": lock.snapshot,
+        "runtime": lock.runtime,
+        "target": msgspec.to_builtins(lock.target),
+        "base": msgspec.to_builtins(lock.base),
+        "indexes": list(lock.indexes),
+        "support": [_without_nothing(msgspec.to_builtins(file)) for file in lock.support],
+        "debian": [
+            {"source": "apt", "package": package.package, "version": package.version} for package in lock.debian
+        ],
+        "apt": [
+            {key: value for key, value in _without_nothing(msgspec.to_builtins(package)).items() if key in _APT_FIELDS}
+            for package in lock.packages
+            if isinstance(package.source, AptPackage)
+        ],
+    }
+    with ONE_PARSER:
+        return _pylock(lock, minor, tool)
+
+
+def _pylock(lock: Lock, minor: str, tool: dict[str, Any]) -> bytes:
+    document = Pylock(
+        lock_version=PythonVersion("1.0"),
+        environments=[
+            Marker(
+                f"python_version == '{minor}' and sys_platform == 'linux' "
+                f"and platform_machine == '{lock.target.architecture}'"
             )
-            tool["git"] = {"url": source.url, "commit": source.commit}
-    return Package(
-        name=canonicalize_name(package.name),
-        version=version,
-        index=source.index if isinstance(source, IndexFile) else None,
-        wheels=wheels,
-        sdist=sdist,
-        archive=archive,
+        ],
+        requires_python=SpecifierSet(f"=={minor}.*"),
+        created_by="dbmirror",
+        packages=[package_table(package) for package in lock.packages if not isinstance(package.source, AptPackage)],
         tool={"dbmirror": tool},
     )
+    document.validate()
+    return tomli_w.dumps(document.to_dict(), indent=2).encode()
 
 
-def source_fields(raw: Mapping[str, Any], tool: PackageTool) -> dict[str, Any]:
-    """The fields of the source that a `[[packages]]` table means, unchecked; an installer sees the same."""
-    file: Mapping[str, Any] = (raw.get("wheels") or [None])[0] or raw.get("sdist") or raw.get("archive") or {}
-    fields: dict[str, Any] = {"sha256": (file.get("hashes") or {}).get("sha256")}
-    if "archive" not in raw and "url" in file:
-        fields |= {"source": "index", "filename": file.get("name"), "url": file["url"], "index": raw.get("index")}
-        fields["size"] = file.get("size")
-    elif "archive" not in raw:
-        fields |= {"source": "captured", "path": file.get("path")}
-    elif tool.git is not None:
-        fields |= {"source": "git", "url": tool.git.url, "commit": tool.git.commit, "path": file.get("path")}
-        fields["subdirectory"] = file.get("subdirectory")
-    else:
-        url = str(file.get("url"))
-        fields |= {"source": "url", "filename": archive_name(url), "url": url, "subdirectory": file.get("subdirectory")}
-    return fields
+def encode_fates(lock: Lock) -> bytes:
+    """The fates of `lock` and their counts, as canonical JSON."""
+    return fate_table(SCHEMA, lock.snapshot, lock.fates, lock.fates)
 
 
-def _standard_version(version: str) -> PythonVersion | None:
-    """None for a version that PEP 440 has no form for: only archives can have one."""
+def decode(pylock: bytes, fates: bytes) -> Lock:
+    """The lock that the two documents hold, every field checked against its grammar and against the others.
+
+    Raises LockError naming the file and the key that is wrong.
+    """
     try:
-        return PythonVersion(version)
-    except InvalidVersion:
-        return None
+        document = decode_toml(pylock, dict[str, Any])
+        with ONE_PARSER:
+            Pylock.from_dict(document)
+    except msgspec.DecodeError as error:
+        raise LockError(f"{PYLOCK} is not valid TOML: {error}.", remedy=REMEDY) from error
+    except PylockValidationError as error:
+        raise LockError(f"{PYLOCK} is not a valid lock: {one_line(str(error))}.", remedy=REMEDY) from error
+    tool = _convert(_dig(document, "tool", "dbmirror"), _LockTool, file=PYLOCK, key="tool.dbmirror")
+    if tool.schema != SCHEMA:
+        raise LockError(
+            f"{PYLOCK}: tool.dbmirror.schema is {tool.schema}; this dbmirror reads {SCHEMA}.",
+            remedy=AGAIN,
+        )
+    packages = []
+    for number, raw in enumerate(document["packages"]):
+        key = f"packages[{number}]"
+        found = _convert(_dig(raw, "tool", "dbmirror"), PackageTool, file=PYLOCK, key=f"{key}.tool.dbmirror")
+        packages.append(
+            LockedPackage(
+                name=_convert(raw.get("name"), Name, file=PYLOCK, key=f"{key}.name"),
+                version=_convert(found.version or raw.get("version"), Version, file=PYLOCK, key=f"{key}.version"),
+                layer=found.layer,
+                source=_convert(source_fields(raw, found), Source, file=PYLOCK, key=key),
+                requires=found.requires,
+                build_requires=found.build_requires,
+            )
+        )
+    packages.extend(
+        LockedPackage(name=a.name, version=a.version, layer=a.layer, source=a.source, requires=a.requires)
+        for a in tool.apt
+    )
+    lock = Lock(
+        snapshot=tool.snapshot,
+        runtime=tool.runtime,
+        target=tool.target,
+        base=tool.base,
+        packages=tuple(sorted(packages, key=lambda package: (package.name, list(ImageLayer).index(package.layer)))),
+        fates=_decode_fates(fates, snapshot=tool.snapshot),
+        indexes=tool.indexes,
+        support=tool.support,
+        debian=tool.debian,
+    )
+    _check_together(lock)
+    check_same(document, tomllib.loads(_encoded(lock)), file=PYLOCK)
+    check_same(decode_json(fates, dict[str, Any]), msgspec.json.decode(encode_fates(lock)), file=FATES)
+    return lock
+
+
+def _decode_fates(content: bytes, *, snapshot: str) -> tuple[Fate, ...]:
+    try:
+        document = decode_json(content, _Fates)
+    except msgspec.DecodeError as error:
+        raise LockError(f"{FATES} is not a valid table of fates: {error}.", remedy=REMEDY) from error
+    if document.schema != SCHEMA or document.snapshot != snapshot:
+        raise LockError(f"{FATES}: schema or snapshot is not that of {PYLOCK}.", remedy=REMEDY)
+    return tuple(Fate(**structs.asdict(fate)) for fate in document.fates)
+
+
+def _check_together(lock: Lock) -> None:
+    """Each package has one name and one fate that says it is in the image, each such fate its package."""
+    names = [package.name for package in lock.packages]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise LockError(f"{PYLOCK}: {twice[0]} stands there twice.", remedy=REMEDY)
+    supported = {file.sha256 for file in lock.support}
+    for package in lock.packages:
+        if any(requirement.sha256 not in supported for requirement in package.build_requires):
+            raise LockError(f"{PYLOCK}: a build requirement of {package.name} has no file.", remedy=REMEDY)
+    pairs = ((package.name, package.version) for package in lock.packages)
+    check_together(pairs, lock.fates, lock_file=PYLOCK, fates_file=FATES)
+
+
+def _encoded(lock: Lock) -> str:
+    try:
+        return encode_pylock(lock).decode()
+    except PylockValidationError as error:
+        raise LockError(f"{PYLOCK} is not a valid lock: {error}.", remedy=REMEDY) from error
+
+
+def _dig(document: Mapping[str, Any], *keys: str) -> Any:
+    value: Any = document
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _convert(value: Any, kind: Any, *, file: str, key: str) -> Any:
+    try:
+        return convert(value, kind)
+    except msgspec.ValidationError as error:
+        text = re.sub(r" - at `\$\.?(.*)`\Z", r" (at \1)", str(error))
+        raise LockError(f"{file}: {key} is not valid: {text}.", remedy=REMEDY) from error
+
+
+def _without_nothing(fields: dict[str, Any]) -> dict[str, Any]:
+    """TOML has no null: what is None is left out, at every depth."""
+    return {
+        key: _without_nothing(value) if isinstance(value, dict) else value
+        for key, value in fields.items()
+        if value is not None
+    }

@@ -19,7 +19,7 @@ from dbmirror.lock.model import (
     Target,
     UrlFile,
 )
-from dbmirror.lock.python.direct import clean_url
+from dbmirror.lock.python.direct_urls import clean_url
 from dbmirror.mirror_folder.files import sha256_below
 
 Reused = tuple[LockedPackage | None, Fate]

@@ -17,7 +17,7 @@ from dbmirror.inventory.model import Distribution
 from dbmirror.lock.apt import upstream
 from dbmirror.lock.model import AptPackage, GitSource, IndexFile, Missing, Source, Target
 from dbmirror.lock.python.candidates import NoFile
-from dbmirror.lock.python.direct import direct_source
+from dbmirror.lock.python.direct_urls import direct_source
 from dbmirror.lock.python.index import Index, unusable
 from dbmirror.lock.python.index_location import IndexLocation
 from dbmirror.lock.python.index_search import search

@@ -16,7 +16,7 @@ from dbmirror.inventory.pack_wheel import CapturedFile
 from dbmirror.lock.model import Missing
 from dbmirror.lock.r.binary import misfit
 from dbmirror.lock.r.model import CapturedRPackage
-from dbmirror.lock.r.package_file import read_package_file
+from dbmirror.lock.r.package_archive import read_package_file
 from dbmirror.lock.r.sources import RFound, RTarget
 from dbmirror.lock.r.versions import minor
 from dbmirror.mirror_folder.files import write_below

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dbmirror.inventory.model import RPackage
 from dbmirror.lock.model import FateKind, Missing
-from dbmirror.lock.r.git import remote_type
+from dbmirror.lock.r.git_remotes import remote_type
 from dbmirror.lock.r.model import CapturedRPackage, CranFile, LockedRPackage, RAptPackage, RGitSource, RLock
 from dbmirror.lock.r.repository_settings import RepositorySettings
 from dbmirror.lock.r.sources import RFound, RTarget

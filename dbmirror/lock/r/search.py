@@ -10,7 +10,7 @@ from pathlib import Path
 from dbmirror.inventory.model import Inventory, RPackage
 from dbmirror.lock.model import Missing
 from dbmirror.lock.r.captured import CAPTURED, RCapture, captured
-from dbmirror.lock.r.git import from_git, remote_type
+from dbmirror.lock.r.git_remotes import from_git, remote_type
 from dbmirror.lock.r.model import CapturedRPackage
 from dbmirror.lock.r.repository import CONNECTIONS, Repositories
 from dbmirror.lock.r.sources import RFound, RTarget, from_apt, from_repositories

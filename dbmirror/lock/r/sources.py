@@ -16,7 +16,7 @@ from dbmirror.lock.apt import upstream
 from dbmirror.lock.model import Missing
 from dbmirror.lock.r.binary import misfit
 from dbmirror.lock.r.model import CranFile, RAptPackage, RSource
-from dbmirror.lock.r.package_file import read_package_file
+from dbmirror.lock.r.package_archive import read_package_file
 from dbmirror.lock.r.packages_file import Listed
 from dbmirror.lock.r.repository import Repositories, RFile, unusable
 from dbmirror.lock.r.repository_settings import REMEDY, RepositoryLocation

@@ -28,9 +28,9 @@ from dbmirror.lock.model import (
     Lock,
     LockedPackage,
 )
-from dbmirror.lock.python.files import write_lock
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.index_settings import Choice
+from dbmirror.lock.python.lock_files import write_lock
 from dbmirror.lock.python.make import make_lock
 from dbmirror.progress import Observer
 from dbmirror.snapshot import ClusterLibrary, Snapshot

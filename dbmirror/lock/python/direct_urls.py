@@ -11,7 +11,7 @@ from packaging.version import InvalidVersion, Version
 
 from dbmirror.http_client.refused import Refused
 from dbmirror.inventory.model import DirectUrl, Distribution
-from dbmirror.lock.git import archive_commit
+from dbmirror.lock.git_archive import archive_commit
 from dbmirror.lock.model import GitSource, UrlFile
 from dbmirror.lock.python.index import Index
 

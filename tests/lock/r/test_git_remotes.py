@@ -10,7 +10,7 @@ import pytest
 from dbmirror.http_client.refused import Refused
 from dbmirror.inventory.pack_wheel import CapturedFile
 from dbmirror.lock.model import FateKind
-from dbmirror.lock.r.git import remote_type, remote_url
+from dbmirror.lock.r.git_remotes import remote_type, remote_url
 from dbmirror.lock.r.model import RGitSource, RLock
 from dbmirror.sandbox.driver.repository import make_repository
 from dbmirror.sandbox.r_repository import make_package, serve, source_archive, source_package

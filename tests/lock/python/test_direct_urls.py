@@ -9,7 +9,7 @@ import pytest
 from dbmirror.http_client.refused import Refused
 from dbmirror.inventory.model import DirectUrl, Distribution
 from dbmirror.lock.model import UrlFile
-from dbmirror.lock.python.direct import archive_name, direct_source
+from dbmirror.lock.python.direct_urls import archive_name, direct_source
 from dbmirror.lock.python.index import Index
 
 Installed = Callable[..., Distribution]

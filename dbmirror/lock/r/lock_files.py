@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dbmirror.files import sha256_hex
-from dbmirror.lock.documents import read_lock_file
+from dbmirror.lock.file_checks import read_lock_file
 from dbmirror.lock.r.model import RAptPackage, RLock
 from dbmirror.lock.r.renv import decode, encode_r_fates, encode_renv
 from dbmirror.mirror_folder.files import is_file_below, remove_below, write_below

@@ -8,7 +8,7 @@ import pytest
 
 from dbmirror.config import IndexConfig
 from dbmirror.errors import UsageError
-from dbmirror.lock.python.published import published_hashes
+from dbmirror.lock.python.release_hashes import published_hashes
 
 
 @pytest.fixture

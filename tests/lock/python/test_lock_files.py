@@ -32,8 +32,8 @@ from dbmirror.lock.model import (
     Target,
     UrlFile,
 )
-from dbmirror.lock.python.document import decode, encode_fates, encode_pylock
-from dbmirror.lock.python.files import lock_digest, read_lock, write_lock
+from dbmirror.lock.python.lock_files import lock_digest, read_lock, write_lock
+from dbmirror.lock.python.pylock import decode, encode_fates, encode_pylock
 
 SHA = "ab" * 32
 COMMIT = "cd" * 20

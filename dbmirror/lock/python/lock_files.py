@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from dbmirror.files import sha256_hex
-from dbmirror.lock.documents import read_lock_file
+from dbmirror.lock.file_checks import read_lock_file
 from dbmirror.lock.model import CapturedWheel, GitSource, Lock
-from dbmirror.lock.python.document import decode, encode_fates, encode_pylock
+from dbmirror.lock.python.pylock import decode, encode_fates, encode_pylock
 from dbmirror.mirror_folder.files import write_below
 from dbmirror.mirror_folder.names import FATES, PYLOCK, SOURCES, WHEELS
 from dbmirror.mirror_folder.trees import remove_others_below
