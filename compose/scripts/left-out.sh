@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced: left_out, for what the lab goes without.
+# Sourced: left_out, for what the lab lacks.
 
 # left_out SENTENCE: says it in the build's output, and keeps it for those who use the lab.
 left_out() {

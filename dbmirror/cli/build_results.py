@@ -19,7 +19,7 @@ from dbmirror.errors import DbmirrorError, ExitCode
 from dbmirror.pipeline.all_mirrors import AllMirrors
 from dbmirror.pipeline.line import Failed, Finished, Prepared, Wanted, run_one
 from dbmirror.publish.destinations import find_destinations
-from dbmirror.verify.r import as_built
+from dbmirror.verify.r_facts import as_built
 
 
 class SomeMirrorsFailed(DbmirrorError):

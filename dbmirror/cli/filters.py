@@ -86,7 +86,7 @@ def explain_command(output: Output, name: str, package: str, config_file: Path |
 def _turned_out(mirror: Mirror, lock: MirrorLock) -> MirrorLock:
     """`lock` as its image turned out, where that was verified: --keep-going may have left packages out."""
     from dbmirror.verify.errors import ReportError
-    from dbmirror.verify.r import as_built
+    from dbmirror.verify.r_facts import as_built
 
     try:
         report = mirror.report()

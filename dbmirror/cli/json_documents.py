@@ -11,7 +11,7 @@ from dbmirror.lab.stack import LabStatus
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.r.renv import fate_rows
 from dbmirror.verify.model import Report
-from dbmirror.verify.r import as_built
+from dbmirror.verify.r_facts import as_built
 
 
 def lock_document(lock: MirrorLock, report: Report | None = None) -> dict[str, Any]:

@@ -38,9 +38,9 @@ def ssh_setup_command(output: Output, name: str, config_file: Path | None, yes: 
     from dbmirror.folders import known_hosts_file
     from dbmirror.hosts.driver import DRIVER_PORT, DRIVER_USER
     from dbmirror.workspace.clusters import read
-    from dbmirror.workspace.keys import ensure_key, install, read_public_key
     from dbmirror.workspace.profiles import ssh_key_of
     from dbmirror.workspace.ssh_entry import include_line, ssh_entry, write_ssh_entry
+    from dbmirror.workspace.ssh_keys import ensure_key, install, read_public_key
 
     with opened(output, name, config_file) as mirror:
         cluster = mirror.access.summary

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dbmirror.doctor import Check
     from dbmirror.lab.stack import LabStatus
     from dbmirror.sandbox.state import SandboxState
-    from dbmirror.workspace.judgement import ClusterSummary
+    from dbmirror.workspace.mirrorable import ClusterSummary
 
 _GOOD: Final = {"connected", "healthy", "idle", "busy", "running"}
 

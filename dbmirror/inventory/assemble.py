@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import msgspec
 
 from dbmirror.foreign_text.decoding import convert
+from dbmirror.inventory.collector_answer import Jars, Python, RLibrary, Wire
 from dbmirror.inventory.errors import PayloadDamaged
-from dbmirror.inventory.grammar import fits, printable
+from dbmirror.inventory.field_checks import fits, printable
 from dbmirror.inventory.layers import nearness
 from dbmirror.inventory.model import (
     Architecture,
@@ -32,7 +33,6 @@ from dbmirror.inventory.parsers.java_release import parse_java_release
 from dbmirror.inventory.parsers.malformed import Malformed
 from dbmirror.inventory.parsers.os_release import parse_os_release
 from dbmirror.inventory.python_packages import distributions
-from dbmirror.inventory.wire import Jars, Python, RLibrary, Wire
 
 _IMPLEMENTATIONS = {"cpython": "CPython", "pypy": "PyPy"}
 _SCALA_SUFFIX = re.compile(r"_(2\.1[0-9]|3)(?=[-_.]|$)")

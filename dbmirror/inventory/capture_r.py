@@ -11,14 +11,14 @@ import msgspec
 
 from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.hosts.interface import Host
-from dbmirror.inventory.capture import LARGEST_CAPTURE
+from dbmirror.inventory.capture_python import LARGEST_CAPTURE
 from dbmirror.inventory.errors import CaptureError, PayloadDamaged
-from dbmirror.inventory.grammar import printable
+from dbmirror.inventory.field_checks import printable
 from dbmirror.inventory.model import RPackage
 from dbmirror.inventory.pack_wheel import CapturedFile
 from dbmirror.inventory.parsers.description import parse_description
 from dbmirror.inventory.parsers.malformed import Malformed
-from dbmirror.inventory.program import run_program
+from dbmirror.inventory.sent_programs import run_program
 
 _EPOCH = 1704067200
 """The time of every file in an archive: 2024, so that no tool takes it for one that was never written."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dbmirror.hosts.interface import Host
 from dbmirror.inventory.assemble import assemble
+from dbmirror.inventory.collector_answer import decode
 from dbmirror.inventory.model import Inventory
-from dbmirror.inventory.program import run_program
-from dbmirror.inventory.wire import decode
+from dbmirror.inventory.sent_programs import run_program
 
 
 def collect(host: Host, *, interpreter: str | None = None, timeout: float = 60.0) -> Inventory:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from dbmirror.inventory.errors import CaptureError
-from dbmirror.inventory.grammar import printable
+from dbmirror.inventory.field_checks import printable
 from dbmirror.inventory.parsers.malformed import Malformed
 from dbmirror.inventory.parsers.wheel import Wheel, parse_wheel
 

@@ -10,7 +10,8 @@ from urllib.parse import quote
 import msgspec
 
 from dbmirror.foreign_text.decoding import convert
-from dbmirror.inventory.grammar import normalised, printable
+from dbmirror.inventory.collector_answer import Entry, Folder
+from dbmirror.inventory.field_checks import normalised, printable
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import DirectUrl, Distribution, Problem
 from dbmirror.inventory.parsers.direct_url import parse_direct_url
@@ -19,7 +20,6 @@ from dbmirror.inventory.parsers.malformed import Malformed
 from dbmirror.inventory.parsers.metadata import Metadata, parse_metadata
 from dbmirror.inventory.parsers.requires_txt import parse_requires_txt
 from dbmirror.inventory.parsers.wheel import parse_wheel
-from dbmirror.inventory.wire import Entry, Folder
 
 
 def distributions(folders: Sequence[Folder]) -> Iterator[Distribution | Problem]:

@@ -20,7 +20,7 @@ from dbmirror.engine.images import inspect_image
 from dbmirror.errors import UsageError
 from dbmirror.hosts.driver import DRIVER_PORT, DRIVER_USER
 from dbmirror.lab.files import places, write_compose_file
-from dbmirror.lab.left_out import left_out
+from dbmirror.lab.missing_kernels import missing_kernels
 from dbmirror.lab.model import Lab, Supplies
 from dbmirror.lab.preparation import prepare, settle_ports
 from dbmirror.lab.variables import read_environment
@@ -147,7 +147,7 @@ def up(lab: Lab, files: LabFiles, supplies: Supplies) -> LabStatus:
         # The tunnel took its keys over when it started.
         compose.restart(project, "tunnel")
     _await_lab(lab)
-    for sentence in left_out(folder):
+    for sentence in missing_kernels(folder):
         observer.warn(sentence)
     _await_tunnel(folder)
     found = status(lab)

@@ -12,7 +12,7 @@ from dbmirror.filters.flavour import Flavour, without_python, without_r
 from dbmirror.filters.model import Selection
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.hosts.interface import Host
-from dbmirror.inventory.capture import capture
+from dbmirror.inventory.capture_python import capture
 from dbmirror.inventory.capture_r import capture_r
 from dbmirror.inventory.model import Distribution, Inventory, RPackage
 from dbmirror.inventory.pack_wheel import CapturedFile

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
 
     from dbmirror.workspace.clusters import ClusterState
-    from dbmirror.workspace.judgement import ClusterSummary
+    from dbmirror.workspace.mirrorable import ClusterSummary
 
 _FIRST_CONTACT: Final = threading.Lock()
 """A pin is added to the file of known hosts by writing the whole file: two mirrors at a time would lose one."""
@@ -101,7 +101,7 @@ class ClusterAccess:
         Raises ClusterNotRunning.
         """
         from dbmirror.workspace.clusters import read  # noqa: PLC0415
-        from dbmirror.workspace.starting import start  # noqa: PLC0415
+        from dbmirror.workspace.start_cluster import start  # noqa: PLC0415
 
         w = self.workspace
         state = read(w, self.summary.cluster_id)

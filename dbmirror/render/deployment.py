@@ -12,7 +12,7 @@ from dbmirror.errors import UsageError
 from dbmirror.files import canonical_json
 from dbmirror.render.errors import RenderError
 from dbmirror.render.file_templates import fill
-from dbmirror.runtimes.container_services import obstacles
+from dbmirror.runtimes.cluster_obstacles import obstacles
 from dbmirror.snapshot import Cluster, ClusterLibrary
 
 """The folder in the mirror's folder that the files are written to."""

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Final, Literal, get_args
 
 from dbmirror.config import MirrorName, RegistryName
-from dbmirror.inventory.grammar import fits
+from dbmirror.inventory.field_checks import fits
 from dbmirror.mirror_folder.names import DEPLOY, FATES, SBOM, VERIFICATION
 from dbmirror.publish.registries.config import LOCATION_VARIABLES, variable_stem
 from dbmirror.render.errors import RenderError

@@ -30,7 +30,7 @@ from dbmirror.sandbox.network import build_gateway, ensure_network, remove_netwo
 from dbmirror.sandbox.state import Record, SandboxState, instance, only_one, read_record, write_record
 from dbmirror.sandbox.workspace import process
 from dbmirror.sandbox.workspace.catalogue import new_cluster_id
-from dbmirror.workspace.keys import parse_public_key
+from dbmirror.workspace.ssh_keys import parse_public_key
 
 STAGE = "sandbox"
 

@@ -13,8 +13,8 @@ from dbmirror.lock.model import Fate, Lock
 from dbmirror.lock.r.model import RLock
 from dbmirror.runtimes.model import Runtime
 from dbmirror.snapshot import Snapshot
-from dbmirror.verify.r import RFacts
-from dbmirror.verify.system import SystemFacts
+from dbmirror.verify.r_facts import RFacts
+from dbmirror.verify.system_facts import SystemFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,13 +12,13 @@ import msgspec
 
 from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.hosts.interface import Host
-from dbmirror.inventory.grammar import printable
+from dbmirror.inventory.field_checks import printable
 from dbmirror.inventory.model import Name
 from dbmirror.lock.model import Fate
 from dbmirror.verify.errors import VerificationFailed
-from dbmirror.verify.expected import judge_failure
+from dbmirror.verify.expected_failures import judge_failure
 from dbmirror.verify.model import ImportAttempt
-from dbmirror.verify.program import sent
+from dbmirror.verify.sent_programs import sent
 
 PYTHON: Final = "/databricks/python3/bin/python"
 IMPORT_SECONDS: Final = 60.0

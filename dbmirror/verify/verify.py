@@ -24,10 +24,10 @@ from dbmirror.snapshot import Snapshot
 from dbmirror.verify.evidence import Evidence
 from dbmirror.verify.imports import PYTHON, Tried, attempts, try_imports
 from dbmirror.verify.model import Comparison, Outcome, Report, Severity
-from dbmirror.verify.r import RFacts, checks, examine_r, names_to_load
+from dbmirror.verify.r_facts import RFacts, checks, examine_r, names_to_load
 from dbmirror.verify.rules.contract import judge
 from dbmirror.verify.rules.python import smoke_modules
-from dbmirror.verify.system import SystemFacts, examine_system
+from dbmirror.verify.system_facts import SystemFacts, examine_system
 
 STAGE: Final = "verify"
 READS_ALL: Final = ("DAC_OVERRIDE", "SETGID", "SETUID")

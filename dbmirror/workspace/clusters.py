@@ -12,15 +12,15 @@ from databricks.sdk.errors import NotFound
 from databricks.sdk.service.compute import ClusterDetails, InitScriptInfo
 
 from dbmirror.foreign_text.clean_urls import clean_urls_in
+from dbmirror.foreign_text.decoding import convert
 from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.hosts.known_hosts import HostKey
 from dbmirror.inventory.model import Text
 from dbmirror.snapshot import Cluster, ClusterLibrary
 from dbmirror.workspace.errors import ClusterAmbiguous, ClusterUnknown, said_clearly
-from dbmirror.workspace.judgement import ClusterSummary, summarise
-from dbmirror.workspace.keys import parse_public_key
 from dbmirror.workspace.libraries import to_libraries
-from dbmirror.workspace.texts import checked
+from dbmirror.workspace.mirrorable import ClusterSummary, summarise
+from dbmirror.workspace.ssh_keys import parse_public_key
 
 _VOLUMES = "spark.databricks.unityCatalog.volumes.enabled"
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*|[0-9A-Fa-f:.]+")
@@ -113,7 +113,7 @@ def _get(w: WorkspaceClient, cluster_id: str) -> ClusterDetails:
 def _to_state(details: ClusterDetails, libraries: tuple[ClusterLibrary, ...]) -> ClusterState:
     started = details.last_restarted_time or details.start_time
     keys = [parse_public_key(key) for key in details.ssh_public_keys or ()]
-    return checked(
+    return convert(
         {
             "cluster": to_cluster(details, libraries),
             "state": details.state.value if details.state else "UNKNOWN",
@@ -130,7 +130,7 @@ def _to_state(details: ClusterDetails, libraries: tuple[ClusterLibrary, ...]) ->
 
 def to_cluster(details: ClusterDetails, libraries: tuple[ClusterLibrary, ...]) -> Cluster:
     """The lasting facts of a cluster. Raises ValueError where a text has a form that is not let through."""
-    return checked(
+    return convert(
         {
             "cluster_id": details.cluster_id,
             "cluster_name": details.cluster_name or details.cluster_id,

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from databricks.sdk.service.compute import Library, LibraryFullStatus
 
 from dbmirror.foreign_text.clean_urls import clean_urls_in
+from dbmirror.foreign_text.decoding import convert
 from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.snapshot import ClusterLibrary
-from dbmirror.workspace.texts import checked
 
 
 def to_libraries(statuses: Iterable[LibraryFullStatus]) -> tuple[ClusterLibrary, ...]:
@@ -18,7 +18,7 @@ def to_libraries(statuses: Iterable[LibraryFullStatus]) -> tuple[ClusterLibrary,
     A package of another index or repository is spelled `NAME --index-url URL` (PyPI) or `NAME --repository URL`.
     """
     found = [
-        checked(
+        convert(
             {
                 "kind": kind,
                 "specification": specification,

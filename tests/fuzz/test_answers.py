@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from dbmirror.errors import DbmirrorError
 from dbmirror.http_client.refused import Refused
 from dbmirror.inventory.assemble import assemble
-from dbmirror.inventory.wire import decode
+from dbmirror.inventory.collector_answer import decode
 from dbmirror.lock.model import Target
 from dbmirror.lock.python.candidates import choose
 from dbmirror.lock.python.project_page import parse_project_page

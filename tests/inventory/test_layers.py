@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from dbmirror.inventory.assemble import assemble
+from dbmirror.inventory.collector_answer import decode
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Inventory
 from dbmirror.inventory.sent import collector, environment, system
-from dbmirror.inventory.wire import decode
 
 SERIES = f"python{sys.version_info.major}.{sys.version_info.minor}"
 

@@ -12,9 +12,7 @@ from hypothesis import strategies as st
 from dbmirror.files import canonical_json
 from dbmirror.foreign_text.clean_urls import CredentialsInUrl, clean_url
 from dbmirror.inventory.assemble import assemble
-from dbmirror.inventory.model import Inventory
-from dbmirror.inventory.python_packages import distributions
-from dbmirror.inventory.wire import (
+from dbmirror.inventory.collector_answer import (
     Entry,
     Facts,
     Folder,
@@ -27,6 +25,8 @@ from dbmirror.inventory.wire import (
     Variables,
     Wire,
 )
+from dbmirror.inventory.model import Inventory
+from dbmirror.inventory.python_packages import distributions
 
 HOSTILE = st.one_of(
     st.text(max_size=40),

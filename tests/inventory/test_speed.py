@@ -12,7 +12,7 @@ import pytest
 
 from dbmirror.hosts.local import LocalHost
 from dbmirror.inventory.collect import collect
-from dbmirror.inventory.program import bundle
+from dbmirror.inventory.sent_programs import bundle
 
 DISTRIBUTIONS = 175
 SECONDS = 0.3

@@ -26,7 +26,7 @@ from dbmirror.sandbox import down, up
 from dbmirror.sandbox.r_repository import source_archive, source_package
 from dbmirror.snapshot import Snapshot
 from dbmirror.verify.model import Finding, Outcome, Report
-from dbmirror.verify.r import with_failures
+from dbmirror.verify.r_facts import with_failures
 from tests.builders import an_r_fate
 
 pytestmark = pytest.mark.stack

@@ -28,7 +28,7 @@ from dbmirror.verify.evidence import Evidence
 from dbmirror.verify.model import Finding
 from dbmirror.verify.rules.contract import judge
 from dbmirror.verify.rules.python import smoke_modules
-from dbmirror.verify.system import Answer, SystemFacts
+from dbmirror.verify.system_facts import Answer, SystemFacts
 
 RUNTIME = lookup("15.4")
 SITE_PACKAGES = "/databricks/python3/lib/python3.11/site-packages"

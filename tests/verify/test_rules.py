@@ -15,7 +15,7 @@ from dbmirror.runtimes.lookup import lookup
 from dbmirror.verify.evidence import Evidence
 from dbmirror.verify.model import Outcome, Severity
 from dbmirror.verify.rules.contract import RULES, judge
-from dbmirror.verify.system import NO_ANSWER, Answer, Secret
+from dbmirror.verify.system_facts import NO_ANSWER, Answer, Secret
 from tests.verify import conftest as given
 from tests.verify.conftest import Judge, answering, distribution, fate, imaged
 

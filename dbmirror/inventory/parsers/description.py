@@ -9,7 +9,7 @@ import msgspec
 
 from dbmirror.foreign_text.clean_urls import clean_urls_in
 from dbmirror.foreign_text.decoding import convert
-from dbmirror.inventory.grammar import fits, printable
+from dbmirror.inventory.field_checks import fits, printable
 from dbmirror.inventory.model import RName, RPackage
 from dbmirror.inventory.parsers.headers import fields
 from dbmirror.inventory.parsers.malformed import Malformed

@@ -8,7 +8,7 @@ import msgspec
 
 from dbmirror.foreign_text.clean_urls import CredentialsInUrl, clean_url
 from dbmirror.foreign_text.decoding import convert, decode_json
-from dbmirror.inventory.grammar import printable
+from dbmirror.inventory.field_checks import printable
 from dbmirror.inventory.model import DirectUrl
 from dbmirror.inventory.parsers.malformed import Malformed
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from dbmirror.foreign_text.decoding import convert
-from dbmirror.inventory.grammar import printable
+from dbmirror.inventory.field_checks import printable
 from dbmirror.inventory.model import DebianPackage
 from dbmirror.inventory.parsers.headers import fields
 from dbmirror.inventory.parsers.malformed import Malformed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbmirror.inventory.grammar import fits, printable
+from dbmirror.inventory.field_checks import fits, printable
 from dbmirror.inventory.model import Text
 from dbmirror.inventory.parsers.malformed import Malformed
 

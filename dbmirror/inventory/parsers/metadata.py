@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dbmirror.foreign_text.clean_urls import clean_urls_in
-from dbmirror.inventory.grammar import fits, normalised, printable
+from dbmirror.inventory.field_checks import fits, normalised, printable
 from dbmirror.inventory.model import Text, Version
 from dbmirror.inventory.parsers.headers import fields
 from dbmirror.inventory.parsers.malformed import Malformed

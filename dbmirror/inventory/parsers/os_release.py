@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dbmirror.inventory.grammar import fits
+from dbmirror.inventory.field_checks import fits
 from dbmirror.inventory.model import Text
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dbmirror.foreign_text.clean_urls import clean_urls_in
-from dbmirror.inventory.grammar import fits, printable
+from dbmirror.inventory.field_checks import fits, printable
 from dbmirror.inventory.model import Text
 from dbmirror.inventory.parsers.malformed import Malformed
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 WIRE = 1
-"""The version of the wire shape, which inventory/wire.py reads."""
+"""The version of the wire shape, which inventory/collector_answer.py reads."""
 
 
 def main(arguments: list[str]) -> None:

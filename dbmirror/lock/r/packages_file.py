@@ -11,7 +11,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from dbmirror.http_client.refused import Cause, Refused
-from dbmirror.inventory.grammar import fits
+from dbmirror.inventory.field_checks import fits
 from dbmirror.inventory.model import RName, RPackage, RVersion, Text
 from dbmirror.inventory.parsers.description import parse_description
 from dbmirror.inventory.parsers.headers import fields

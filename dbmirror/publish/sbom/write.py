@@ -14,7 +14,7 @@ from dbmirror.mirror_folder.names import SBOM
 from dbmirror.publish.sbom.document import BuiltImage, render_sbom
 from dbmirror.snapshot import Snapshot
 from dbmirror.verify.model import RFailure
-from dbmirror.verify.r import with_failures
+from dbmirror.verify.r_facts import with_failures
 
 
 def write_sbom(

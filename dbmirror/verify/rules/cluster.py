@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from dbmirror.lock.model import BaseKind
-from dbmirror.runtimes.container_services import obstacles
+from dbmirror.runtimes.cluster_obstacles import obstacles
 from dbmirror.runtimes.lookup import parse_spark_version
 from dbmirror.runtimes.model import RuntimeUnknown
 from dbmirror.verify.evidence import Evidence

@@ -7,7 +7,7 @@ from typing import Final
 from dbmirror.runtimes.r_notebooks import R_NOTEBOOK_PACKAGES
 from dbmirror.verify.evidence import Evidence
 from dbmirror.verify.model import Severity
-from dbmirror.verify.r import RFacts
+from dbmirror.verify.r_facts import RFacts
 from dbmirror.verify.rules.rule import Result, failed, listed, not_applicable, passed
 
 _R_ITSELF: Final = ("r-base", "r-base-core")

@@ -15,7 +15,7 @@ import pytest
 from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.inventory.collect import collect
-from dbmirror.lab import left_out as lab_left_out
+from dbmirror.lab.missing_kernels import missing_kernels
 from dbmirror.render.dockerfile_templates import shipped_folder
 from tests.stack.conftest import User, new_user
 from tests.stack.lab.stack import (
@@ -100,7 +100,7 @@ def test_the_lab_offers_the_mirrors_r_beside_its_python_and_the_driver(mirror: M
     assert offered["kernelspecs"]["mirror-r"]["spec"]["display_name"] == KERNEL["title"]
     assert offered["kernelspecs"]["mirror-r"]["spec"]["language"] == "R"
     assert offered["default"] == "mirror-python"
-    assert lab_left_out.left_out(mirror.folder) == ()
+    assert missing_kernels(mirror.folder) == ()
 
 
 def test_a_cell_shows_numbers_tables_and_plots(mirror: Mirror) -> None:

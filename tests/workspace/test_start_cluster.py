@@ -6,7 +6,7 @@ from databricks.sdk.clock import Clock
 
 from dbmirror.progress import Observer
 from dbmirror.workspace.errors import ClusterNotStarted, ClusterUnknown
-from dbmirror.workspace.starting import start
+from dbmirror.workspace.start_cluster import start
 from tests.workspace.conftest import Workspace, a_cluster
 
 ID = "0101-120000-abcdefgh"

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from dbmirror.hosts.local import LocalHost
-from dbmirror.inventory.capture import capture
+from dbmirror.inventory.capture_python import capture
 from dbmirror.inventory.collect import collect
 from dbmirror.inventory.errors import CaptureError
 from dbmirror.inventory.model import Distribution, Inventory

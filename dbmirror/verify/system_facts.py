@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from dbmirror.hosts.interface import Host
-from dbmirror.inventory.grammar import printable
+from dbmirror.inventory.field_checks import printable
 from dbmirror.verify.errors import VerificationFailed
-from dbmirror.verify.program import sent
+from dbmirror.verify.sent_programs import sent
 
 SEARCH_SECONDS: Final = 20
 """How long each of the two searches for secrets may take."""

@@ -1,6 +1,6 @@
 """Whether a cluster can be mirrored, and whether an image made of it can run on it.
 
-The platform's own obstacles (rule L25: access modes, runtimes, nodes) stand in runtimes/container_services.py.
+The platform's own obstacles (rule L25: access modes, runtimes, nodes) stand in runtimes/cluster_obstacles.py.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from databricks.sdk.service.compute import ClusterDetails, ClusterSource, State
 
+from dbmirror.foreign_text.decoding import convert
 from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.inventory.model import Text
-from dbmirror.runtimes.container_services import obstacles
-from dbmirror.workspace.texts import checked
+from dbmirror.runtimes.cluster_obstacles import obstacles
 
 _RUNNING = {State.RUNNING, State.RESIZING}
 _ON_THE_WAY = {State.PENDING, State.RESTARTING}
@@ -48,7 +48,7 @@ def summarise(details: ClusterDetails, *, profile: str | None = None) -> Cluster
 
     Raises ValueError where a text has a form that is not let through.
     """
-    return checked(
+    return convert(
         {
             "cluster_id": details.cluster_id,
             "cluster_name": details.cluster_name or details.cluster_id,

@@ -11,12 +11,12 @@ import msgspec
 from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.hosts.interface import Host
 from dbmirror.inventory.errors import CaptureError, PayloadDamaged
-from dbmirror.inventory.grammar import printable
+from dbmirror.inventory.field_checks import printable
 from dbmirror.inventory.model import Distribution
 from dbmirror.inventory.pack_wheel import CapturedFile, InstalledFile, environment_root, pack_wheel
 from dbmirror.inventory.parsers.malformed import Malformed
 from dbmirror.inventory.parsers.record import RecordRow, parse_record
-from dbmirror.inventory.program import run_program
+from dbmirror.inventory.sent_programs import run_program
 
 LARGEST_CAPTURE = 1100 << 20
 """Bytes of an answer: the files of one distribution, of which the capturer packs 1 GiB at most, and their list."""

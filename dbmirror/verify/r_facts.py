@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from dbmirror.hosts.interface import Host
-from dbmirror.inventory.grammar import fits, printable
+from dbmirror.inventory.field_checks import fits, printable
 from dbmirror.inventory.model import RName
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import Fate, FateKind
@@ -17,8 +17,8 @@ from dbmirror.lock.r.model import RLacking, RLock
 from dbmirror.runtimes.r_notebooks import R_NOTEBOOK_PACKAGES
 from dbmirror.verify.errors import VerificationFailed
 from dbmirror.verify.model import Report, RFailure, RPackageCheck
-from dbmirror.verify.program import sent
-from dbmirror.verify.system import Answer, parse_answers
+from dbmirror.verify.sent_programs import sent
+from dbmirror.verify.system_facts import Answer, parse_answers
 
 LOAD_SECONDS: Final = 60
 """How long one package may take to load."""

@@ -15,8 +15,8 @@ from dbmirror.runtimes.lookup import lookup
 from dbmirror.runtimes.r_notebooks import R_NOTEBOOK_PACKAGES
 from dbmirror.verify.evidence import Evidence
 from dbmirror.verify.model import Finding, Outcome, Report, RFailure, RPackageCheck, Severity
-from dbmirror.verify.r import Loaded, RFacts, checks, expected_r, parse_failed, parse_load, with_failures
-from dbmirror.verify.system import Answer
+from dbmirror.verify.r_facts import Loaded, RFacts, checks, expected_r, parse_failed, parse_load, with_failures
+from dbmirror.verify.system_facts import Answer
 from tests.builders import an_r_fate
 from tests.verify.conftest import answering
 

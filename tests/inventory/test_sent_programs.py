@@ -15,7 +15,7 @@ from dbmirror.hosts.local import LocalHost
 from dbmirror.inventory.collect import collect
 from dbmirror.inventory.errors import InventoryError, NoPythonFound, PayloadDamaged, ScriptFailed
 from dbmirror.inventory.framing import unframe
-from dbmirror.inventory.program import bundle
+from dbmirror.inventory.sent_programs import bundle
 from dbmirror.processes.programs import LARGEST_OUTPUT
 
 SENT = Path(__file__).parents[2] / "dbmirror" / "inventory" / "sent"
@@ -94,7 +94,7 @@ def test_a_frame_of_another_nonce_is_not_taken() -> None:
 
 
 def test_without_any_python_the_error_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dbmirror.inventory.program.CANDIDATES", ("/no/python3", "python3", "python"))
+    monkeypatch.setattr("dbmirror.inventory.sent_programs.CANDIDATES", ("/no/python3", "python3", "python"))
     for tool in ("sh", "env"):
         (tmp_path / tool).symlink_to(f"/bin/{tool}")
 
@@ -114,7 +114,7 @@ def test_an_old_python_is_named_and_refused(tmp_path: Path) -> None:
 def test_a_python_that_does_not_start_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = script(tmp_path / "broken", "exit 1")
     old = script(tmp_path / "old", "exit 45")
-    monkeypatch.setattr("dbmirror.inventory.program.CANDIDATES", ("/nowhere/python", broken, old, sys.executable))
+    monkeypatch.setattr("dbmirror.inventory.sent_programs.CANDIDATES", ("/nowhere/python", broken, old, sys.executable))
 
     assert collect(LocalHost()).python.path == sys.executable
 

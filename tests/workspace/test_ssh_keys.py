@@ -9,7 +9,7 @@ import pytest
 from databricks.sdk import WorkspaceClient
 
 from dbmirror.workspace.errors import KeyNotInstalled
-from dbmirror.workspace.keys import ensure_key, install, parse_public_key, read_public_key
+from dbmirror.workspace.ssh_keys import ensure_key, install, parse_public_key, read_public_key
 from tests.workspace.conftest import PUBLIC_KEY, Workspace, a_cluster
 
 ID = "0101-120000-abcdefgh"

@@ -1,4 +1,4 @@
-"""What a lab that runs goes without, as its image says: a kernel that could not be had."""
+"""Which kernels a running lab lacks, and why, as its image says."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dbmirror.lab.files import places
 from dbmirror.processes.programs import ProcessFailed
 
 FILE: Final = "/opt/lab/share/dbmirror/left-out.txt"
-"""Written when the image was built, a sentence a line; missing where the lab goes without nothing."""
+"""Written when the image was built, one sentence a line; missing where the lab lacks nothing."""
 
 
-def left_out(folder: Path) -> tuple[str, ...]:
-    """Sentences on what the lab in the mirror's `folder` goes without, and why; none where it has all or is down."""
+def missing_kernels(folder: Path) -> tuple[str, ...]:
+    """A sentence on each kernel that the lab in the mirror's `folder` lacks; none where it has all or is down."""
     try:
         said = compose.execute(places(folder).project, "lab", ["cat", FILE])
     except ProcessFailed:

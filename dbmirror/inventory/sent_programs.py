@@ -10,8 +10,8 @@ from importlib import resources
 
 from dbmirror.hosts.interface import Completed, Host
 from dbmirror.inventory.errors import NoPythonFound, PayloadDamaged, ScriptFailed
+from dbmirror.inventory.field_checks import printable
 from dbmirror.inventory.framing import unframe
-from dbmirror.inventory.grammar import printable
 from dbmirror.processes.programs import LARGEST_OUTPUT
 
 CANDIDATES = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbmirror.runtimes.container_services import Obstacle, obstacles
+from dbmirror.runtimes.cluster_obstacles import Obstacle, obstacles
 
 
 def found(**changes: object) -> tuple[Obstacle, ...]:
