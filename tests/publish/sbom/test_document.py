@@ -23,7 +23,7 @@ from dbmirror.render.image import render
 from dbmirror.runtimes.lookup import lookup
 from dbmirror.snapshot import Cluster, Snapshot, Taken
 from tests.builders import an_r_fate
-from tests.render.test_r import CURL, DPLYR, OLD, PRIVATE, R6, REMOTE, RLANG, VCTRS, r_lock
+from tests.render.test_r_layers import CURL, DPLYR, OLD, PRIVATE, R6, REMOTE, RLANG, VCTRS, r_lock
 
 SITE = "/databricks/python3/lib/python3.11/site-packages"
 SEED = Distribution(name="pip", spelling="pip", version="23.2.1", layer=Layer.RUNTIME, location=SITE)
