@@ -53,7 +53,7 @@ lock: $(READY)  ## resolve anew what development and pipelines install
 	    --output-file dbmirror/render/workflow_templates/requirements.txt
 
 golden: $(READY)  ## write the golden files anew, for review with git diff
-	$(PYTHON) -m pytest tests/render tests/cli/test_commands.py --refresh-golden
+	$(PYTHON) -m pytest tests/render tests/cli/test_commands.py tests/config --refresh-golden
 
 engine:
 	@tools/docker-engine

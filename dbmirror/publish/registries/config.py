@@ -21,15 +21,16 @@ def variable_stem(name: str) -> str:
 
 
 class RegistryConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where images are pushed to. Passwords and tokens never stand here: see credentials.py."""
+    """Where `--push NAME` pushes images to. Passwords and tokens never stand here."""
 
-    kind: RegistryKind
-    host: str | None = None
-    """Host and optional port, for example `team.azurecr.io`; docker.io if not given and the kind is dockerhub."""
-    repository: Annotated[str, Meta(min_length=1)] | None = None
+    kind: Annotated[RegistryKind, Meta(examples=["acr"])]
+    """`acr`, `dockerhub`, or `oci` for every other registry."""
+    host: Annotated[str | None, Meta(examples=["team.azurecr.io"])] = None
+    """Host and optional port; docker.io if not given and the kind is dockerhub."""
+    repository: Annotated[Annotated[str, Meta(min_length=1)] | None, Meta(examples=["data/{mirror}"])] = None
     """The repository; `{mirror}` in it stands for the mirror's name. `dbmirror/{mirror}` if not given, but for
     dockerhub, where it begins with the user's or the organisation's name."""
-    username: str | None = None
+    username: Annotated[str | None, Meta(examples=["robot"])] = None
     """Who logs in, where the source of the password does not say."""
-    insecure: bool = False
+    insecure: Annotated[bool, Meta(examples=[True])] = False
     """Speak plain HTTP; only for a registry on this machine's loopback."""
