@@ -11,7 +11,7 @@ from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.mirror_folder.names import PUSHED
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.pipeline.stages import verify_image
-from dbmirror.publish.deployment import write_deployment
+from dbmirror.publish.deployment_files import write_deployment
 from dbmirror.publish.destinations import Destination, Pushed, publish
 from dbmirror.publish.gate import require_built_here, require_verified
 from dbmirror.render.deployment import DeploymentRefused

@@ -15,7 +15,7 @@ from dbmirror.files import canonical_json
 from dbmirror.mirror_folder.files import write_below
 from dbmirror.progress import SILENT, Observer
 from dbmirror.publish.registries.config import RegistryConfig
-from dbmirror.publish.registries.credentials import FoundCredential, find_credential
+from dbmirror.publish.registries.find_credential import FoundCredential, find_credential
 from dbmirror.publish.registries.push import push
 from dbmirror.publish.registries.target import RegistryTarget, resolve_target
 

@@ -26,7 +26,7 @@ from dbmirror.lock.python.candidates import choose
 from dbmirror.lock.python.project_page import parse_project_page
 from dbmirror.lock.r.packages_file import parse_packages
 from dbmirror.publish.registries.credential import Credential
-from dbmirror.publish.registries.distribution import RegistryClient
+from dbmirror.publish.registries.registry_api import RegistryClient
 from dbmirror.publish.registries.target import RegistryTarget
 from dbmirror.workspace.clusters import list_clusters, read
 from dbmirror.workspace.profiles import client, list_profiles

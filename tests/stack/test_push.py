@@ -25,7 +25,7 @@ import pytest
 from dbmirror.progress import Observer
 from dbmirror.publish.registries import errors
 from dbmirror.publish.registries.credential import ACR_NULL_USER, Credential
-from dbmirror.publish.registries.credentials import find_credential
+from dbmirror.publish.registries.find_credential import find_credential
 from dbmirror.publish.registries.push import PushResult, push
 from dbmirror.publish.registries.target import RegistryTarget
 from dbmirror.sandbox.registry.accounts import PULL_ONLY, Account

@@ -13,8 +13,8 @@ from msgspec import Struct, field
 
 from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.processes.programs import ProcessFailed
-from dbmirror.publish.registries.ask_program import ask_program, unserved
 from dbmirror.publish.registries.credential import Credential, Unserved
+from dbmirror.publish.registries.credential_programs import ask_program, unserved
 from dbmirror.publish.registries.target import DOCKER_HUB, RegistryTarget
 
 _HUB_KEY = "https://index.docker.io/v1/"

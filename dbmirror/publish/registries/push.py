@@ -16,9 +16,9 @@ from docker.models.images import Image
 from dbmirror.progress import SILENT, Observer
 from dbmirror.publish.registries.complaints import complaint
 from dbmirror.publish.registries.credential import Credential
-from dbmirror.publish.registries.distribution import RegistryClient, RemoteManifest
 from dbmirror.publish.registries.errors import EngineRefused, TagTaken, UnexpectedAnswer
 from dbmirror.publish.registries.events import PushProgress
+from dbmirror.publish.registries.registry_api import RegistryClient, RemoteManifest
 from dbmirror.publish.registries.retries import Patience
 from dbmirror.publish.registries.target import DOCKER_HUB, RegistryTarget
 

@@ -14,16 +14,20 @@ from typing import Any
 import pytest
 
 from dbmirror.http_client import limits
-from dbmirror.publish.registries import azure, errors
+from dbmirror.publish.registries import errors
 from dbmirror.publish.registries.config import RegistryConfig
 from dbmirror.publish.registries.credential import Credential, Unserved
-from dbmirror.publish.registries.credentials import find_credential
-from dbmirror.publish.registries.distribution import RegistryClient
-from dbmirror.publish.registries.explicit import credential_from_environment
+from dbmirror.publish.registries.find_credential import find_credential
+from dbmirror.publish.registries.given_credentials import credential_from_environment
+from dbmirror.publish.registries.kinds.acr import (
+    credential_from_entra,
+    not_azure,
+)
+from dbmirror.publish.registries.registry_api import RegistryClient
 from dbmirror.publish.registries.target import RegistryTarget, resolve_target
 from tests.publish.registries.conftest import CANARY, ScriptedRegistry
-from tests.publish.registries.test_azure import Identity
-from tests.publish.registries.test_distribution import DIGEST, guarded
+from tests.publish.registries.test_acr import Identity
+from tests.publish.registries.test_registry_api import DIGEST, guarded
 
 STRANGER = "evil.example"
 
@@ -74,7 +78,7 @@ def test_an_exchange_that_redirects_gets_no_entra_token_sent_elsewhere(
     scripted: ScriptedRegistry, elsewhere: ScriptedRegistry, status: int
 ) -> None:
     scripted.on("POST /oauth2/exchange", status, Location=f"http://{elsewhere.host}/oauth2/exchange")
-    found = azure.credential_from_entra(scripted.target(kind="acr"), {}, identity=Identity("entra"))
+    found = credential_from_entra(scripted.target(kind="acr"), {}, identity=Identity("entra"))
     assert isinstance(found, Unserved)
     assert elsewhere.asked == []
 
@@ -147,14 +151,14 @@ def test_kind_acr_alone_sends_no_azure_secret_to_a_host(tmp_path: Any, host: str
 
 @pytest.mark.parametrize("host", ["team.azurecr.io", "team.azurecr.cn", "team.azurecr.us", "team-a1b2.azurecr.io"])
 def test_the_registries_of_azures_clouds_are_azure(host: str) -> None:
-    assert azure.not_azure(RegistryTarget(name="acr", kind="acr", host=host, repository="demo"), {}) is None
+    assert not_azure(RegistryTarget(name="acr", kind="acr", host=host, repository="demo"), {}) is None
 
 
 def test_the_users_own_environment_may_name_another_host() -> None:
     target = RegistryTarget(name="acr", kind="acr", host="acr.stack.example", repository="demo")
-    assert azure.not_azure(target, {"DBMIRROR_ACR_REGISTRY": "acr.stack.example"}) is None
-    assert azure.not_azure(target, {"AZURE_CONTAINER_REGISTRY_ENDPOINT": "https://acr.stack.example/"}) is None
-    assert azure.not_azure(target, {"DBMIRROR_ACR_REGISTRY": "other.example"}) is not None
+    assert not_azure(target, {"DBMIRROR_ACR_REGISTRY": "acr.stack.example"}) is None
+    assert not_azure(target, {"AZURE_CONTAINER_REGISTRY_ENDPOINT": "https://acr.stack.example/"}) is None
+    assert not_azure(target, {"DBMIRROR_ACR_REGISTRY": "other.example"}) is not None
 
 
 def test_a_pinned_host_is_the_only_one_that_a_section_may_name() -> None:

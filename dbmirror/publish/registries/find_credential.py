@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from dbmirror.progress import SILENT, Observer
-from dbmirror.publish.registries import azure
 from dbmirror.publish.registries.credential import ANONYMOUS, Credential, Unserved
-from dbmirror.publish.registries.distribution import RegistryClient
 from dbmirror.publish.registries.docker_config import credential_from_docker_config
 from dbmirror.publish.registries.errors import AuthenticationFailed, CredentialExpired, InsufficientScope, NoCredential
-from dbmirror.publish.registries.explicit import credential_from_environment, credential_from_stdin
+from dbmirror.publish.registries.given_credentials import credential_from_environment, credential_from_stdin
+from dbmirror.publish.registries.kinds import acr
+from dbmirror.publish.registries.registry_api import RegistryClient
 from dbmirror.publish.registries.retries import Patience
 from dbmirror.publish.registries.target import RegistryTarget
 
@@ -42,7 +42,7 @@ def find_credential(
     environ: Mapping[str, str],
     *,
     password: str | None = None,
-    identity: azure.TokenCredential | None = None,
+    identity: acr.TokenCredential | None = None,
     log_in: Callable[[RegistryTarget, Credential], None] | None = None,
     observer: Observer = SILENT,
 ) -> FoundCredential:
@@ -82,19 +82,19 @@ def find_credential(
 
 
 def _sources(
-    target: RegistryTarget, environ: Mapping[str, str], password: str | None, identity: azure.TokenCredential | None
+    target: RegistryTarget, environ: Mapping[str, str], password: str | None, identity: acr.TokenCredential | None
 ) -> Iterator[tuple[str, Source]]:
     if password is not None:
         yield "--password-stdin", lambda: credential_from_stdin(target, environ, password)
     yield "environment", lambda: credential_from_environment(target, environ)
     yield "docker config", lambda: credential_from_docker_config(target, environ)
-    if target.kind == "acr" and (stranger := azure.not_azure(target, environ)) is not None:
+    if target.kind == "acr" and (stranger := acr.not_azure(target, environ)) is not None:
         yield "Azure", lambda: stranger
     elif target.kind == "acr":
-        yield "Entra ID", lambda: azure.credential_from_entra(target, environ, identity=identity)
-        yield "az acr login", lambda: azure.credential_from_az(target, environ)
-        yield "service principal", lambda: azure.credential_from_service_principal(environ)
-        yield "admin account", lambda: azure.credential_from_admin_account(target, environ)
+        yield "Entra ID", lambda: acr.credential_from_entra(target, environ, identity=identity)
+        yield "az acr login", lambda: acr.credential_from_az(target, environ)
+        yield "service principal", lambda: acr.credential_from_service_principal(environ)
+        yield "admin account", lambda: acr.credential_from_admin_account(target, environ)
     elif target.kind == "oci":
         yield "no credential", lambda: ANONYMOUS
 

@@ -4,7 +4,7 @@ import pytest
 
 from dbmirror.publish.registries.credential import ACR_NULL_USER, Credential, Unserved
 from dbmirror.publish.registries.errors import TargetError
-from dbmirror.publish.registries.explicit import credential_from_environment, credential_from_stdin
+from dbmirror.publish.registries.given_credentials import credential_from_environment, credential_from_stdin
 from dbmirror.publish.registries.target import RegistryTarget
 
 OFFICE = RegistryTarget(name="my-office", kind="oci", host="a.example", repository="team/demo")

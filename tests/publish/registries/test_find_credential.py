@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from dbmirror.publish.registries.credential import Credential
-from dbmirror.publish.registries.credentials import find_credential
 from dbmirror.publish.registries.errors import (
     AuthenticationFailed,
     CredentialExpired,
@@ -19,6 +18,7 @@ from dbmirror.publish.registries.errors import (
     RegistryError,
     RegistryUnreachable,
 )
+from dbmirror.publish.registries.find_credential import find_credential
 from dbmirror.publish.registries.target import RegistryTarget
 
 ACR = RegistryTarget(name="acr", kind="acr", host="team.azurecr.io", repository="demo")

@@ -10,9 +10,9 @@ from msgspec import Struct, field
 
 from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.http_client.limits import IDLE_SECONDS
-from dbmirror.publish.registries.authorization import Authorization
 from dbmirror.publish.registries.credential import Credential
 from dbmirror.publish.registries.target import RegistryTarget
+from dbmirror.publish.registries.token_login import Authorization
 from dbmirror.publish.registries.transport import Answer, Transport
 
 _MANIFEST_TYPES = (

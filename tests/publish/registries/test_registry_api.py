@@ -14,7 +14,7 @@ import pytest
 
 from dbmirror.publish.registries import errors
 from dbmirror.publish.registries.credential import ANONYMOUS, Credential
-from dbmirror.publish.registries.distribution import RegistryClient
+from dbmirror.publish.registries.registry_api import RegistryClient
 from dbmirror.publish.registries.target import RegistryTarget
 from dbmirror.sandbox.registry.signing import Signer
 

@@ -10,8 +10,8 @@ from msgspec import Struct, field
 
 from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.processes.programs import ProcessFailed
-from dbmirror.publish.registries.ask_program import ask_program, unserved
 from dbmirror.publish.registries.credential import ACR_NULL_USER, Credential, Unserved
+from dbmirror.publish.registries.credential_programs import ask_program, unserved
 from dbmirror.publish.registries.target import ACR_HOST_VARIABLES, RegistryTarget, acr_host
 from dbmirror.publish.registries.transport import Transport
 
