@@ -1,8 +1,9 @@
-"""Which records this machine made itself: a record in a mirror's folder can come from anywhere and say anything.
+"""What this machine itself made or was told: a record in a mirror's folder can come from anywhere and say anything.
 
 `build.json` and `verification.json` are committed, so that people can read them, and cloned, so that a stranger can
 have written them. What counts for the gate is what this user's dbmirror has seen on this machine: the digest of each
-record that it wrote, in its state folder. A record binds itself: it names image, lock and verifier.
+record that it wrote, in its state folder. A record binds itself: it names image, lock and verifier. The same holds for
+what the user agreed to (see agreements.py), and for the base images that the sandbox made.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ class Kind(StrEnum):
 
     BUILD = "build"
     VERIFICATION = "verification"
+    AGREEMENT = "agreement"
+    SANDBOX_BASE = "sandbox-base"
+    """The engine's id of a base image that the sandbox pulled or made."""
 
 
 def remember(kind: Kind, content: bytes) -> None:

@@ -55,6 +55,7 @@ def ci_command(
     loaded.mirror(name)
     root, folder = _repository(loaded.root), loaded.mirror_folder(name)
     installation = _installation(loaded, root)
+    trusted = _trusted(loaded, name)
     workflow = render_workflow(
         kind,  # type: ignore[arg-type]  # click has checked it
         mirror=name,
@@ -63,6 +64,7 @@ def ci_command(
         push=targets,
         configured=tuple(loaded.config.registries),
         config_file=_within(loaded.origin, root) if loaded.origin else None,
+        trusted=trusted,
     )
     path, place = root / workflow.path, str(workflow.path)
     # The root may be reached by a link of the user's; what lies below it was cloned.
@@ -83,6 +85,7 @@ def ci_command(
             "known_hosts": folder / KNOWN_HOSTS,
             "variables": workflow.variables,
             "secrets": workflow.secrets,
+            "trusted": trusted,
             "written": not dry_run,
         }
     )
@@ -90,6 +93,8 @@ def ci_command(
         output.show(f"{file} would be written." if dry_run else f"{file} is written; commit it.")
     output.show(f"Variables that it needs: {', '.join(workflow.variables) or 'none'}.")
     output.show(f"Secrets that it needs, from the CI system's own store: {', '.join(workflow.secrets) or 'none'}.")
+    if trusted:
+        output.show(f"It trusts what the repository names at this moment: {', '.join(trusted)}.")
     if not host_keys:
         output.show(
             f"No host key of the driver is pinned on this machine, so the pipeline trusts none yet: run "
@@ -124,6 +129,20 @@ def _installation(loaded: LoadedConfig, root: Path) -> Installation:
             remedy="Build the wheel with 'python -m build --wheel' and commit it there.",
         )
     return FromWheel(_within(wheel, root), sha256_hex(wheel.read_bytes()))
+
+
+def _trusted(loaded: LoadedConfig, name: str) -> tuple[str, ...]:
+    """The base images and the apt repository that dbmirror.toml and the mirror's lock name."""
+    from dbmirror.lock.mirror_lock import read_mirror_lock
+    from dbmirror.mirror_folder.files import is_file_below
+    from dbmirror.mirror_folder.names import PYLOCK
+    from dbmirror.pipeline.foundations import trusted_names
+
+    folder = loaded.mirror_folder(name)
+    bases = [base] if (base := loaded.mirror(name).base) else []
+    if is_file_below(folder, PYLOCK):
+        bases.append(read_mirror_lock(folder).python.base.reference)
+    return trusted_names(bases, loaded.r(name))
 
 
 def _host_keys(folder: Path) -> bytes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dbmirror.cli import interruption
-from dbmirror.cli.options import command, config_option, dry_run_option, mirror_argument
+from dbmirror.cli.options import command, config_option, dry_run_option, mirror_argument, trust_option
 
 if TYPE_CHECKING:
     from dbmirror.cli.output import Output
@@ -33,9 +33,17 @@ def lab_group() -> None:
     is_flag=True,
     help="Pin the driver's host key at first contact without asking. A changed key is still refused.",
 )
+@trust_option
 @dry_run_option
 @command
-def lab_up_command(output: Output, name: str, config_file: Path | None, accept_host_key: bool, dry_run: bool) -> None:
+def lab_up_command(
+    output: Output,
+    name: str,
+    config_file: Path | None,
+    accept_host_key: bool,
+    trust: tuple[str, ...],
+    dry_run: bool,
+) -> None:
     """Build and start the lab, wait until JupyterLab answers, and print its URL. A lab that runs is brought up to date.
 
     The URL holds the lab's token: whoever has it and can reach this machine's 127.0.0.1 is in.
@@ -52,7 +60,8 @@ def lab_up_command(output: Output, name: str, config_file: Path | None, accept_h
     from dbmirror.lab import stack as lab_stack
     from dbmirror.pipeline import stages
 
-    with opened(output, name, config_file, accept_host_key=accept_host_key, dry_run=dry_run) as mirror:
+    options = {"accept_host_key": accept_host_key, "trust": trust}
+    with opened(output, name, config_file, dry_run=dry_run, **options) as mirror:
         lock = mirror.lock()
         if dry_run:
             files = stages.render_lab(mirror, lock)

@@ -96,6 +96,18 @@ def driver_options(function: Command) -> Command:
     )(function)
 
 
+def trust_option(function: Command) -> Command:
+    """`--trust NAME`, and its variable."""
+    return click.option(
+        "--trust",
+        multiple=True,
+        metavar="NAME",
+        envvar="DBMIRROR_TRUST",
+        show_envvar=True,
+        help="Use this base image or apt repository though only a file of the repository names it; can be given again.",
+    )(function)
+
+
 def lock_options(function: Command) -> Command:
     """What shapes the lock: the filter, the base, the index's certificate authorities."""
     for option in reversed(
@@ -104,6 +116,7 @@ def lock_options(function: Command) -> Command:
                 "--whitelist", is_flag=True, help="Mirror only what the whitelist keeps, and what that requires."
             ),
             click.option("--base", help="Base image; else the official one of the cluster's runtime."),
+            trust_option,
             click.option(
                 "--ca-bundle",
                 type=click.Path(path_type=Path, dir_okay=False, exists=True),

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dbmirror.agreements import Claim
 from dbmirror.cli.output import Output
 from dbmirror.config import load_config
 from dbmirror.filters.flavour import Flavour
@@ -27,6 +28,7 @@ def choices_of(
     known_hosts: Path | None = None,
     whitelist: bool = False,
     base: str | None = None,
+    trust: tuple[str, ...] = (),
     ca_bundle: Path | None = None,
     refresh: bool = False,
     no_capture: bool = False,
@@ -40,6 +42,7 @@ def choices_of(
         known_hosts=known_hosts,
         whitelist=whitelist,
         base=base,
+        trusted=trust,
         ca_bundle=ca_bundle,
         refresh=refresh,
         capture=not no_capture,
@@ -79,4 +82,8 @@ def questions(output: Output) -> Questions:
     def start(state: ClusterState) -> bool:
         return output.confirm(f"{state.cluster.cluster_name} is {state.state.lower()}. Start it?")
 
-    return Questions(host_key=host_key, start=start)
+    def claim(about: Claim) -> bool:
+        output.say(about.text)
+        return output.confirm("Use it?")
+
+    return Questions(host_key=host_key, start=start, claim=claim)

@@ -72,7 +72,8 @@ class MirrorConfig(Struct, frozen=True, forbid_unknown_fields=True):
     cluster: Annotated[str | None, Meta(examples=["team-cluster"])] = None
     """A cluster's name or id; else the profile's `cluster_id`, else the only one that can be mirrored."""
     base: Annotated[str | None, Meta(examples=["databricksruntime/python:15.4-LTS"])] = None
-    """The base image; any Ubuntu or Debian image will do. Else the official one of the cluster's runtime."""
+    """The base image; any Ubuntu or Debian image will do, once you said so (see `--trust`). Else the official one of
+    the cluster's runtime."""
     filter: Annotated[str, Meta(pattern=r"\A(blacklist|whitelist)\Z", examples=["whitelist"])] = "blacklist"
     """`blacklist` mirrors every package that no list drops, `whitelist` only those that a list keeps."""
     image: Annotated[ImageName | None, Meta(examples=["team/cluster-mirror"])] = None

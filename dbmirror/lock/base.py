@@ -35,6 +35,11 @@ class _Contents:
     """None where the image has no Python."""
 
 
+def is_official(reference: str) -> bool:
+    """Whether `reference` names an image of Databricks' own: whatever a lock says of it, the name decides."""
+    return _OFFICIAL.match(reference) is not None
+
+
 def read_base(reference: str, *, observer: Observer = SILENT) -> tuple[BaseImage, Inventory | None]:
     """The base image `reference`, pulled if it is not here, and its inventory; None if it has no Python at all.
 
@@ -51,7 +56,7 @@ def read_base(reference: str, *, observer: Observer = SILENT) -> tuple[BaseImage
     contents = _contents(reference, facts, observer)
     base = BaseImage(
         reference=_pinned(reference, facts),
-        kind=BaseKind.OFFICIAL if _OFFICIAL.match(reference) else BaseKind.BARE,
+        kind=BaseKind.OFFICIAL if is_official(reference) else BaseKind.BARE,
         image_id=facts.image_id,
         os_id=contents.os_id,
         os_version=contents.os_version,

@@ -1,4 +1,4 @@
-"""The lock stage: the base, then Python's half and R's half of the lock for one snapshot."""
+"""The lock stage: Python's half and R's half of the lock for one snapshot on one base."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from dbmirror.inventory.capture_r import capture_r
 from dbmirror.inventory.model import Distribution, Inventory, RPackage
 from dbmirror.inventory.pack_wheel import CapturedFile
 from dbmirror.lock.apt import APT_FOLDERS, apt_candidates
-from dbmirror.lock.base import read_base
 from dbmirror.lock.debian_versions import with_debian_versions
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import BaseImage, Lock
@@ -60,7 +59,7 @@ def lock_mirror(
     r_selection: Selection[RPackage],
     flavour: Flavour,
     runtime: Runtime,
-    base_reference: str,
+    base: tuple[BaseImage, Inventory | None],
     sources: Sources,
     folder: Path,
     previous: MirrorLock | None = None,
@@ -68,19 +67,19 @@ def lock_mirror(
 ) -> MirrorLock:
     """One source for each selected package, and a fate for every one that was found, of either language.
 
-    What `flavour` leaves out is excluded by that rule. Archives that are no repository's are written below `folder`.
-    Raises what `read_base`, `make_lock` and `make_r_lock` raise.
+    `base` is what `read_base` gives; its apt runs here, with the network. What `flavour` leaves out is excluded by that
+    rule. Archives that are no repository's are written below `folder`.
+    Raises what `make_lock` and `make_r_lock` raise.
     """
-    base, base_inventory = read_base(base_reference, observer=observer)
 
     def candidates(packages: Sequence[str]) -> Mapping[str, str]:
-        return _candidates(base, packages)
+        return _candidates(base[0], packages)
 
     python = _lock_python(
         selection if flavour.has_python else without_python(selection),
         snapshot,
         runtime=runtime,
-        base=(base, base_inventory),
+        base=base,
         candidates=candidates,
         sources=sources,
         folder=folder,
@@ -92,7 +91,7 @@ def lock_mirror(
         r = _lock_r(
             r_selection,
             snapshot,
-            base=(base, base_inventory),
+            base=base,
             candidates=candidates,
             sources=sources,
             runtime=runtime,

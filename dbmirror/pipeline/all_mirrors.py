@@ -208,4 +208,6 @@ def _one_at_a_time(questions: Questions) -> Questions:
 
         return ask
 
-    return Questions(host_key=in_turn(questions.host_key), start=in_turn(questions.start))
+    return Questions(
+        host_key=in_turn(questions.host_key), start=in_turn(questions.start), claim=in_turn(questions.claim)
+    )

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from dbmirror.agreements import Ask
 from dbmirror.config import MirrorConfig
 from dbmirror.errors import RemoteError
 from dbmirror.folders import known_hosts_file
@@ -45,6 +46,8 @@ class Questions:
     """First contact with a driver: is this its host key?"""
     start: Callable[[ClusterState], bool] | None = None
     """The cluster is terminated: is it to be started?"""
+    claim: Ask | None = None
+    """Is what the repository names to be used?"""
 
 
 class ClusterAccess:

@@ -116,7 +116,7 @@ def prepare(mirror: Mirror, wanted: Wanted) -> Prepared:
     go_on()
     snapshot = mirror.snapshot() if wanted.frozen else stages.take_snapshot(mirror)
     go_on()
-    lock = mirror.lock() if wanted.frozen else stages.make_lock(mirror, snapshot)
+    lock = stages.committed_lock(mirror) if wanted.frozen else stages.make_lock(mirror, snapshot)
     go_on()
     if not mirror.dry_run:
         stages.render_files(mirror, lock)

@@ -48,6 +48,8 @@ class Choices:
     """A file whose host keys count beside the pinned ones."""
     whitelist: bool = False
     base: str | None = None
+    trusted: tuple[str, ...] = ()
+    """Base images and apt repositories that the repository may name."""
     ca_bundle: Path | None = None
     refresh: bool = False
     """Ask the index again for what is locked already."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from dbmirror import __version__
 from dbmirror.build.fetched_files import Groups, build_contexts
 from dbmirror.build.image import Built, build_image
+from dbmirror.config import FILE_NAME
 from dbmirror.engine.buildx import BuildResult
 from dbmirror.filters.flavour import official_base
 from dbmirror.http_client.logins import Logins
@@ -17,12 +18,14 @@ from dbmirror.lab.stack import LabStatus
 from dbmirror.lab.stack import render_files as render_lab_files
 from dbmirror.lab.stack import up as start_stack
 from dbmirror.lock.archives import read_archives
+from dbmirror.lock.base import read_base
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.make import lock_debian, lock_mirror, lock_support
 from dbmirror.lock.mirror_lock import MirrorLock, read_mirror_lock, write_mirror_lock
 from dbmirror.lock.python.lock_files import remove_unnamed
 from dbmirror.mirror_folder.files import is_file_below
 from dbmirror.mirror_folder.names import BUILT, SNAPSHOT, VERIFICATION
+from dbmirror.pipeline.foundations import require_foundations, require_foundations_of, require_own_image
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.pipeline.mirror_filters import find_runtime, flavour_of, select_python, select_r
 from dbmirror.render.context import BuildContext
@@ -67,6 +70,11 @@ def make_lock(mirror: Mirror, snapshot: Snapshot) -> MirrorLock:
     """One source for each selected package, and a fate for every one that was found."""
     runtime, flavour, previous = find_runtime(mirror, snapshot), flavour_of(mirror, snapshot), _previous_lock(mirror)
     sources, kept = mirror.sources, None if mirror.choices.refresh else previous
+    base = read_base(
+        mirror.choices.base or mirror.section.base or official_base(runtime, flavour), observer=mirror.observer
+    )
+    named_by = str(mirror.loaded.origin or FILE_NAME)
+    require_foundations(mirror, base[0], apt=flavour.has_r, named_by=named_by)
     try:
         lock = lock_mirror(
             snapshot,
@@ -74,7 +82,7 @@ def make_lock(mirror: Mirror, snapshot: Snapshot) -> MirrorLock:
             r_selection=select_r(mirror, snapshot),
             flavour=flavour,
             runtime=runtime,
-            base_reference=mirror.choices.base or mirror.section.base or official_base(runtime, flavour),
+            base=base,
             sources=sources,
             folder=mirror.folder,
             previous=kept,
@@ -98,6 +106,14 @@ def make_lock(mirror: Mirror, snapshot: Snapshot) -> MirrorLock:
         remove_unnamed(previous.python if previous else None, mirror.folder)
         raise
     write_mirror_lock(lock, mirror.folder)
+    return lock
+
+
+def committed_lock(mirror: Mirror) -> MirrorLock:
+    """The lock in the mirror's folder, for a run that builds it. Raises LockError, and NotAgreed for its base."""
+    lock = mirror.lock()
+    if not mirror.dry_run:
+        require_foundations_of(mirror, lock)
     return lock
 
 
@@ -191,7 +207,8 @@ def verify_image(mirror: Mirror, built: Built, lock: MirrorLock, snapshot: Snaps
 
 def start_lab(mirror: Mirror, lock: MirrorLock) -> LabStatus:
     """The lab of the image that was built last; returns when JupyterLab answers."""
-    mirror.built()
+    require_foundations_of(mirror, lock)
+    require_own_image(mirror, mirror.built(), lock)
     return start_stack(mirror.lab, render_lab(mirror, lock), mirror.lab_supplies())
 
 

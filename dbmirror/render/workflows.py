@@ -60,14 +60,16 @@ def render_workflow(
     push: Sequence[str] = (),
     configured: Collection[str] = (),
     config_file: PurePosixPath | None = None,
+    trusted: Sequence[str] = (),
 ) -> Workflow:
     """The pipeline of the mirror `mirror`, whose files lie in `folder` (a path from the repository's root).
 
     On a schedule it asks whether the cluster has drifted, and after a drift it rebuilds from the cluster and keeps the
     result for review; after a change of the committed files it builds from them alone, verifies, and on the default
     branch pushes to the registries `push`. `configured` are the registries with a section in `config_file`
-    (dbmirror.toml, a path from the repository's root); the others take what they need from variables. Two files beside
-    the pipeline are read by it: `folder`/ci/requirements.txt (see `render_requirements`) and `folder`/ci/known_hosts.
+    (dbmirror.toml, a path from the repository's root); the others take what they need from variables. `trusted` are the
+    base images and apt repositories that its builds may use, whatever the repository names later. Two files beside the
+    pipeline are read by it: `folder`/ci/requirements.txt (see `render_requirements`) and `folder`/ci/known_hosts.
 
     Jobs that read secrets run for the default branch alone; a proposed change is built without any.
 
@@ -75,7 +77,8 @@ def render_workflow(
     """
     _check(mirror=mirror, push=push, paths=[folder, *([config_file] if config_file else [])])
     options = ("--config", config_file.as_posix()) if config_file and config_file.parent != PurePosixPath() else ()
-    frozen = ("dbmirror", "build", mirror, *options, "--frozen", "--sbom")
+    trust = [word for name in trusted for word in ("--trust", name)]
+    frozen = ("dbmirror", "build", mirror, *options, "--frozen", "--sbom", *trust)
     targets = [word for name in push for word in ("--push", name)]
     known_hosts = ("--known-hosts", (folder / KNOWN_HOSTS).as_posix())
     pip = ("python", "-m", "pip", "install", "--disable-pip-version-check", "--no-deps")
@@ -93,7 +96,7 @@ def render_workflow(
         install=install,
         written_by=("dbmirror", "ci", kind, mirror, *targets),
         check=("dbmirror", "check", mirror, *options, *known_hosts),
-        rebuild=("dbmirror", "build", mirror, *options, *known_hosts),
+        rebuild=("dbmirror", "build", mirror, *options, *known_hosts, *trust),
         build=frozen,
         push=(*frozen, *targets),
         registries=registries,

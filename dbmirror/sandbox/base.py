@@ -10,6 +10,7 @@ from typing import Final
 from dbmirror.engine.docker import run_docker
 from dbmirror.engine.images import ImageUnavailable, ensure_image, inspect_image
 from dbmirror.foreign_text.characters import last_line
+from dbmirror.own_records import Kind, remember
 from dbmirror.processes.programs import ProcessFailed, run
 from dbmirror.processes.temporary import temporary_folder
 from dbmirror.progress import SILENT, Observer
@@ -39,10 +40,13 @@ class BaseImage:
 def ensure_base(*, observer: Observer = SILENT) -> BaseImage:
     """The base image, from the engine if it is there, else pulled within 15 s, else made with mmdebstrap.
 
+    Its id is remembered: a mirror on it needs no question.
+
     Raises SandboxNotBuilt where neither way works, saying what to install; EngineError where Docker does not answer.
     """
     found = _found()
     if found is not None:
+        remember(Kind.SANDBOX_BASE, found.image_id.encode())
         return found
     observer.started("base image")
     try:
@@ -54,6 +58,7 @@ def ensure_base(*, observer: Observer = SILENT) -> BaseImage:
     made = _found()
     if made is None:
         raise SandboxNotBuilt(f"{BASE_IMAGE} was made, but the engine does not have it.")
+    remember(Kind.SANDBOX_BASE, made.image_id.encode())
     observer.finished("base image", f"{made.name}, {made.origin}")
     return made
 

@@ -123,3 +123,15 @@ def test_without_a_pinned_source_there_is_no_pipeline(repository: Path, section:
     assert result.exit_code == 2
     assert said in result.output.replace("\n", " ")
     assert not (repository / ".github").exists()
+
+
+def test_a_pipeline_is_told_which_base_it_may_use_and_the_user_reads_it(repository: Path) -> None:
+    configuration = repository / "dbmirror.toml"
+    configuration.write_text(
+        configuration.read_text().replace("[mirrors.team]", '[mirrors.team]\nbase = "ubuntu:22.04"')
+    )
+    result = run("github", "team")
+    assert result.exit_code == 0, result.output
+    pipeline = (repository / ".github" / "workflows" / "dbmirror-team.yml").read_text()
+    assert pipeline.count("--trust ubuntu:22.04") == pipeline.count("dbmirror build team") > 1
+    assert "It trusts what the repository names at this moment: ubuntu:22.04." in result.output

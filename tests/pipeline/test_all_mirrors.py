@@ -23,7 +23,7 @@ from dbmirror.pipeline.line import Failed, Prepared, Wanted
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.progress import Observer
 from dbmirror.snapshot import Snapshot, write_snapshot
-from tests.builders import a_cluster, a_lock, a_snapshot
+from tests.builders import a_base, a_cluster, a_lock, a_snapshot
 from tests.supported import supported
 
 NAMES = ("one", "three", "two")
@@ -54,7 +54,8 @@ def commit(folder: Path, name: str) -> None:
     """The files of a mirror of a cluster with no packages at all."""
     snapshot = a_snapshot(cluster=a_cluster(cluster_id=name, cluster_name=name))
     write_snapshot(snapshot, folder / "snapshot.json")
-    write_lock(supported(a_lock(snapshot=snapshot.digest)), folder)
+    base = a_base(reference="databricksruntime/python:15.4-LTS")
+    write_lock(supported(a_lock(snapshot=snapshot.digest, base=base)), folder)
 
 
 def test_a_file_without_mirrors_is_an_error_that_says_what_to_write(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ class Line:
         self.passed = True
         gives = {
             "take_snapshot": lambda _: SNAPSHOT,
+            "committed_lock": lambda mirror: mirror.lock(),
             "make_lock": lambda _, snapshot: LOCK if snapshot == SNAPSHOT else None,
             "render_files": lambda _, lock: lock == LOCK,
             "build": lambda _, lock: (BUILT, RESULT) if lock == LOCK else None,
@@ -71,7 +72,7 @@ def test_a_run_goes_from_the_cluster_to_the_registry(stages_of: Line, tmp_path: 
 
 def test_a_frozen_run_begins_with_the_files(stages_of: Line, tmp_path: Path) -> None:
     run_one(a_mirror(tmp_path), Wanted(frozen=True))
-    assert stages_of.ran == ["read snapshot", "read lock", "render_files", "build", "verify_image"]
+    assert stages_of.ran == ["read snapshot", "committed_lock", "read lock", "render_files", "build", "verify_image"]
 
 
 def test_a_dry_run_ends_with_the_lock(stages_of: Line, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import docker
 import pytest
 from packaging.utils import canonicalize_name
 
+from dbmirror.sandbox.base import BASE_IMAGE
 from tests.stack.conftest import RUNTIME_LISTS, Done, User, copy_what_is_committed_and_fetched, new_user, tree
 
 pytestmark = pytest.mark.stack
@@ -116,7 +117,9 @@ def test_a_frozen_build_needs_neither_workspace_nor_driver_nor_index(built: Done
     copy_what_is_committed_and_fetched(sandbox_user, bare)
     configuration = '[mirrors.demo]\nbase = "dbmirror-sandbox/base:bookworm"\n'
     (bare.folder / "dbmirror.toml").write_text(configuration + waivers(sandbox_user))
-    again = bare.run("build", "demo", "--frozen", "--json", **nowhere).document
+    refused = bare.run("build", "demo", "--frozen", "--json", code=2, **nowhere).document["error"]
+    assert refused["remedy"].startswith("If you trust it, add '--trust dbmirror-sandbox/base:bookworm'")
+    again = bare.run("build", "demo", "--frozen", "--json", **nowhere, DBMIRROR_TRUST=BASE_IMAGE).document
     assert again["image"] == built.document["image"]
 
 

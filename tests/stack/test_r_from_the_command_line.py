@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from dbmirror.sandbox.base import BASE_IMAGE
 from dbmirror.sandbox.r_repository import ARCHIVED, CURRENT, SourcePackage, make_repository, source_package
 from tests.stack.conftest import Done, User, copy_what_is_committed_and_fetched, new_user, tree
 
@@ -123,7 +124,7 @@ def test_a_frozen_build_needs_no_repository_of_r(built: Done, user: User, tmp_pa
     copy_what_is_committed_and_fetched(user, bare)
     (bare.folder / "dbmirror.toml").write_text(f"[mirrors.demo]\n{base}\n{waivers}")
     nowhere = {"DATABRICKS_CONFIG_FILE": "/nonexistent", "PIP_INDEX_URL": "http://127.0.0.1:9/simple/"}
-    again = bare.run("build", "demo", "--frozen", "--json", **nowhere).document
+    again = bare.run("build", "demo", "--frozen", "--trust", BASE_IMAGE, "--json", **nowhere).document
     assert again["image"] == built.document["image"]
     assert again["r_fates"] == built.document["r_fates"]
 
