@@ -1,7 +1,8 @@
-"""A sandbox for the whole session, and the command line as a user types it."""
+"""A sandbox for each of the processes that test, the command line as a user types it, and what runs beside what."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -15,8 +16,25 @@ from typing import Any
 
 import pytest
 
+from dbmirror.sandbox.base import ensure_base
+
 PROGRAM = Path(sys.executable).parent / "dbmirror"
 RUNTIME_LISTS = Path(__file__).parents[1] / "runtime_lists"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What shares a sandbox or a lab stays in one process; all labs do, for each takes the first port that is free."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("lab" if item.path.parent.name == "lab" else item.path.stem))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def base_image(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The sandbox's base image, made by one of the processes that test: each makes another one otherwise."""
+    with (tmp_path_factory.getbasetemp().parent / "base-image.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ensure_base()
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,18 @@ for folder in (INSIDE, SHIM):
 from jupyter_client import KernelManager  # noqa: E402
 from jupyter_client.kernelspec import KernelSpecManager  # noqa: E402
 
+BARE_KERNEL = ("/databricks/python3/bin/python", "-c", "import IPython, ipykernel.ipkernel, ipykernel.kernelapp")
+"""What every kernel on the driver begins with, whoever starts it."""
+READY_RATIO = 5
+"""A notebook may take so many times as long as BARE_KERNEL until it is ready; on a quiet machine it takes three."""
+
+
+def duration(act: Callable[[], object]) -> float:
+    """Seconds that `act` takes."""
+    begin = time.monotonic()
+    act()
+    return time.monotonic() - begin
+
 
 @dataclass
 class Tunnel:

@@ -133,6 +133,7 @@ def test_a_module_reaches_no_network_writes_no_file_and_has_no_rights(image: Cal
     assert report.passed
 
 
+@pytest.mark.alone
 def test_a_fork_bomb_ends_with_the_verification(
     image: Callable[..., str], engine: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

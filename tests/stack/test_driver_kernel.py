@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,7 +17,16 @@ from typing import Any
 import pytest
 
 from tests.stack.conftest import User
-from tests.stack.driver_tunnel import INSIDE, Notebook, Tunnel, await_that, tunnel_to
+from tests.stack.driver_tunnel import (
+    BARE_KERNEL,
+    INSIDE,
+    READY_RATIO,
+    Notebook,
+    Tunnel,
+    await_that,
+    duration,
+    tunnel_to,
+)
 
 pytestmark = pytest.mark.stack
 
@@ -42,11 +52,16 @@ def notebook(tunnel: Tunnel) -> Iterator[Notebook]:
         yield notebook
 
 
-def test_a_notebook_is_ready_within_five_seconds(tunnel: Tunnel) -> None:
-    begin = time.monotonic()
-    with Notebook(tunnel) as notebook:
-        assert time.monotonic() - begin < 5
-        assert notebook.run("1 + 1").data[0]["text/plain"] == "2"
+def test_a_notebook_is_ready_soon_after_its_kernels_python_is(tunnel: Tunnel) -> None:
+    """Each pair is taken at one time, and what slows down this machine does so to both."""
+    ratios = []
+    for _ in range(3):
+        bare = duration(lambda: tunnel.on_driver(shlex.join(BARE_KERNEL)))
+        begin = time.monotonic()
+        with Notebook(tunnel) as notebook:
+            ratios.append((time.monotonic() - begin) / bare)
+            assert notebook.run("1 + 1").data[0]["text/plain"] == "2"
+    assert min(ratios) < READY_RATIO, ratios
 
 
 def test_it_runs_in_the_clusters_own_python_with_the_clusters_libraries_first(notebook: Notebook) -> None:

@@ -14,6 +14,7 @@ import pytest
 from dbmirror.engine import compose
 from dbmirror.engine.compose_project import command
 from dbmirror.pipeline.mirror import Mirror
+from tests.stack.driver_tunnel import BARE_KERNEL, READY_RATIO, duration
 from tests.stack.lab.stack import (
     container,
     docker,
@@ -29,7 +30,6 @@ from tests.stack.lab.stack import (
 
 pytestmark = pytest.mark.stack
 
-READY_SECONDS = 5
 CLEAR_SECONDS = 20
 """Far less than the two minutes after which a kernel ends by itself; it takes a second or two here."""
 KERNEL = """
@@ -108,15 +108,17 @@ def lab(stack: Path, mirror: Mirror) -> Iterator[Path]:
     assert settles(lambda: health(stack, "tunnel") == "healthy", 60), compose.last_logs(project_of(stack), "tunnel")
 
 
-def test_a_kernel_on_the_driver_is_ready_within_five_seconds(lab: Path) -> None:
+def test_a_kernel_on_the_driver_is_ready_soon_after_its_python_is(lab: Path) -> None:
+    """Each pair is taken at one time, and what slows down this machine does so to both."""
     took = []
     for _ in range(3):
+        bare = duration(lambda: docker("exec", driver_container(), *BARE_KERNEL))
         kernel = kernel_that_runs(lab, "print('here')")
         assert kernel["said"] == "here\n"
         in_lab(lab, "/opt/lab/bin/python", "-c", END, kernel["id"])
-        took.append(kernel["seconds"])
-    print("ready after", ", ".join(f"{seconds:.1f} s" for seconds in took))
-    assert sorted(took)[1] < READY_SECONDS
+        took.append((kernel["seconds"], bare))
+    print("ready after", ", ".join(f"{ready:.1f} s (bare {bare:.1f} s)" for ready, bare in took))
+    assert min(ready / bare for ready, bare in took) < READY_RATIO, took
 
 
 @pytest.mark.parametrize("how", ["killed", "crashed", "restarted"])
