@@ -103,10 +103,10 @@ def build_every(
 def _show(output: Output, outcome: Prepared | Finished, shown: str) -> None:
     """What became of one mirror, for people."""
     if isinstance(outcome, Prepared):
-        output.show(mirror_tables.fates(outcome.lock, shown))
+        output.show(mirror_tables.fates(outcome.lock, shown, before=outcome.before))
         return
     result = outcome.result
-    output.show(mirror_tables.fates(as_built(outcome.lock, outcome.report), shown))
+    output.show(mirror_tables.fates(as_built(outcome.lock, outcome.report), shown, before=outcome.before))
     output.show(mirror_tables.verification(outcome.report))
     built_in = f"  built in {result.seconds:.1f} s ({result.cached_steps} of {result.steps} steps cached)"
     output.show(Text.assemble((outcome.built.tags[0], "bold"), built_in))

@@ -13,8 +13,6 @@ from dbmirror.errors import DifferenceFound
 if TYPE_CHECKING:
     from dbmirror.cli.output import Output
 
-SECTIONS = ("python", "r", "debian", "jars", "facts")
-
 
 class Drifted(DifferenceFound):
     """The cluster is no longer what the committed snapshot says."""
@@ -33,27 +31,39 @@ class Drifted(DifferenceFound):
     show_default=True,
     help="Which rows to print.",
 )
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(["python", "r", "debian", "jars", "facts"]),
+    help="Compare this alone; can be given again. Else all that both places can have in common.",
+)
 @command
-def diff_command(output: Output, a: str, b: str, config_file: Path | None, shown: str, **options: Any) -> None:
+def diff_command(
+    output: Output, a: str, b: str, config_file: Path | None, shown: str, only: tuple[str, ...], **options: Any
+) -> None:
     """Compare the packages of two places, by what an import gets in each. Exit code 1 if they differ.
+
+    With this environment, a lock or a requirements file it is the Python packages that are compared.
 
     \b
     A and B are each one of:
       snapshot:MIRROR    the mirror's snapshot          cluster:MIRROR   the cluster as it is now
       image:MIRROR       the image built last           image:REFERENCE  any image of the engine
-      environment        the Python that is on PATH     FILE.txt         a requirements file of pins
+      lock:MIRROR        what the lock installs         FILE.txt         a requirements file of pins
+      environment        the Python that is on PATH
     \b
     Examples:
-      dbmirror diff snapshot:demo environment
-      dbmirror diff cluster:demo image:demo --show all
+      dbmirror diff lock:demo environment
+      dbmirror diff cluster:demo image:demo --only python --show all
       dbmirror diff requirements.txt snapshot:demo
     """
     from dbmirror.cli import mirror_tables
     from dbmirror.cli.session import opened
     from dbmirror.inventory.compare import compare
-    from dbmirror.pipeline.compared_places import parse_place, read_place
+    from dbmirror.pipeline.compared_places import compared_sections, parse_place, read_place
 
     places = (parse_place(a), parse_place(b))
+    sections = compared_sections(places, only)
     inventories = []
     notebooks = []
     for place in places:
@@ -61,7 +71,6 @@ def diff_command(output: Output, a: str, b: str, config_file: Path | None, shown
             inventories.append(read_place(place, mirror))
             notebooks.append(mirror.section.notebook_environment)
     differences = compare(*inventories, notebook_environment_a=notebooks[0], notebook_environment_b=notebooks[1])
-    sections = ("python",) if any(place.kind == "requirements" for place in places) else SECTIONS
     output.document({"a": a, "b": b, "sections": {name: getattr(differences, name) for name in sections}})
     output.show(mirror_tables.differences(differences, a, b, shown=shown, sections=sections))
     if any(not getattr(differences, name).is_equal for name in sections):
@@ -81,9 +90,10 @@ def check_command(output: Output, name: str, config_file: Path | None, **options
       dbmirror check demo
     """
     from dbmirror.cli import mirror_tables
+    from dbmirror.cli.layout import table
     from dbmirror.cli.session import opened
     from dbmirror.inventory.compare import compare
-    from dbmirror.pipeline.compared_places import cluster_changes
+    from dbmirror.pipeline.compared_places import SECTIONS, cluster_changes
     from dbmirror.pipeline.stages import read_cluster
 
     with opened(output, name, config_file, **options) as mirror:
@@ -109,9 +119,7 @@ def check_command(output: Output, name: str, config_file: Path | None, **options
         output.show(f"The cluster is what the snapshot of {committed.taken.at} says ({committed.short_digest}).")
         return
     if changes:
-        output.show(
-            mirror_tables.table("FACT", "SNAPSHOT", "CLUSTER", rows=changes, title="The cluster's configuration")
-        )
+        output.show(table("FACT", "SNAPSHOT", "CLUSTER", rows=changes, title="The cluster's configuration"))
     output.show(mirror_tables.differences(differences, "snapshot", "cluster", shown="diff", sections=SECTIONS))
     raise Drifted(
         f"The cluster has drifted from the snapshot of {committed.taken.at}.",

@@ -33,7 +33,7 @@ def filter_show_command(output: Output, name: str, config_file: Path | None) -> 
     Example:
       dbmirror filter show blacklist
     """
-    from dbmirror.cli import mirror_tables
+    from dbmirror.cli.layout import table
     from dbmirror.config import load_config
     from dbmirror.filters.languages import python
     from dbmirror.filters.languages import r as r_names
@@ -49,7 +49,7 @@ def filter_show_command(output: Output, name: str, config_file: Path | None) -> 
     for language, shown in lists.items():
         rows = ((entry.pattern, entry.verdict.value, entry.reason, entry.origin) for entry in shown.entries)
         output.show(
-            mirror_tables.table("PACKAGE", "VERDICT", "REASON", "FROM", rows=rows, title=f"{language} packages")
+            table("PACKAGE", "VERDICT", "REASON", "FROM", rows=rows, title=f"{language} packages", below=["REASON"])
         )
 
 

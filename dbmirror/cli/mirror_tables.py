@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rich import box
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
+from dbmirror.cli.layout import Prose, facts, prose, stacked, table
 from dbmirror.filters.explain import Explanation
 from dbmirror.filters.model import Decision
 from dbmirror.inventory.compare import Differences, Section
@@ -29,42 +28,66 @@ _COLOUR = {
     FateKind.EXCLUDED: "cyan",
     FateKind.UNAVAILABLE: "red",
 }
+_EXCEPTIONS = frozenset({FateKind.SUBSTITUTED, FateKind.EXCLUDED, FateKind.UNAVAILABLE})
+"""The fates of what the image does not have as the cluster has it."""
 
 
-def table(*columns: str, rows: Iterable[Sequence[str | Text]], title: str | None = None) -> Table:
-    """A plain table in which no cell is ever cut off: long ones are folded."""
-    drawn = Table(*columns, box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
-    for column in drawn.columns:
-        column.overflow = "fold"
-    for row in rows:
-        drawn.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
-    return drawn
+def fates(lock: MirrorLock, shown: str, *, before: MirrorLock | None = None) -> RenderableType:
+    """The fate table: the counts of all packages, and the rows that `shown` asks for.
 
-
-def fates(lock: MirrorLock, shown: str) -> RenderableType:
-    """The fate table: the counts of all packages, and the rows that `shown` asks for (all, exceptions, none)."""
-    counts = lock.counts()
-    exceptions = {FateKind.SUBSTITUTED, FateKind.EXCLUDED, FateKind.UNAVAILABLE}
-    every = [(fate, "Python") for fate in lock.python.fates]
-    every += [(fate, "R") for fate in (lock.r.fates if lock.r is not None else ())]
-    rows = [
-        _fate_row(fate, language)
-        for fate, language in every
-        if shown == "all" or (shown == "exceptions" and fate.kind in exceptions)
-    ]
-    total = f"{lock.found} packages found = " + " + ".join(f"{counts[kind]} {kind}" for kind in FateKind)
+    `all`; `exceptions`: what the image does not have as the cluster has it; `changed`: the exceptions that are new
+    since the lock `before`, and what was one there; `none`.
+    """
+    rows = [_fate_row(fate, language) for fate, language in _shown_fates(lock, shown, before)]
     parts: list[RenderableType] = []
     if rows:
-        parts.append(table("PACKAGE", "VERSION", "LAYER", "FATE", "WHY", rows=rows))
-    if lock.r is not None:
+        parts.append(table("PACKAGE", "VERSION", "LAYER", "FATE", "WHY", rows=rows, below=["WHY"]))
+    if lock.r is not None and (shown in {"all", "exceptions"} or _additions(lock) != _additions(before)):
         added = [package for package in lock.r.packages if package.addition]
         if added:
             additions = ((package.name, package.version, package.addition or "") for package in added)
-            parts.append(table("R PACKAGE", "VERSION", "WHY", rows=additions, title="Added for R notebooks"))
+            title = "Added for R notebooks"
+            parts.append(table("R PACKAGE", "VERSION", "WHY", rows=additions, title=title, below=["WHY"]))
         for lacking in lock.r.lacking:
-            parts.append(Text(f"R notebooks will lack {lacking.name}. {lacking.reason}", style="yellow"))
-    parts.append(Text(total, style="bold"))
-    return Group(*parts)
+            parts.append(prose(f"R notebooks will lack {lacking.name}. {lacking.reason}", style="yellow"))
+    counts = lock.counts()
+    total = f"{lock.found} packages found = " + " + ".join(f"{counts[kind]} {kind}" for kind in FateKind)
+    parts.append(prose(total, style="bold"))
+    if shown == "changed" and before is not None and not rows:
+        parts.append(prose("No fate changed since the last lock; '--fates exceptions' lists them.", style="dim"))
+    return stacked(parts)
+
+
+def _shown_fates(lock: MirrorLock, shown: str, before: MirrorLock | None) -> list[tuple[Fate, str]]:
+    """The fates that `shown` asks for, each with its language."""
+    every = _fates_of(lock)
+    if shown == "all":
+        return every
+    exceptions = [(fate, language) for fate, language in every if fate.kind in _EXCEPTIONS]
+    if shown == "exceptions":
+        return exceptions
+    if shown == "none":
+        return []
+    known = _fates_of(before) if before is not None else []
+    were = {(fate.name, fate.location, language) for fate, language in known if fate.kind in _EXCEPTIONS}
+    resolved = [
+        (fate, language)
+        for fate, language in every
+        if fate.kind not in _EXCEPTIONS and (fate.name, fate.location, language) in were
+    ]
+    return [each for each in exceptions if each not in known] + resolved
+
+
+def _fates_of(lock: MirrorLock) -> list[tuple[Fate, str]]:
+    r = lock.r.fates if lock.r is not None else ()
+    return [*((fate, "Python") for fate in lock.python.fates), *((fate, "R") for fate in r)]
+
+
+def _additions(lock: MirrorLock | None) -> object:
+    """What is said of R notebooks beyond the fates."""
+    if lock is None or lock.r is None:
+        return None
+    return {(each.name, each.version, each.addition) for each in lock.r.packages if each.addition}, lock.r.lacking
 
 
 def _fate_row(fate: Fate, language: str) -> tuple[str | Text, ...]:
@@ -83,27 +106,34 @@ def verification(report: Report) -> RenderableType:
     failed = [a for a in report.imports if a.error is not None and a.expected is None]
     if failed:
         import_rows = ((a.distribution, a.module, a.error or "") for a in failed)
-        parts.append(table("PACKAGE", "IMPORT", "ERROR", rows=import_rows, title="Imports that fail"))
+        parts.append(table("PACKAGE", "IMPORT", "ERROR", rows=import_rows, title="Imports that fail", below=["ERROR"]))
     broken = [check for check in report.r_packages if not check.good]
     if broken:
         r_rows = ((c.name, c.expected, c.found or "missing", c.error or "") for c in broken)
         parts.append(
-            table("R PACKAGE", "CLUSTER", "IMAGE", "ERROR", rows=r_rows, title="R packages that are not right")
+            table(
+                *("R PACKAGE", "CLUSTER", "IMAGE", "ERROR"),
+                rows=r_rows,
+                title="R packages that are not right",
+                below=["ERROR"],
+            )
         )
     if report.r_failed:
         failed_rows = ((failure.name, failure.version, failure.reason) for failure in report.r_failed)
-        parts.append(table("R PACKAGE", "VERSION", "WHY", rows=failed_rows, title="R packages that did not compile"))
+        title = "R packages that did not compile"
+        parts.append(table("R PACKAGE", "VERSION", "WHY", rows=failed_rows, title=title, below=["WHY"]))
     shown = [f for f in report.findings if f.outcome in {Outcome.FAILED, Outcome.WAIVED}]
     if shown:
         finding_rows = ((f.rule, _outcome(f), f.title, f"{f.message}{_waiver(f)}") for f in shown)
-        parts.append(table("RULE", "RESULT", "WHAT", "FOUND", rows=finding_rows, title="Container Services contract"))
-        parts.append(Text("docs/contract.md says of each rule why it is there and how to meet it.", style="dim"))
+        title = "Container Services contract"
+        parts.append(table("RULE", "RESULT", "WHAT", "FOUND", rows=finding_rows, title=title, below=["FOUND"]))
+        parts.append(prose("docs/contract.md says of each rule why it is there and how to meet it.", style="dim"))
     if report.extra:
         parts.append(
-            Text(f"{len(report.extra)} more came with the base or with Debian packages; the report names them.")
+            prose(f"{len(report.extra)} more came with the base or with Debian packages; the report names them.")
         )
-    parts.append(Text.from_markup(verdict(report)))
-    return Group(*parts)
+    parts.append(Prose(Text.from_markup(verdict(report))))
+    return stacked(parts)
 
 
 def verdict(report: Report) -> str:
@@ -131,16 +161,6 @@ def _outcome(finding: Finding) -> Text:
 
 def _waiver(finding: Finding) -> str:
     return f" Waived: {finding.waiver}" if finding.waiver else ""
-
-
-def facts(rows: Iterable[tuple[str, str]]) -> Table:
-    """Names and values below each other."""
-    drawn = Table(box=None, show_header=False, pad_edge=False)
-    drawn.add_column(style="dim", no_wrap=True)
-    drawn.add_column(overflow="fold")
-    for name, value in rows:
-        drawn.add_row(Text(name), Text(value))
-    return drawn
 
 
 def snapshot(taken: Snapshot) -> RenderableType:
@@ -186,8 +206,12 @@ def explanation(found: Explanation, fates_of: Sequence[Fate], *, language: str) 
         parts.append(table("PLACE", "PROBLEM", rows=unreadable, title="Could not be read"))
     if fates_of:
         rows = (_fate_row(fate, language) for fate in fates_of)
-        parts.append(table("PACKAGE", "VERSION", "LAYER", "FATE", "WHY", rows=rows, title="Fate in the present lock"))
-    return Group(*parts)
+        parts.append(
+            table(
+                "PACKAGE", "VERSION", "LAYER", "FATE", "WHY", rows=rows, title="Fate in the present lock", below=["WHY"]
+            )
+        )
+    return stacked(parts)
 
 
 def _place(decision: Decision, language: str) -> str:
@@ -203,8 +227,8 @@ def differences(found: Differences, a: str, b: str, *, shown: str, sections: Seq
         if rows:
             parts.append(table(name.upper(), a, b, "", rows=rows))
     counts = (f"{name}: {_section_counts(getattr(found, name))}" for name in sections)
-    parts.append(Text("\n".join(counts), style="bold"))
-    return Group(*parts)
+    parts.append(prose("\n".join(counts), style="bold"))
+    return stacked(parts)
 
 
 def _section_rows(section: Section, shown: str) -> Iterable[tuple[str, str, str, str]]:
@@ -224,18 +248,14 @@ def _section_counts(section: Section) -> str:
 
 
 def pushed(results: Sequence[Pushed]) -> RenderableType:
-    """What was pushed where."""
-    rows = (
-        (
-            result.registry,
-            result.reference,
-            result.digest,
-            "was there already" if result.already_there else "sent",
-            "yes" if result.verified else Text("no", style="red"),
-        )
-        for result in results
-    )
-    return table("REGISTRY", "IMAGE", "DIGEST", "PUSH", "VERIFIED", rows=rows)
+    """What was pushed where; reference and digest each on a line of their own, to be copied."""
+    parts: list[RenderableType] = []
+    for result in results:
+        done = "was there already" if result.already_there else "sent"
+        verified = Text(", verified") if result.verified else Text(", not verified", style="red")
+        parts.append(Text.assemble((result.registry, "bold"), f": {done}", verified))
+        parts += [Text(f"  {line}", no_wrap=True, overflow="ignore") for line in (result.reference, result.digest)]
+    return stacked(parts)
 
 
 def what_to_do(deployment: Sequence[Path]) -> str:

@@ -68,14 +68,15 @@ def dry_run_option(function: Command) -> Command:
 
 
 def fates_option(function: Command) -> Command:
-    """`--fates all|exceptions|none`."""
+    """`--fates changed|exceptions|all|none`."""
     return click.option(
         "--fates",
         "shown",
-        type=click.Choice(["all", "exceptions", "none"]),
-        default="exceptions",
+        type=click.Choice(["changed", "exceptions", "all", "none"]),
+        default="changed",
         show_default=True,
-        help="Which rows of the fate table to print; the counts are always of all packages.",
+        help="Which rows of the fate table to print: by default the exceptions that are new since the last lock. The "
+        "counts are always of all packages.",
     )(function)
 
 

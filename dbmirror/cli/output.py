@@ -15,9 +15,11 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.segment import Segment
+from rich.text import Text
 
 from dbmirror.cli.broken_streams import silence, unwritable
 from dbmirror.cli.json_documents import error_document
+from dbmirror.cli.layout import Prose, prose
 from dbmirror.engine.failures import BuildFailed
 from dbmirror.errors import DbmirrorError, UsageError
 from dbmirror.files import canonical_json
@@ -94,7 +96,8 @@ class Output:
         """
         if not self.as_json:
             with self._writing():
-                self.stdout.print(renderable, markup=False)
+                # An id that is longer than a line is not cut.
+                self.stdout.print(_in_words(renderable), crop=False)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -113,17 +116,24 @@ class Output:
 
     def say(self, text: str) -> None:
         """Print a line about the work to stderr. `text` is plain, never markup."""
-        self.stderr.print(without_credentials(text), soft_wrap=True, markup=False)
+        self._tell(without_credentials(text))
 
     def error(self, error: DbmirrorError) -> None:
         """Print `error` with its remedy, a failed build after the end of its log; with --json also as the document."""
         if isinstance(error, BuildFailed):
             for line in error.log[-_LOG_LINES:]:
                 self.stderr.print(f"[dim]  | {escape(without_credentials(line))}[/]", soft_wrap=True)
-        self.stderr.print(f"[bold red]error:[/] {escape(without_credentials(error.message))}", soft_wrap=True)
+        self._tell(without_credentials(error.message), mark="error:", style="bold red")
         if error.remedy:
-            self.stderr.print(f"       {escape(without_credentials(error.remedy))}", soft_wrap=True)
+            self._tell(without_credentials(error.remedy), mark="      ")
         self.document({"error": error_document(error)})
+
+    def warn(self, text: str) -> None:
+        """Print what the user should look at to stderr. `text` is plain, never markup."""
+        self._tell(without_credentials(text), mark="warning:", style="yellow")
+
+    def _tell(self, text: str, *, mark: str = "", style: str = "") -> None:
+        self.stderr.print(Prose(Text.assemble((mark, style), " " if mark else "", text)), crop=False)
 
     @contextmanager
     def observing(self) -> Iterator[Observer]:
@@ -178,7 +188,7 @@ class _Notes(Observer):
         self.output.say(text)
 
     def warn(self, text: str) -> None:
-        self.output.stderr.print(f"[yellow]warning:[/] {escape(without_credentials(text))}", soft_wrap=True)
+        self.output.warn(text)
 
 
 class _Bars(_Notes):
@@ -242,6 +252,13 @@ class _Lines(_Notes):
         self.output.say(
             f"{stage}: done in {seconds:.1f} s" + (f", {foreign_line(text, _PROGRESS_LENGTH)}" if text else "")
         )
+
+
+def _in_words(renderable: RenderableType) -> RenderableType:
+    """What is shown, its lines ending between words."""
+    if isinstance(renderable, str):
+        return prose(renderable)
+    return Prose(renderable) if isinstance(renderable, Text) else renderable
 
 
 def _progress(text: str) -> str:

@@ -75,9 +75,10 @@ def lock_command(output: Output, name: str, config_file: Path | None, shown: str
     from dbmirror.pipeline import stages
 
     with opened(output, name, config_file, **options) as mirror:
+        before = stages.previous_lock(mirror)
         lock = stages.make_lock(mirror, mirror.snapshot())
     output.document({"mirror": name, **lock_document(lock)})
-    output.show(mirror_tables.fates(lock, shown))
+    output.show(mirror_tables.fates(lock, shown, before=before))
     if not options["dry_run"]:
         output.say(f"The lock is {mirror.own_folder / PYLOCK}, the whole table {FATES} beside it.")
 

@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from dbmirror.cli.mirror_tables import facts, table
+from dbmirror.cli.layout import facts, table
 
 if TYPE_CHECKING:
     from dbmirror.doctor import Check
@@ -35,7 +34,7 @@ def sandbox(state: SandboxState) -> RenderableType:
     )
 
 
-def lab(found: LabStatus) -> Table:
+def lab(found: LabStatus) -> RenderableType:
     """How cluster, tunnel, JupyterLab and its kernels stand."""
     tunnel = found.tunnel or {}
     rows: list[tuple[str | Text, ...]] = [
@@ -58,7 +57,7 @@ def _state(state: str) -> Text:
     return Text(state, style="green" if state in _GOOD else "yellow")
 
 
-def clusters(found: Iterable[ClusterSummary]) -> Table:
+def clusters(found: Iterable[ClusterSummary]) -> RenderableType:
     """Which clusters can be mirrored, and for the others why not."""
     return table("CLUSTER", "ID", "STATE", "RUNTIME", "MIRROR", "IMAGE", rows=map(_cluster_row, found))
 
@@ -79,9 +78,9 @@ def _cluster_row(cluster: ClusterSummary) -> tuple[str | Text, ...]:
     )
 
 
-def checks(found: Iterable[Check]) -> Table:
+def checks(found: Iterable[Check]) -> RenderableType:
     """What doctor looked at."""
-    return table("", "WHAT", "FOUND", "MEND IT WITH", rows=map(_check_row, found))
+    return table("", "WHAT", "FOUND", "MEND IT WITH", rows=map(_check_row, found), below=["MEND IT WITH"])
 
 
 def _check_row(check: Check) -> tuple[str | Text, ...]:

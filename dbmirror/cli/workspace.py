@@ -22,7 +22,7 @@ def profiles_command(output: Output) -> None:
     Example:
       dbmirror profiles
     """
-    from dbmirror.cli import mirror_tables
+    from dbmirror.cli.layout import table
     from dbmirror.workspace.profiles import list_profiles
 
     found = list_profiles()
@@ -35,7 +35,7 @@ def profiles_command(output: Output) -> None:
     rows = (
         (p.name, p.host or "-", p.auth, "yes" if p.has_ssh_key else f"no ({p.ssh_key})", str(p.file)) for p in found
     )
-    output.show(mirror_tables.table("PROFILE", "HOST", "LOGIN", "SSH KEY", "FILE", rows=rows))
+    output.show(table("PROFILE", "HOST", "LOGIN", "SSH KEY", "FILE", rows=rows))
 
 
 @click.command("clusters")

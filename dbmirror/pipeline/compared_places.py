@@ -1,10 +1,11 @@
-"""The places whose packages can be compared: snapshots, clusters, images, this environment, requirements files."""
+"""The places that can be compared: snapshots, clusters, locks, images, this environment, requirements files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from packaging.requirements import InvalidRequirement, Requirement
@@ -19,8 +20,11 @@ from dbmirror.inventory.model import Inventory
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.pipeline.stages import read_cluster
 from dbmirror.snapshot import Cluster
+from dbmirror.verify.verify import expected_versions
 
-_KINDS = ("snapshot", "cluster", "image")
+_KINDS = ("snapshot", "cluster", "lock", "image")
+SECTIONS: Final = ("python", "r", "debian", "jars", "facts")
+"""What of two places can be compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +32,14 @@ class Place:
     """One side of a comparison."""
 
     kind: str
-    """`snapshot`, `cluster`, `image`, `environment`, `requirements`."""
+    """`snapshot`, `cluster`, `lock`, `image`, `environment`, `requirements`."""
     what: str
     """A mirror's name, an image's reference, a file's path; empty for this environment."""
 
     @property
     def mirror(self) -> str:
         """The mirror that it belongs to, if it belongs to one."""
-        return self.what if self.kind in {"snapshot", "cluster"} or self.is_mirror_image else "none"
+        return self.what if self.kind in {"snapshot", "cluster", "lock"} or self.is_mirror_image else "none"
 
     @property
     def is_mirror_image(self) -> bool:
@@ -54,9 +58,24 @@ def parse_place(text: str) -> Place:
         return Place("requirements", text)
     raise UsageError(
         f"{text!r} is no place that can be compared.",
-        remedy="It can be snapshot:MIRROR, cluster:MIRROR, image:MIRROR, image:REFERENCE, environment, or the path "
-        "of a requirements file.",
+        remedy="A place is snapshot:NAME, cluster:NAME, lock:NAME or image:NAME with a mirror's name, "
+        "image:REFERENCE, environment, or the path of a requirements file.",
     )
+
+
+def compared_sections(places: Sequence[Place], only: Sequence[str]) -> tuple[str, ...]:
+    """Those of SECTIONS in which `places` are compared: `only` these, where any are given.
+
+    This environment is a Python environment on some other machine: its Debian packages say nothing about a cluster.
+    Raises UsageError where a place has nothing of what is asked for.
+    """
+    names = {"requirements": "A requirements file", "lock": "What a lock installs into an environment"}
+    narrow = next((names[place.kind] for place in places if place.kind in names), None)
+    if narrow is not None and set(only) - {"python"}:
+        raise UsageError(f"{narrow} has Python packages alone.", remedy="Leave out --only.")
+    if only:
+        return tuple(name for name in SECTIONS if name in only)
+    return ("python",) if narrow or any(place.kind == "environment" for place in places) else SECTIONS
 
 
 def read_place(place: Place, mirror: Mirror) -> Inventory:
@@ -66,6 +85,8 @@ def read_place(place: Place, mirror: Mirror) -> Inventory:
             return mirror.snapshot().inventory
         case "cluster":
             return read_cluster(mirror).inventory
+        case "lock":
+            return python_alone(expected_versions(mirror.lock().python))
         case "image":
             with ContainerHost(mirror.built().image_id if place.is_mirror_image else place.what) as host:
                 return collect(host)
@@ -82,7 +103,7 @@ def read_requirements(path: Path) -> Inventory:
     Lines of `name==version` count, with extras, markers and hashes passed over. Raises UsageError, naming the line,
     for a requirement without an exact version.
     """
-    distributions = []
+    found: dict[str, str] = {}
     for number, requirement in _requirements(path):
         pins = [specifier.version for specifier in requirement.specifier if specifier.operator in {"==", "==="}]
         if len(pins) != 1 or pins[0].endswith("*"):
@@ -90,15 +111,25 @@ def read_requirements(path: Path) -> Inventory:
                 f"{path}:{number}: {requirement.name} has no exact version.",
                 remedy="Compare a file of pins (name==version).",
             )
-        distributions.append(
-            {
-                "name": canonicalize_name(requirement.name),
-                "spelling": requirement.name,
-                "version": pins[0],
-                "layer": "runtime",
-                "location": "/requirements",
-            }
-        )
+        found[requirement.name] = pins[0]
+    try:
+        return python_alone(found)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{path} has a pin of a form that is not let through: {error}.") from error
+
+
+def python_alone(versions: Mapping[str, str]) -> Inventory:
+    """An inventory of Python distributions and nothing else, by name. Raises msgspec.ValidationError."""
+    distributions = [
+        {
+            "name": canonicalize_name(name),
+            "spelling": name,
+            "version": version,
+            "layer": "runtime",
+            "location": "/requirements",
+        }
+        for name, version in versions.items()
+    ]
     document = {
         "os_id": "none",
         "os_version": "none",
@@ -107,10 +138,7 @@ def read_requirements(path: Path) -> Inventory:
         "python": {"path": "/none", "version": "0.0.0"},
         "distributions": sorted(distributions, key=lambda each: each["name"]),
     }
-    try:
-        return convert(document, Inventory)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"{path} has a pin of a form that is not let through: {error}.") from error
+    return convert(document, Inventory)
 
 
 def _requirements(path: Path) -> Iterator[tuple[int, Requirement]]:

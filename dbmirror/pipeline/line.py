@@ -42,6 +42,8 @@ class Prepared:
 
     snapshot: Snapshot
     lock: MirrorLock
+    before: MirrorLock | None = None
+    """The lock that the last image was built with; None where there was none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,8 @@ class Finished:
 
     snapshot: Snapshot
     lock: MirrorLock
+    before: MirrorLock | None = None
+    """As in Prepared."""
     built: Built
     result: BuildResult
     report: Report
@@ -116,11 +120,12 @@ def prepare(mirror: Mirror, wanted: Wanted) -> Prepared:
     go_on()
     snapshot = mirror.snapshot() if wanted.frozen else stages.take_snapshot(mirror)
     go_on()
+    before = stages.lock_built_last(mirror)
     lock = stages.committed_lock(mirror) if wanted.frozen else stages.make_lock(mirror, snapshot)
     go_on()
     if not mirror.dry_run:
         stages.render_files(mirror, lock)
-    return Prepared(snapshot=snapshot, lock=lock)
+    return Prepared(snapshot=snapshot, lock=lock, before=before)
 
 
 def finish(mirror: Mirror, prepared: Prepared, image: Image | Failed, wanted: Wanted) -> Finished:
@@ -145,6 +150,7 @@ def finish(mirror: Mirror, prepared: Prepared, image: Image | Failed, wanted: Wa
     return Finished(
         snapshot=snapshot,
         lock=lock,
+        before=prepared.before,
         built=built,
         result=result,
         report=report,

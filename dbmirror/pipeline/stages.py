@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from dbmirror import __version__
 from dbmirror.build.fetched_files import Groups, build_contexts
-from dbmirror.build.image import Built, build_image
+from dbmirror.build.image import Built, build_image, built_here, read_built
 from dbmirror.config import FILE_NAME
 from dbmirror.engine.buildx import BuildResult
+from dbmirror.errors import UsageError
 from dbmirror.filters.flavour import official_base
 from dbmirror.http_client.logins import Logins
 from dbmirror.inventory.collect import collect
@@ -68,7 +69,7 @@ def take_snapshot(mirror: Mirror) -> Snapshot:
 
 def make_lock(mirror: Mirror, snapshot: Snapshot) -> MirrorLock:
     """One source for each selected package, and a fate for every one that was found."""
-    runtime, flavour, previous = find_runtime(mirror, snapshot), flavour_of(mirror, snapshot), _previous_lock(mirror)
+    runtime, flavour, previous = find_runtime(mirror, snapshot), flavour_of(mirror, snapshot), previous_lock(mirror)
     sources, kept = mirror.sources, None if mirror.choices.refresh else previous
     base = read_base(
         mirror.choices.base or mirror.section.base or official_base(runtime, flavour), observer=mirror.observer
@@ -212,11 +213,22 @@ def start_lab(mirror: Mirror, lock: MirrorLock) -> LabStatus:
     return start_stack(mirror.lab, render_lab(mirror, lock), mirror.lab_supplies())
 
 
-def _previous_lock(mirror: Mirror) -> MirrorLock | None:
+def previous_lock(mirror: Mirror) -> MirrorLock | None:
+    """The lock in the mirror's folder; None where there is none that can be read."""
     try:
         return read_mirror_lock(mirror.folder)
     except LockError:
         return None
+
+
+def lock_built_last(mirror: Mirror) -> MirrorLock | None:
+    """The lock in the mirror's folder if the last image was built with it: its fates were shown to the user."""
+    found = previous_lock(mirror)
+    try:
+        built = read_built(mirror.folder / BUILT)
+    except UsageError:
+        return None
+    return found if found is not None and found.digest == built.lock and built_here(built) else None
 
 
 def _debian_names(mirror: Mirror, lock: MirrorLock, runtime: Runtime) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ def show(output: Output, fail: str | None, text: str) -> None:
     output.document({"answer": 42})
     output.show("the answer is 42")
     if text:
-        from dbmirror.cli.mirror_tables import table
+        from dbmirror.cli.layout import table
 
         output.show(text)
         output.show(table("NAME", rows=[[text]]))

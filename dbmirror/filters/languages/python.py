@@ -95,7 +95,7 @@ def _shadowed(_distribution: Distribution, winner: Distribution) -> Rule:
     return Rule(
         name="shadowed",
         pattern=winner.layer.value,
-        reason=f"Imports get {winner.name} {winner.version} of the {winner.layer.value} layer ({winner.location}).",
+        reason=f"Imports get {winner.name} {winner.version} of the {winner.layer.value} layer.",
     )
 
 

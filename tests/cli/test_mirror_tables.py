@@ -1,0 +1,62 @@
+"""The tables of a mirror: which fates a command shows again, and what a push came to."""
+
+from __future__ import annotations
+
+from dbmirror.cli.mirror_tables import fates, pushed
+from dbmirror.lock.mirror_lock import MirrorLock
+from dbmirror.lock.model import Fate, FateKind
+from dbmirror.publish.destinations import Pushed
+from tests.builders import a_fate, a_lock
+from tests.cli.test_layout import DIGEST, printed
+
+SHADOWED = a_fate("certifi", "2023.7.22", FateKind.EXCLUDED)
+GONE = a_fate("private", "1.0", FateKind.UNAVAILABLE)
+THERE = a_fate("private", "1.0", FateKind.MIRRORED)
+
+
+def a_mirror_lock(*found: Fate) -> MirrorLock:
+    return MirrorLock(python=a_lock(fates=found))
+
+
+def test_the_first_table_has_every_exception() -> None:
+    lines = printed(fates(a_mirror_lock(SHADOWED, GONE), "changed"))
+    assert {"certifi", "private"} <= {line.split()[0] for line in lines}
+
+
+def test_a_build_that_did_nothing_shows_the_counts_and_how_to_see_the_table() -> None:
+    lock = a_mirror_lock(SHADOWED, GONE)
+    text = "\n".join(printed(fates(lock, "changed", before=lock)))
+    assert "certifi" not in text
+    assert "2 packages found" in text
+    assert "--fates exceptions" in text
+
+
+def test_what_changed_since_the_last_lock_is_shown_alone_also_what_is_resolved() -> None:
+    before = a_mirror_lock(SHADOWED, GONE)
+    lines = printed(fates(a_mirror_lock(SHADOWED, THERE), "changed", before=before))
+    assert [line for line in lines if line.startswith("private")]
+    assert not [line for line in lines if line.startswith("certifi")]
+
+
+def test_asked_for_the_exceptions_are_shown_whatever_was_before() -> None:
+    lock = a_mirror_lock(SHADOWED, THERE)
+    text = "\n".join(printed(fates(lock, "exceptions", before=lock)))
+    assert "certifi" in text
+    assert "private" not in text
+    assert "private" in "\n".join(printed(fates(lock, "all", before=lock)))
+
+
+def test_reference_and_digest_of_a_push_stand_on_a_line_each() -> None:
+    reference = "registry.example.com/team/platform/mirrors/production:15.4-978a71db81fe-5801cf"
+    result = Pushed(
+        registry="acr",
+        kind="acr",
+        reference=reference,
+        repository=reference.rpartition(":")[0],
+        digest=DIGEST,
+        image_id=DIGEST,
+        already_there=False,
+        verified=True,
+        needs_login=True,
+    )
+    assert printed(pushed([result])) == ["acr: sent, verified", f"  {reference}", f"  {DIGEST}"]
