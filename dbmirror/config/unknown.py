@@ -30,7 +30,7 @@ class UnknownSetting:
         """The nearest known name, if one is near, and all of them."""
         parts = [name for name in self.known if min(name, self.name, key=len) in max(name, self.name, key=len)]
         alike = difflib.get_close_matches(self.name, self.known, n=2)
-        near = list(dict.fromkeys([*(name for name in parts if len(name) > 2), *alike]))[:2]
+        near = list(dict.fromkeys([*(name for name in parts if min(len(name), len(self.name)) > 2), *alike]))[:2]
         meant = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
         return f"{meant}Known here: {', '.join(self.known)}."
 
