@@ -6,6 +6,8 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 INSIDE := dbmirror/lab_containers/inside
 CODE := dbmirror compose tests
+# Tests start hundreds of Python programs: what is compiled once is kept, whatever the shell says.
+export PYTHONDONTWRITEBYTECODE :=
 
 # make test T=tests/lock: the tests of one folder or file.
 T ?= tests

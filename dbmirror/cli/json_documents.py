@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dbmirror.build.image import Built
-from dbmirror.errors import DbmirrorError
 from dbmirror.foreign_text.redaction import without_credentials
-from dbmirror.lab.stack import LabStatus
-from dbmirror.lock.mirror_lock import MirrorLock
-from dbmirror.lock.r.renv import fate_rows
-from dbmirror.verify.model import Report
-from dbmirror.verify.r_facts import as_built
+
+if TYPE_CHECKING:
+    from dbmirror.build.image import Built
+    from dbmirror.errors import DbmirrorError
+    from dbmirror.lab.stack import LabStatus
+    from dbmirror.lock.mirror_lock import MirrorLock
+    from dbmirror.verify.model import Report
 
 
 def lock_document(lock: MirrorLock, report: Report | None = None) -> dict[str, Any]:
     """A lock, with the fates as the image of `report` turned out."""
+    from dbmirror.lock.r.renv import fate_rows
+    from dbmirror.verify.r_facts import as_built
+
     turned = as_built(lock, report) if report is not None else lock
     return {
         "snapshot": lock.snapshot,

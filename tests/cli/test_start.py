@@ -67,6 +67,14 @@ def test_what_needs_no_workspace_does_not_import_the_sdk(room: str) -> None:
     assert said == "False False\n"
 
 
+def test_what_prints_does_not_import_what_builds() -> None:
+    program = (
+        "import sys, dbmirror.cli.output; print({'docker', 'pydantic', 'paramiko', 'requests'} & set(sys.modules))"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert said == "set()\n"
+
+
 def completed(line: str) -> list[str]:
     """What a TAB at the end of `line` offers."""
     words = line.split(" ")

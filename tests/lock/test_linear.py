@@ -16,24 +16,17 @@ from dbmirror.lock.python.project_page import parse_project_page
 from dbmirror.lock.r import packages_file
 from dbmirror.lock.r.packages_file import parse_packages
 from dbmirror.snapshot import ClusterLibrary
-
-SIZE = 200_000
-"""Characters: a quadratic search takes many seconds for so much."""
+from tests.linear import assert_linear
 
 
-def seconds(read: Callable[[str], object], text: str) -> float:
-    took = []
-    for _ in range(3):
-        started = time.process_time()
+def or_refused(read: Callable[[str], object]) -> Callable[[str], object]:
+    """`read`, for which to refuse is an answer, too."""
+
+    def answered(text: str) -> None:
         with suppress(Refused):
             read(text)
-        took.append(time.process_time() - started)
-    return min(took)
 
-
-def grows_with_length(read: Callable[[str], object], text: Callable[[int], str]) -> None:
-    one, two = seconds(read, text(SIZE)), seconds(read, text(2 * SIZE))
-    assert two < 3 * one + 0.1, f"{one:.3f} s, and {two:.3f} s for twice as much"
+    return answered
 
 
 def html(page: str) -> object:
@@ -72,7 +65,7 @@ PAGES = {
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 def test_a_page_of_an_index(page: Callable[[int], str]) -> None:
-    grows_with_length(html, page)
+    assert_linear(or_refused(html), page)
 
 
 @pytest.mark.parametrize("charset", ["punycode", "idna", "utf-7", "zlib", "utf-16", '"PUNYCODE"'])
@@ -127,10 +120,10 @@ def test_a_page_of_an_index_in_json(file: Callable[[int], object]) -> None:
             "a", "application/vnd.pypi.simple.v1+json", text.encode(), "https://index.example/simple/a/"
         )
 
-    grows_with_length(
-        read, lambda size: json.dumps({"meta": {"api-version": "1.0"}, "name": "a", "files": [file(size)]})
+    assert_linear(
+        or_refused(read), lambda size: json.dumps({"meta": {"api-version": "1.0"}, "name": "a", "files": [file(size)]})
     )
-    grows_with_length(read, repeated("["))
+    assert_linear(or_refused(read), repeated("["))
 
 
 @pytest.mark.parametrize(
@@ -144,7 +137,7 @@ def test_a_page_of_an_index_in_json(file: Callable[[int], object]) -> None:
     ],
 )
 def test_a_list_of_r_packages(text: Callable[[int], str]) -> None:
-    grows_with_length(lambda text: parse_packages(text.encode()), text)
+    assert_linear(or_refused(lambda text: parse_packages(text.encode())), text)
 
 
 def test_a_list_of_more_packages_than_a_repository_has(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +148,7 @@ def test_a_list_of_more_packages_than_a_repository_has(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("text", [repeated("//"), repeated("//a"), repeated("@"), repeated("a", first="//")])
 def test_what_git_says(text: Callable[[int], str]) -> None:
-    grows_with_length(lambda text: last_words(text.encode()), text)
+    assert_linear(lambda text: last_words(text.encode()), text)
 
 
 @pytest.mark.parametrize("text", [repeated("a"), repeated("a "), repeated(" --index-url "), repeated("[", first="a")])
@@ -163,4 +156,4 @@ def test_a_library_of_a_cluster(text: Callable[[int], str]) -> None:
     def read(text: str) -> object:
         return cluster_indexes([ClusterLibrary(kind="pypi", specification=text, status="INSTALLED")], of_indexes(()))
 
-    grows_with_length(read, text)
+    assert_linear(or_refused(read), text)

@@ -11,9 +11,8 @@ import sys
 from functools import cache
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jsonschema
 import pytest
 import yaml
 
@@ -25,6 +24,9 @@ from dbmirror.render.context import BuildContext
 from dbmirror.render.errors import RenderError
 from dbmirror.render.workflow_installation import FromGit, FromIndex, FromWheel, render_requirements
 from dbmirror.render.workflows import MARKER, WORKFLOW_KINDS, Workflow, is_ours, render_workflow
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
 
 GOLDEN = Path(__file__).parent / "golden" / "workflows"
 SCHEMAS = {"github": "github-workflows", "azure-pipelines": "azure-pipelines", "gitlab": "gitlab-ci"}
@@ -53,11 +55,14 @@ def parsed(kind: str, case: str = "pushed", **changes: Any) -> dict[str, Any]:
 
 
 @cache
-def schema(kind: str) -> jsonschema.protocols.Validator:
+def schema(kind: str) -> Validator:
     """The published schema of `kind`, as the package check-jsonschema brings it."""
     folder = files("check_jsonschema").joinpath("builtin_schemas", "vendor")
     document = json.loads(folder.joinpath(f"{SCHEMAS[kind]}.json").read_bytes())
-    return jsonschema.validators.validator_for(document)(document)
+    # Two seconds of processor time, which only the worker that comes here has to spend.
+    from jsonschema.validators import validator_for
+
+    return validator_for(document)(document)
 
 
 def as_schema_reads(kind: str, content: bytes) -> Any:
@@ -67,7 +72,9 @@ def as_schema_reads(kind: str, content: bytes) -> Any:
 
 
 def complaints(kind: str, document: Any) -> list[str]:
-    return [jsonschema.exceptions.best_match([error]).message for error in schema(kind).iter_errors(document)]
+    from jsonschema.exceptions import best_match
+
+    return [best_match([error]).message for error in schema(kind).iter_errors(document)]
 
 
 def steps_of(job: dict[str, Any]) -> list[dict[str, Any]]:

@@ -24,6 +24,8 @@ from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.index_search import Offer, search
 from dbmirror.lock.python.index_settings import find_indexes
 
+from .real_pip import run_pip, stop_pip
+
 TARGET = Target(
     python=f"{sys.version_info.major}.{sys.version_info.minor}.0", architecture=os.uname().machine, glibc="2.28"
 )
@@ -379,26 +381,18 @@ def settle(tool: str, case: Case, servers: dict[str, Any], folder: Path) -> Verd
 
 def judged(tool: str, environment: dict[str, str], folder: Path) -> tuple[str, str]:
     target = folder / "target"
+    wanted = ["install", "--no-deps", "--target", str(target), "acme==1.0"]
+    work = folder / "work"
     if tool == "uv":
-        start = [find_uv_bin(), "pip", "install", "--python", sys.executable, "--no-cache"]
+        command = [find_uv_bin(), "pip", *wanted, "--python", sys.executable, "--no-cache"]
         environment = environment | {"UV_HTTP_RETRIES": "0"}
+        said = subprocess.run(command, env=environment, cwd=work, capture_output=True, text=True, check=False).stderr
     else:
-        start = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--no-cache-dir",
-            "--no-input",
-            "--retries",
-            "0",
-            "--no-compile",
-        ]
         environment = environment | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"}
-    command = [*start, "--no-deps", "--target", str(target), "acme==1.0"]
-    done = subprocess.run(command, env=environment, cwd=folder / "work", capture_output=True, text=True, check=False)
+        options = ["--no-cache-dir", "--no-input", "--retries", "0", "--no-compile"]
+        said = run_pip([*wanted, *options], environment=environment, folder=work)
     taken = target / "acme.py"
-    return taken.read_text() if taken.is_file() else NOTHING, done.stderr[-600:]
+    return taken.read_text() if taken.is_file() else NOTHING, said[-600:]
 
 
 def ours(environment: dict[str, str], folder: Path, servers: dict[str, Any]) -> str:
@@ -423,6 +417,7 @@ def verdicts(servers: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) 
             for tool, case in CASES
         }
         pool.shutdown(cancel_futures=True)
+    stop_pip()
 
 
 @pytest.mark.parametrize(("tool", "name"), [(tool, case.name) for tool, case in CASES])
