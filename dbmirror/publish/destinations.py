@@ -17,7 +17,8 @@ from dbmirror.progress import SILENT, Observer
 from dbmirror.publish.registries.config import RegistryConfig
 from dbmirror.publish.registries.find_credential import FoundCredential, find_credential
 from dbmirror.publish.registries.push import push
-from dbmirror.publish.registries.target import RegistryTarget, resolve_target
+from dbmirror.publish.registries.resolve import resolve_target
+from dbmirror.publish.registries.target import RegistryTarget
 
 _SILENCE = 300.0
 """Seconds that the engine may say nothing during a push: it retries a failing layer for some 50 s by itself."""

@@ -11,7 +11,8 @@ from typing import Final, Literal, get_args
 from dbmirror.config import MirrorName, RegistryName
 from dbmirror.inventory.field_checks import fits
 from dbmirror.mirror_folder.names import DEPLOY, FATES, SBOM, VERIFICATION
-from dbmirror.publish.registries.config import LOCATION_VARIABLES, variable_stem
+from dbmirror.publish.registries.config import variable_stem
+from dbmirror.publish.registries.kinds import KINDS, kind_named
 from dbmirror.render.errors import RenderError
 from dbmirror.render.file_templates import fill
 from dbmirror.render.workflow_installation import Installation, git_requirement
@@ -85,9 +86,7 @@ def render_workflow(
     install: list[tuple[str, ...]] = [(*pip, "--require-hashes", "--requirement", (folder / REQUIREMENTS).as_posix())]
     if (requirement := git_requirement(installation)) is not None:
         install.append((*pip, requirement))
-    registries = [
-        (variable_stem(name), () if name in configured else LOCATION_VARIABLES.get(name, ())[:1]) for name in push
-    ]
+    registries = [(variable_stem(name), () if name in configured else _location(name)) for name in push]
     content = fill(
         f"workflow_templates/{kind}.yml.j2",
         kind=kind,
@@ -117,6 +116,11 @@ def render_workflow(
             *(f"{stem}_PASSWORD" for stem, _ in registries),
         ),
     )
+
+
+def _location(registry: str) -> tuple[str, ...]:
+    """The variable that says where a registry is that has no section."""
+    return kind_named(registry).location_variables[:1] if registry in KINDS else ()
 
 
 def is_ours(content: bytes) -> bool:

@@ -19,7 +19,7 @@ import yaml
 from dbmirror.publish.registries.config import RegistryConfig
 from dbmirror.publish.registries.credential import Credential
 from dbmirror.publish.registries.given_credentials import credential_from_environment
-from dbmirror.publish.registries.target import resolve_target
+from dbmirror.publish.registries.resolve import resolve_target
 from dbmirror.render.context import BuildContext
 from dbmirror.render.errors import RenderError
 from dbmirror.render.workflow_installation import FromGit, FromIndex, FromWheel, render_requirements

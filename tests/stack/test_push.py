@@ -24,8 +24,9 @@ import pytest
 
 from dbmirror.progress import Observer
 from dbmirror.publish.registries import errors
-from dbmirror.publish.registries.credential import ACR_NULL_USER, Credential
+from dbmirror.publish.registries.credential import Credential
 from dbmirror.publish.registries.find_credential import find_credential
+from dbmirror.publish.registries.kinds.acr import NULL_USER, AzureContainerRegistry
 from dbmirror.publish.registries.push import PushResult, push
 from dbmirror.publish.registries.target import RegistryTarget
 from dbmirror.sandbox.registry.accounts import PULL_ONLY, Account
@@ -412,8 +413,8 @@ def test_an_entra_identity_pushes_with_a_refresh_token(
     target = target_in(acr)
     environ = {"HOME": str(tmp_path), "PATH": str(tmp_path), "DBMIRROR_ACR_REGISTRY": target.host}
     acr.tokens.asked.clear()
-    found = find_credential(target, environ, identity=Identity(acr.tokens.entra_token("mia")))
-    assert (found.credential.username, found.credential.source) == (ACR_NULL_USER, "Entra ID")
+    found = find_credential(target, environ, kind=AzureContainerRegistry(Identity(acr.tokens.entra_token("mia"))))
+    assert (found.credential.username, found.credential.source) == (NULL_USER, "Entra ID")
     assert push(new_image(), target, "v1", found.credential, engine=engine).layers_pushed == 2
     assert acr.tokens.asked[0] == "POST /oauth2/exchange"
 
@@ -421,9 +422,7 @@ def test_an_entra_identity_pushes_with_a_refresh_token(
 def test_a_refresh_token_that_is_over_is_called_expired(
     engine: docker.DockerClient, acr: RunningRegistry, new_image: Callable[[], str]
 ) -> None:
-    old = Credential(
-        username=ACR_NULL_USER, secret=acr.tokens.refresh_token("mia", lifetime=-5), source="docker config"
-    )
+    old = Credential(username=NULL_USER, secret=acr.tokens.refresh_token("mia", lifetime=-5), source="docker config")
     with pytest.raises(errors.CredentialExpired, match="from docker config is no longer valid"):
         push(new_image(), target_in(acr), "v1", old, engine=engine)
 

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, Literal
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
-RegistryKind = Literal["dockerhub", "acr", "oci"]
-LOCATION_VARIABLES: Final[dict[str, tuple[str, ...]]] = {
-    "acr": ("DBMIRROR_ACR_REGISTRY", "AZURE_CONTAINER_REGISTRY_ENDPOINT"),
-    "dockerhub": ("DBMIRROR_DOCKERHUB_REPOSITORY", "DOCKERHUB_NAMESPACE", "DOCKERHUB_USERNAME"),
-}
-"""The variables that say where a registry is that has no section, the first one of dbmirror's own."""
+from dbmirror.publish.registries.kinds import KINDS
 
 
 def variable_stem(name: str) -> str:
@@ -23,7 +18,7 @@ def variable_stem(name: str) -> str:
 class RegistryConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where `--push NAME` pushes images to. Passwords and tokens never stand here."""
 
-    kind: Annotated[RegistryKind, Meta(examples=["acr"])]
+    kind: Annotated[str, Meta(examples=["acr"])]
     """`acr`, `dockerhub`, or `oci` for every other registry."""
     host: Annotated[str | None, Meta(examples=["team.azurecr.io"])] = None
     """Host and optional port; docker.io if not given and the kind is dockerhub."""
@@ -34,3 +29,8 @@ class RegistryConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Who logs in, where the source of the password does not say."""
     insecure: Annotated[bool, Meta(examples=[True])] = False
     """Speak plain HTTP; only for a registry on this machine's loopback."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where there is no such kind."""
+        if self.kind not in KINDS:
+            raise ValueError(f"There is no kind {self.kind!r}; known are {', '.join(KINDS)}")

@@ -9,9 +9,6 @@ from urllib.parse import quote, quote_plus
 
 import jwt
 
-ACR_NULL_USER = "00000000-0000-0000-0000-000000000000"
-"""The user name that goes with a refresh token of Azure Container Registry."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:

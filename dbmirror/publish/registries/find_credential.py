@@ -7,16 +7,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from dbmirror.progress import SILENT, Observer
-from dbmirror.publish.registries.credential import ANONYMOUS, Credential, Unserved
+from dbmirror.publish.registries.credential import Credential, Unserved
 from dbmirror.publish.registries.docker_config import credential_from_docker_config
 from dbmirror.publish.registries.errors import AuthenticationFailed, CredentialExpired, InsufficientScope, NoCredential
 from dbmirror.publish.registries.given_credentials import credential_from_environment, credential_from_stdin
-from dbmirror.publish.registries.kinds import acr
+from dbmirror.publish.registries.kind import RegistryKind, Source
+from dbmirror.publish.registries.kinds import kind_named
 from dbmirror.publish.registries.registry_api import RegistryClient
 from dbmirror.publish.registries.retries import Patience
 from dbmirror.publish.registries.target import RegistryTarget
-
-Source = Callable[[], Credential | Unserved]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +41,26 @@ def find_credential(
     environ: Mapping[str, str],
     *,
     password: str | None = None,
-    identity: acr.TokenCredential | None = None,
+    kind: RegistryKind | None = None,
     log_in: Callable[[RegistryTarget, Credential], None] | None = None,
     observer: Observer = SILENT,
 ) -> FoundCredential:
     """The first credential that there is for `target` and that the registry accepts.
 
-    The order: `password` (from stdin), the environment, the user's docker config; for ACR then Entra ID, az, a service
-    principal, the admin account; for other registries at last none at all. Every attempt is told to the observer.
+    The order: `password` (from stdin), the environment, the user's docker config, the sources of the target's kind.
+    The observer notes every attempt.
     A credential that the registry refuses is passed over for the next one (a docker config often holds an old one),
-    unless the user handed it over for this push: then the refusal is raised. `identity` replaces azure-identity's
-    DefaultAzureCredential; `log_in` replaces the question to the registry.
+    unless the user handed it over for this push: then the refusal is raised. `kind` replaces the one
+    that the target names, `log_in` the question to the registry.
 
     Raises NoCredential naming every source and why it did not serve; TargetError where a password has no user; the
     RegistryError of a registry that refused what was handed over, or could not be asked.
     """
+    kind = kind or kind_named(target.kind)
     patience = Patience(attempts=3, sleep=time.sleep, observer=observer)
     log_in = log_in or (lambda target, found: patience.apply(RegistryClient(target, found).log_in))
     attempts: list[Attempt] = []
-    for name, source in _sources(target, environ, password, identity):
+    for name, source in _sources(target, environ, password, kind):
         found = source()
         if isinstance(found, Unserved):
             attempts.append(Attempt(name, found.reason))
@@ -78,29 +78,15 @@ def find_credential(
         observer.note(f"Credential for {target.host}: {name}: used.")
         return FoundCredential(found, tuple(attempts))
     tried = "; ".join(f"{attempt.source}: {attempt.outcome}" for attempt in attempts)
-    raise NoCredential(f"There is no credential that {target.host} accepts. Tried {tried}.", remedy=_remedy(target))
+    remedy = f"{kind.login(target.host)}, or set the variables named above."
+    raise NoCredential(f"There is no credential that {target.host} accepts. Tried {tried}.", remedy=remedy)
 
 
 def _sources(
-    target: RegistryTarget, environ: Mapping[str, str], password: str | None, identity: acr.TokenCredential | None
+    target: RegistryTarget, environ: Mapping[str, str], password: str | None, kind: RegistryKind
 ) -> Iterator[tuple[str, Source]]:
     if password is not None:
-        yield "--password-stdin", lambda: credential_from_stdin(target, environ, password)
+        yield "--password-stdin", lambda: credential_from_stdin(target, environ, password, kind=kind)
     yield "environment", lambda: credential_from_environment(target, environ)
     yield "docker config", lambda: credential_from_docker_config(target, environ)
-    if target.kind == "acr" and (stranger := acr.not_azure(target, environ)) is not None:
-        yield "Azure", lambda: stranger
-    elif target.kind == "acr":
-        yield "Entra ID", lambda: acr.credential_from_entra(target, environ, identity=identity)
-        yield "az acr login", lambda: acr.credential_from_az(target, environ)
-        yield "service principal", lambda: acr.credential_from_service_principal(environ)
-        yield "admin account", lambda: acr.credential_from_admin_account(target, environ)
-    elif target.kind == "oci":
-        yield "no credential", lambda: ANONYMOUS
-
-
-def _remedy(target: RegistryTarget) -> str:
-    login = f"docker login{'' if target.kind == 'dockerhub' else ' ' + target.host}"
-    if target.kind == "acr":
-        return f"`az login`, `{login}`, or set the variables named above."
-    return f"`{login}`, or set the variables named above."
+    yield from kind.sources(target, environ)

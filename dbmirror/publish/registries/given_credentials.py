@@ -5,26 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dbmirror.publish.registries.config import variable_stem
-from dbmirror.publish.registries.credential import ACR_NULL_USER, Credential, Unserved
+from dbmirror.publish.registries.credential import Credential, Unserved
 from dbmirror.publish.registries.errors import TargetError
+from dbmirror.publish.registries.kind import RegistryKind
 from dbmirror.publish.registries.target import DOCKER_HUB, RegistryTarget
 
 
-def credential_from_stdin(target: RegistryTarget, environ: Mapping[str, str], password: str) -> Credential:
+def credential_from_stdin(
+    target: RegistryTarget, environ: Mapping[str, str], password: str, *, kind: RegistryKind
+) -> Credential:
     """The credential of a password that was read from stdin.
 
-    The user is the section's `username`, else the one in the environment, else on Docker Hub the repository's
-    namespace and on ACR the user of refresh tokens. Raises TargetError where there is none, or the password is empty.
+    The user is the section's `username`, else the one in the environment, else the one that `kind` knows.
+    Raises TargetError where there is none, or the password is empty.
     """
     secret = password.rstrip("\r\n")
     if not secret:
         raise TargetError("The password on stdin is empty.", remedy='Pipe it in: printf %s "$TOKEN" | dbmirror …')
     variables = [names[0] for names in _pairs(target)]
     username = target.username or next((environ[name] for name in variables if environ.get(name)), None)
-    if username is None and target.kind == "dockerhub":
-        username = target.repository.partition("/")[0]
-    if username is None and target.kind == "acr":
-        username = ACR_NULL_USER
+    if username is None:
+        username = kind.user_of_password(target)
     if username is None:
         raise TargetError(
             f"--password-stdin does not say who logs in to {target.host}.",

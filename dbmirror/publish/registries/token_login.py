@@ -12,11 +12,12 @@ import msgspec
 from msgspec import Struct
 
 from dbmirror.foreign_text.decoding import decode_json
-from dbmirror.http_client.addresses import origin_of
+from dbmirror.http_client.addresses import is_loopback, origin_of
 from dbmirror.http_client.refused import Refused
 from dbmirror.publish.registries.credential import Credential
 from dbmirror.publish.registries.errors import UnexpectedAnswer
-from dbmirror.publish.registries.target import DOCKER_HUB, RegistryTarget, is_loopback
+from dbmirror.publish.registries.kinds import kind_named
+from dbmirror.publish.registries.target import RegistryTarget
 from dbmirror.publish.registries.transport import Transport
 
 _CLIENT = "dbmirror"
@@ -127,7 +128,7 @@ class Authorization:
         """
         try:
             parts = urlsplit(realm)
-            loopback = self._target.insecure and is_loopback(parts.netloc)
+            loopback = self._target.insecure and is_loopback(parts.hostname or "")
             safe = "@" not in parts.netloc and (parts.scheme == "https" or (parts.scheme == "http" and loopback))
             host = origin_of(realm)[1] if safe else ""
         except (Refused, ValueError):
@@ -138,8 +139,7 @@ class Authorization:
                 remedy="Nothing was sent. Check the host, and tell whoever runs the registry.",
             )
         own = origin_of(self._target.base_url)[1]
-        hub = self._target.kind == "dockerhub" and host.endswith(f".{DOCKER_HUB}")
-        if self._target.kind != "oci" and not hub and host != own:
+        if not kind_named(self._target.kind).sends_token_to(host, own=own):
             raise UnexpectedAnswer(
                 f"The registry {self._target.host} asks for the password to be sent to {host}, which is not its own.",
                 remedy="Nothing was sent. Check the host, and tell whoever runs the registry.",

@@ -13,14 +13,14 @@ import msgspec
 
 from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.foreign_text.decoding import decode_json
-from dbmirror.http_client.addresses import origin_of, require_allowed
+from dbmirror.http_client.addresses import is_loopback, origin_of, require_allowed
 from dbmirror.http_client.exchange import Exchanges
 from dbmirror.http_client.limits import IDLE_SECONDS, REDIRECTS
 from dbmirror.http_client.refused import Cause, Refused
 from dbmirror.publish.registries.complaints import complaint
 from dbmirror.publish.registries.credential import Credential
 from dbmirror.publish.registries.errors import RegistryError, UnexpectedAnswer
-from dbmirror.publish.registries.target import RegistryTarget, is_loopback
+from dbmirror.publish.registries.target import RegistryTarget
 
 LARGEST_ANSWER = 8 << 20
 """Bytes of an answer that are read; manifests and image configurations stay far below it."""
@@ -103,7 +103,7 @@ class Transport:
         return complaint(words, target=self._target, credential=self._credential, logged_in=logged_in)
 
     def _ask(self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None) -> Answer:
-        loopback = self._target.insecure and is_loopback(urlsplit(url).netloc)
+        loopback = self._target.insecure and is_loopback(urlsplit(url).hostname or "")
         # The registry is the user's choice; where it leads is a stranger's word.
         allow = None if origin_of(url) == origin_of(self._target.base_url) or loopback else _allow
         try:
@@ -127,7 +127,7 @@ class Transport:
                 f"{urlsplit(place).hostname} redirects the credential for {self._target.host} to another host.",
                 remedy="Nothing was sent there. Check the host, and tell whoever runs the registry.",
             )
-        if origin[0] == "http" and not (self._target.insecure and is_loopback(urlsplit(following).netloc)):
+        if origin[0] == "http" and not (self._target.insecure and is_loopback(urlsplit(following).hostname or "")):
             raise self.complaint("error parsing the answer: it redirects to an address without encryption")
         return following
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from dbmirror.publish.registries.credential import ACR_NULL_USER, Credential, Unserved
+from dbmirror.publish.registries.credential import Credential, Unserved
 from dbmirror.publish.registries.kinds.acr import (
+    NULL_USER,
     credential_from_admin_account,
     credential_from_az,
     credential_from_entra,
@@ -52,7 +53,7 @@ def test_an_entra_token_is_exchanged_for_a_refresh_token_of_the_registry(acr: To
     identity = Identity(acr.entra_token("mia"))
     found = credential_from_entra(target(acr), {}, identity=identity)
     assert isinstance(found, Credential)
-    assert (found.username, found.source) == (ACR_NULL_USER, "Entra ID")
+    assert (found.username, found.source) == (NULL_USER, "Entra ID")
     assert identity.scopes == ("https://containerregistry.azure.net/.default",)
     assert acr.asked == ["POST /oauth2/exchange"]
     assert acr.answer("GET", "/oauth2/token?scope=repository:team/demo:pull,push", basic(found), b"").status == 200
@@ -95,7 +96,7 @@ def test_az_is_asked_for_a_token_by_the_registry_s_name(tmp_path: Path, host: st
     answer = json.dumps({"accessToken": "refresh", "loginServer": host})
     environ = az(tmp_path, f"assert sys.argv[1:] == {expected!r}, sys.argv\nprint({answer!r})")
     found = credential_from_az(RegistryTarget(name="acr", kind="acr", host=host, repository="demo"), environ)
-    assert found == Credential(username=ACR_NULL_USER, secret="refresh", source="az acr login --expose-token")
+    assert found == Credential(username=NULL_USER, secret="refresh", source="az acr login --expose-token")
 
 
 @pytest.mark.parametrize(

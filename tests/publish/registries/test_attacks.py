@@ -20,11 +20,13 @@ from dbmirror.publish.registries.credential import Credential, Unserved
 from dbmirror.publish.registries.find_credential import find_credential
 from dbmirror.publish.registries.given_credentials import credential_from_environment
 from dbmirror.publish.registries.kinds.acr import (
+    AzureContainerRegistry,
     credential_from_entra,
     not_azure,
 )
 from dbmirror.publish.registries.registry_api import RegistryClient
-from dbmirror.publish.registries.target import RegistryTarget, resolve_target
+from dbmirror.publish.registries.resolve import resolve_target
+from dbmirror.publish.registries.target import RegistryTarget
 from tests.publish.registries.conftest import CANARY, ScriptedRegistry
 from tests.publish.registries.test_acr import Identity
 from tests.publish.registries.test_registry_api import DIGEST, guarded
@@ -142,7 +144,7 @@ def test_kind_acr_alone_sends_no_azure_secret_to_a_host(tmp_path: Any, host: str
         find_credential(
             target,
             {"HOME": str(tmp_path), "PATH": str(tmp_path), **AZURE},
-            identity=Identity("entra"),
+            kind=AzureContainerRegistry(Identity("entra")),
             log_in=lambda _, credential: asked.append(credential),
         )
     assert asked == []

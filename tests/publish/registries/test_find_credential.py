@@ -19,6 +19,7 @@ from dbmirror.publish.registries.errors import (
     RegistryUnreachable,
 )
 from dbmirror.publish.registries.find_credential import find_credential
+from dbmirror.publish.registries.kinds.acr import AzureContainerRegistry
 from dbmirror.publish.registries.target import RegistryTarget
 
 ACR = RegistryTarget(name="acr", kind="acr", host="team.azurecr.io", repository="demo")
@@ -57,7 +58,9 @@ def environ_with(folder: Path, *, secret: str | None = None, **variables: str) -
 def test_the_sources_of_acr_are_tried_in_their_order_and_named(tmp_path: Path, recorder: Any) -> None:
     environ = environ_with(tmp_path, ACR_ADMIN_PASSWORD="admin")
     door = Door({"admin"})
-    found = find_credential(ACR, environ, identity=NoIdentity(), log_in=door.log_in, observer=recorder)
+    found = find_credential(
+        ACR, environ, kind=AzureContainerRegistry(NoIdentity()), log_in=door.log_in, observer=recorder
+    )
     assert found.credential.secret == "admin"
     assert [(attempt.source, attempt.outcome) for attempt in found.attempts] == [
         ("environment", "DBMIRROR_ACR_PASSWORD is not set"),
@@ -93,7 +96,7 @@ def test_what_the_docker_config_holds_is_passed_over_where_the_registry_refuses_
 ) -> None:
     environ = environ_with(tmp_path, secret="old", AZURE_CLIENT_ID="id", AZURE_CLIENT_SECRET="principal")
     door = Door({"principal"}, refusal)
-    found = find_credential(ACR, environ, identity=NoIdentity(), log_in=door.log_in)
+    found = find_credential(ACR, environ, kind=AzureContainerRegistry(NoIdentity()), log_in=door.log_in)
     assert door.asked == ["old", "principal"]
     assert found.credential.secret == "principal"
     assert ("docker config", refusal.message.rstrip(".")) in [(a.source, a.outcome) for a in found.attempts]
@@ -114,7 +117,9 @@ def test_a_registry_that_cannot_be_asked_ends_the_search(tmp_path: Path) -> None
 def test_where_nothing_serves_every_source_is_named_and_no_secret(tmp_path: Path, recorder: Any) -> None:
     environ = environ_with(tmp_path, secret="canary-in-config", ACR_ADMIN_PASSWORD="canary-of-admin")
     with pytest.raises(NoCredential) as raised:
-        find_credential(ACR, environ, identity=NoIdentity(), log_in=Door(set()).log_in, observer=recorder)
+        find_credential(
+            ACR, environ, kind=AzureContainerRegistry(NoIdentity()), log_in=Door(set()).log_in, observer=recorder
+        )
     for source in ("environment", "docker config", "Entra ID", "az acr login", "service principal", "admin account"):
         assert f"{source}: " in raised.value.message
     assert raised.value.exit_code == 3

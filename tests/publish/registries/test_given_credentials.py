@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from dbmirror.publish.registries.credential import ACR_NULL_USER, Credential, Unserved
+from dbmirror.publish.registries.credential import Credential, Unserved
 from dbmirror.publish.registries.errors import TargetError
 from dbmirror.publish.registries.given_credentials import credential_from_environment, credential_from_stdin
+from dbmirror.publish.registries.kinds import kind_named
+from dbmirror.publish.registries.kinds.acr import NULL_USER
 from dbmirror.publish.registries.target import RegistryTarget
 
 OFFICE = RegistryTarget(name="my-office", kind="oci", host="a.example", repository="team/demo")
@@ -50,20 +52,20 @@ def test_a_password_without_a_user_is_named() -> None:
         (OFFICE, {"DBMIRROR_MY_OFFICE_USERNAME": "mia"}, "mia"),
         (HUB, {"DOCKERHUB_USERNAME": "mia"}, "mia"),
         (HUB, {}, "team"),
-        (ACR, {}, ACR_NULL_USER),
+        (ACR, {}, NULL_USER),
     ],
 )
 def test_a_password_on_stdin_gets_its_user(target: RegistryTarget, environ: dict[str, str], username: str) -> None:
-    found = credential_from_stdin(target, environ, "p w\r\n")
+    found = credential_from_stdin(target, environ, "p w\r\n", kind=kind_named(target.kind))
     assert (found.username, found.secret, found.explicit) == (username, "p w", True)
 
 
 def test_a_password_on_stdin_that_has_no_user_is_refused() -> None:
     with pytest.raises(TargetError, match="does not say who logs in") as raised:
-        credential_from_stdin(OFFICE, {}, "p")
+        credential_from_stdin(OFFICE, {}, "p", kind=kind_named(OFFICE.kind))
     assert "DBMIRROR_MY_OFFICE_USERNAME" in raised.value.remedy
 
 
 def test_an_empty_password_on_stdin_is_refused() -> None:
     with pytest.raises(TargetError, match="empty"):
-        credential_from_stdin(ACR, {}, "\n")
+        credential_from_stdin(ACR, {}, "\n", kind=kind_named(ACR.kind))

@@ -5,7 +5,8 @@ import pytest
 
 from dbmirror.publish.registries.config import RegistryConfig
 from dbmirror.publish.registries.errors import TargetError
-from dbmirror.publish.registries.target import RegistryTarget, resolve_target
+from dbmirror.publish.registries.resolve import resolve_target
+from dbmirror.publish.registries.target import RegistryTarget
 
 
 def section(text: str) -> RegistryConfig:

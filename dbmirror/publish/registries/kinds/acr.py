@@ -1,24 +1,28 @@
-"""Credentials for Azure Container Registry: Entra ID, the az command line, a service principal, an admin account."""
+"""Azure Container Registry: logs in by Entra ID, the az command line, a service principal or an admin account."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Final, Protocol
 
 import msgspec
 from msgspec import Struct, field
 
 from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.processes.programs import ProcessFailed
-from dbmirror.publish.registries.credential import ACR_NULL_USER, Credential, Unserved
+from dbmirror.publish.registries.credential import Credential, Unserved
 from dbmirror.publish.registries.credential_programs import ask_program, unserved
-from dbmirror.publish.registries.target import ACR_HOST_VARIABLES, RegistryTarget, acr_host
+from dbmirror.publish.registries.kind import RegistryKind, Source
+from dbmirror.publish.registries.target import RegistryTarget
 from dbmirror.publish.registries.transport import Transport
 
+HOST_VARIABLES: Final = ("DBMIRROR_ACR_REGISTRY", "AZURE_CONTAINER_REGISTRY_ENDPOINT")
+"""A host, or just the registry's name."""
+NULL_USER: Final = "00000000-0000-0000-0000-000000000000"
+"""The user name that goes with a refresh token."""
 ENTRA_SCOPE = "https://containerregistry.azure.net/.default"
 """The audience of a registry; registries may be set to refuse tokens for Azure's management API."""
-
-
 REGISTRY_DOMAINS = (".azurecr.io", ".azurecr.cn", ".azurecr.us")
 """Where registries of Azure's clouds are (public, China, US Government): Azure's own servers answer there."""
 
@@ -38,17 +42,69 @@ class _AzAnswer(Struct):
     access_token: str = field(name="accessToken", default="")
 
 
+class AzureContainerRegistry(RegistryKind):
+    """`identity` gives the Entra ID token; None stands for azure-identity's DefaultAzureCredential."""
+
+    location_variables: ClassVar[tuple[str, ...]] = HOST_VARIABLES
+    example: ClassVar[str] = 'kind = "acr" and host = "team.azurecr.io"'
+
+    def __init__(self, identity: TokenCredential | None = None) -> None:
+        self._identity = identity
+
+    def host_from(self, environ: Mapping[str, str]) -> str | None:
+        """The host that the environment names."""
+        return host_in(environ)
+
+    def repository_from(self, environ: Mapping[str, str]) -> str | None:
+        """DBMIRROR_ACR_REPOSITORY."""
+        return environ.get("DBMIRROR_ACR_REPOSITORY") or None
+
+    def user_of_password(self, target: RegistryTarget) -> str | None:
+        """The password is taken for a refresh token."""
+        return NULL_USER
+
+    def sources(self, target: RegistryTarget, environ: Mapping[str, str]) -> Iterator[tuple[str, Source]]:
+        """Entra ID, az, a service principal, the admin account."""
+        if (stranger := not_azure(target, environ)) is not None:
+            yield "Azure", lambda: stranger
+            return
+        yield "Entra ID", lambda: credential_from_entra(target, environ, identity=self._identity)
+        yield "az acr login", lambda: credential_from_az(target, environ)
+        yield "service principal", lambda: credential_from_service_principal(environ)
+        yield "admin account", lambda: credential_from_admin_account(target, environ)
+
+    def sends_token_to(self, host: str, *, own: str) -> bool:
+        """The registry is its own token service."""
+        return host == own
+
+    def login(self, host: str) -> str:
+        """With Azure's login or with the registry's."""
+        return f"`az login`, `docker login {host}`"
+
+
+KIND: Final = AzureContainerRegistry()
+
+
+def host_in(environ: Mapping[str, str]) -> str | None:
+    """The host of Azure Container Registry that the environment names; None where it names none."""
+    named = next((environ[variable] for variable in HOST_VARIABLES if environ.get(variable)), None)
+    if named is None:
+        return None
+    host = re.sub(r"\Ahttps?://|/+\Z", "", named.strip(), flags=re.IGNORECASE)
+    return host if re.search(r"[.:]", host) else f"{host}.azurecr.io"
+
+
 def not_azure(target: RegistryTarget, environ: Mapping[str, str]) -> Unserved | None:
     """Why no Azure identity is shown to the target's host; None where it may be.
 
     dbmirror.toml comes with a clone, and its word alone must not send an identity of the user's to a host of its
     choice. A host beyond Azure's domains (another cloud, a stand-in) has to be named by the user's own environment.
     """
-    if target.host.endswith(REGISTRY_DOMAINS) or target.host == (acr_host(environ) or "").lower():
+    if target.host.endswith(REGISTRY_DOMAINS) or target.host == (host_in(environ) or "").lower():
         return None
     return Unserved(
         f"{target.host} is no host of Azure's, so that no Azure identity goes there "
-        f"(if it should, set {ACR_HOST_VARIABLES[0]}={target.host})"
+        f"(if it should, set {HOST_VARIABLES[0]}={target.host})"
     )
 
 
@@ -72,7 +128,7 @@ def credential_from_entra(
         # Any error: azure-core's cannot be named without importing it. Not its text: that repeats what the token
         # service answered to requests that carried secrets.
         return Unserved(f"Entra ID gave no token ({type(error).__name__})")
-    bearer = Credential(username=ACR_NULL_USER, secret=access_token, source="Entra ID")
+    bearer = Credential(username=NULL_USER, secret=access_token, source="Entra ID")
     form = {"grant_type": "access_token", "service": target.host, "access_token": access_token}
     if environ.get("AZURE_TENANT_ID"):
         form["tenant"] = environ["AZURE_TENANT_ID"]
@@ -83,7 +139,7 @@ def credential_from_entra(
         exchanged = _Exchanged()
     if answer.status != 200 or not exchanged.refresh_token:
         return Unserved(f"{target.host} does not take this Entra ID identity (HTTP {answer.status})")
-    return Credential(username=ACR_NULL_USER, secret=exchanged.refresh_token, source="Entra ID")
+    return Credential(username=NULL_USER, secret=exchanged.refresh_token, source="Entra ID")
 
 
 def credential_from_az(
@@ -105,7 +161,7 @@ def credential_from_az(
         answer = _AzAnswer()
     if not answer.access_token:
         return Unserved("az acr login did not answer with a token")
-    return Credential(username=ACR_NULL_USER, secret=answer.access_token, source="az acr login --expose-token")
+    return Credential(username=NULL_USER, secret=answer.access_token, source="az acr login --expose-token")
 
 
 def credential_from_service_principal(environ: Mapping[str, str]) -> Credential | Unserved:
