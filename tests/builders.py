@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dbmirror.config import FilterConfig
+from dbmirror.files import sha256_hex
 from dbmirror.filters.languages import python
 from dbmirror.filters.languages import r as r_names
 from dbmirror.filters.lists import Spelling, load
@@ -14,6 +15,7 @@ from dbmirror.filters.rulebook import Lists
 from dbmirror.filters.selection import select
 from dbmirror.inventory.layers import Layer, layer_of_r_library
 from dbmirror.inventory.model import Distribution, Interpreter, Inventory, RPackage
+from dbmirror.lock.lab import LabLock
 from dbmirror.lock.model import (
     BaseImage,
     BaseKind,
@@ -21,6 +23,7 @@ from dbmirror.lock.model import (
     Fate,
     FateKind,
     ImageLayer,
+    IndexFile,
     Lock,
     LockedPackage,
     Target,
@@ -140,3 +143,18 @@ def a_lock(*packages: LockedPackage, target: Mapping[str, str] | None = None, **
     machine = Target(**{"python": "3.11.11", "architecture": "x86_64", "glibc": "2.35", **(target or {})})
     fields = {"snapshot": SNAPSHOT_DIGEST, "runtime": "15.4", "base": a_base(), "fates": (), **more}
     return Lock(target=machine, packages=packages, **fields)
+
+
+def a_lab_lock(*, version: str = "1.0") -> LabLock:
+    """A lab's lock with one wheel in each group."""
+
+    def file(name: str) -> IndexFile:
+        filename = f"{name}-{version}-py3-none-any.whl"
+        address = "https://index.example"
+        sha256 = sha256_hex(filename.encode())
+        return IndexFile(filename=filename, url=f"{address}/{filename}", sha256=sha256, index=f"{address}/simple/")
+
+    return LabLock(
+        target=Target(python="3.11.11", architecture="x86_64", glibc="2.35"),
+        wheels={name: (file(name),) for name in ("installer", "lab", "parallel", "spark")},
+    )

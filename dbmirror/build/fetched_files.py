@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,33 +38,19 @@ def build_contexts(
     afterwards.
     Raises FetchError where a file cannot be had, and StoreError where the disk takes no more.
     """
-    wanted = {
-        file: Wanted(url=file.url, digest=f"sha256:{file.sha256}", size=file.size, user_agent=file.user_agent)
-        for groups in mirrors.values()
-        for files in groups.values()
-        for file in files
-    }
     again = " ".join(f"dbmirror lock {name} --refresh" for name in list(mirrors)[:1])
-    listed = (
-        ListedFile(filename=file.name, url=file.url, sha256=file.sha256, index=file.index)
-        for file in wanted
-        if file.index is not None
-    )
+    everything = [file for groups in mirrors.values() for files in groups.values() for file in files]
     with (
-        Store() as store,
-        Index(indexes, ca_bundle=ca_bundle) as index,
-        client_of_files(listed, index=index, logins=logins) as client,
+        _fetched(
+            everything,
+            indexes=indexes,
+            logins=logins,
+            ca_bundle=ca_bundle,
+            remedy=f"Try again. If the index has other files now, make the lock anew with '{again}'.",
+            observer=observer,
+        ) as store,
         store.folder_for_links() as folder,
     ):
-        observer.started(STAGE, total=len(set(wanted.values())))
-        fetch_all(
-            list(wanted.values()),
-            store=store,
-            client=client,
-            remedy=f"Try again. If the index has other files now, make the lock anew with '{again}'.",
-            arrived=lambda file: observer.advanced(STAGE, file.url.rpartition("/")[2]),
-        )
-        observer.finished(STAGE, f"{len(set(wanted.values()))} files")
         for name, groups in mirrors.items():
             for group, files in groups.items():
                 for file in files:
@@ -72,3 +59,64 @@ def build_contexts(
             name: {f"files-{group}": folder / name / f"files-{group}" for group in groups}
             for name, groups in mirrors.items()
         }
+
+
+def keep_files(
+    groups: Groups,
+    folder: Path,
+    *,
+    indexes: IndexSettings,
+    ca_bundle: Path | None,
+    observer: Observer = SILENT,
+) -> None:
+    """Make `folder` hold the files of `groups`, each in a folder of its group's name, and nothing else.
+
+    As `build_contexts`, for builds that are run by others, later. Raises FetchError and StoreError.
+    """
+    everything = [file for files in groups.values() for file in files]
+    with _fetched(
+        everything,
+        indexes=indexes,
+        ca_bundle=ca_bundle,
+        remedy="Try again; what was fetched so far is kept.",
+        observer=observer,
+    ) as store:
+        # No file of an earlier list stays, nor one that somebody changed.
+        shutil.rmtree(folder, ignore_errors=True)
+        for group, files in groups.items():
+            for file in files:
+                store.place(file.sha256, folder / group / file.name)
+
+
+@contextmanager
+def _fetched(
+    files: Sequence[BuildFile],
+    *,
+    indexes: IndexSettings,
+    logins: Logins | None = None,
+    ca_bundle: Path | None,
+    remedy: str,
+    observer: Observer,
+) -> Iterator[Store]:
+    """The store with all of `files` in it. Only of those that it lacks an index may be asked where it keeps them."""
+    wanted = {
+        file: Wanted(url=file.url, digest=f"sha256:{file.sha256}", size=file.size, user_agent=file.user_agent)
+        for file in files
+    }
+    with Store() as store, Index(indexes, ca_bundle=ca_bundle) as index:
+        listed = (
+            ListedFile(filename=file.name, url=file.url, sha256=file.sha256, index=file.index)
+            for file in wanted
+            if file.index is not None and store.path(file.sha256) is None
+        )
+        with client_of_files(listed, index=index, logins=logins) as client:
+            observer.started(STAGE, total=len(set(wanted.values())))
+            fetch_all(
+                list(wanted.values()),
+                store=store,
+                client=client,
+                remedy=remedy,
+                arrived=lambda file: observer.advanced(STAGE, file.url.rpartition("/")[2]),
+            )
+            observer.finished(STAGE, f"{len(set(wanted.values()))} files")
+        yield store

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import msgspec
-import tomli_w
 from msgspec import Meta
 
 from dbmirror.engine.buildx import BuildResult, build
@@ -116,15 +115,12 @@ def build_secrets(
 ) -> Iterator[dict[str, Path]]:
     """The secret mounts of a build: id to file, in a folder that only this user can read and that goes afterwards.
 
-    `uv-config` and `pip-config` name the indexes, `netrc` holds their credentials and the given ones, `proxy` the
-    proxies' variables, `ca-bundle` the certificate authorities (see images/python/). None of them is in a cache key or
-    in a layer.
+    `netrc` holds the credentials of the indexes and the given ones, `proxy` the proxies' variables, `ca-bundle` the
+    certificate authorities (see images/python/). None of them is in a cache key or in a layer.
     """
     with temporary_folder("secrets", in_memory=True) as folder:
         logins = b"".join(filter(None, (indexes.netrc(), netrc))) or None
         contents = {
-            "uv-config": _uv_config(indexes),
-            "pip-config": _pip_config(indexes),
             "netrc": logins,
             "proxy": proxy_secret(),
         }
@@ -138,20 +134,3 @@ def build_secrets(
             secrets["ca-bundle"] = folder / "ca-bundle"
             shutil.copyfile(ca_bundle, secrets["ca-bundle"])
         yield secrets
-
-
-def _uv_config(indexes: IndexSettings) -> bytes:
-    entries = [{"url": indexes.main.url, "default": True}, *({"url": url} for url in _further(indexes))]
-    return tomli_w.dumps({"index": entries}).encode()
-
-
-def _pip_config(indexes: IndexSettings) -> bytes:
-    lines = ["[global]", f"index-url = {indexes.main.url}"]
-    if further := _further(indexes):
-        lines.append(f"extra-index-url = {' '.join(further)}")
-    return ("\n".join(lines) + "\n").encode()
-
-
-def _further(indexes: IndexSettings) -> list[str]:
-    """The addresses beside the main one; a folder of this machine is none that a build could read."""
-    return [index.url for index in indexes.indexes if index.folder is None and index.url != indexes.main.url]

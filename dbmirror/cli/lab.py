@@ -64,7 +64,7 @@ def lab_up_command(
     with opened(output, name, config_file, dry_run=dry_run, **options) as mirror:
         lock = mirror.lock()
         if dry_run:
-            files = stages.render_lab(mirror, lock)
+            files = stages.render_lab(mirror, lock, stages.lock_lab(mirror, lock))
             output.document({"mirror": name, "images": [files.tunnel_image, files.lab_image]})
             output.show(f"Would build {files.tunnel_image} and {files.lab_image}, and start the lab of {name}.")
             return

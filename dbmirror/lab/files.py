@@ -55,6 +55,11 @@ class LabPlaces:
         return self.folder / ".env"
 
     @property
+    def fetched(self) -> Path:
+        """What the lab's images are built from, in folders by their group: links to files of the store."""
+        return self.private / "fetched"
+
+    @property
     def notebooks(self) -> Path:
         """The notebooks, which outlive the stack."""
         return self.folder / "notebooks"

@@ -89,6 +89,7 @@ def prepare(lab: Lab, supplies: Supplies) -> None:
         "DBMIRROR_WORKSPACE_FOLDER": str(where.workspace),
         "DBMIRROR_LAB_TOKEN": str(where.token),
         "DBMIRROR_LAB_UID": str(user),
+        "DBMIRROR_LAB_FILES": str(where.fetched),
         "DBMIRROR_LAB_MEMORY": lab.settings.memory or (_share(engine) if engine else ""),
         # The shell's SSL_CERT_FILE, which compose.yaml falls back to, is not asked again.
         "DBMIRROR_CA_BUNDLE": _ca_bundle(supplies, known, running=running) or os.devnull,

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import requests
 
+from dbmirror.build.fetched_files import keep_files
 from dbmirror.build.image import build_secrets
 from dbmirror.engine import compose
 from dbmirror.engine.buildx import build
@@ -19,11 +20,12 @@ from dbmirror.engine.compose_project import require_own
 from dbmirror.engine.images import inspect_image
 from dbmirror.errors import UsageError
 from dbmirror.hosts.driver import DRIVER_PORT, DRIVER_USER
-from dbmirror.lab.files import places, write_compose_file
+from dbmirror.lab.files import make_private, places, write_compose_file
 from dbmirror.lab.missing_kernels import missing_kernels
 from dbmirror.lab.model import Lab, Supplies
 from dbmirror.lab.preparation import prepare, settle_ports
 from dbmirror.lab.variables import read_environment
+from dbmirror.lock.lab import LabLock
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.mirror_folder.files import is_file_below, is_folder_below, write_below
 from dbmirror.mirror_folder.names import COMPOSE
@@ -74,7 +76,7 @@ class LabStatus:
         return any(service.name == "lab" and service.health == "healthy" for service in self.services)
 
 
-def render_files(lab: Lab, lock: MirrorLock, *, image: str, cluster: str) -> LabFiles:
+def render_files(lab: Lab, lock: MirrorLock, *, image: str, cluster: str, lab_lock: LabLock | None = None) -> LabFiles:
     """The lab's committed files, written to the mirror's folder: compose.yaml, lab/, tunnel/, notebooks/.
 
     The notebooks are the user's: where that folder is there already, nothing is written to it.
@@ -82,6 +84,7 @@ def render_files(lab: Lab, lock: MirrorLock, *, image: str, cluster: str) -> Lab
     files = render_lab(
         lock.python,
         image=image,
+        lab_lock=lab_lock,
         settings=LabSettings(
             mirror=lab.mirror,
             cluster=cluster,
@@ -109,18 +112,38 @@ def render_files(lab: Lab, lock: MirrorLock, *, image: str, cluster: str) -> Lab
 def build_images(lab: Lab, files: LabFiles, supplies: Supplies) -> None:
     """The tunnel's and the lab's image, as compose.yaml names them. Raises BuildFailed or EngineError."""
     user = read_environment(places(lab.folder))["DBMIRROR_LAB_UID"]
+    images = {"tunnel": f"{files.tunnel_image}-u{user}", "lab": f"{files.lab_image}-u{user}"}
+    missing = {folder: tag for folder, tag in images.items() if inspect_image(tag) is None}
+    if not missing:
+        return
+    fetch_files(lab, files, supplies)
     with build_secrets(supplies.indexes, supplies.ca_bundle) as secrets:
-        for folder, image in (("tunnel", files.tunnel_image), ("lab", files.lab_image)):
-            tag = f"{image}-u{user}"
-            if inspect_image(tag) is None:
-                build(
-                    lab.folder / folder,
-                    tags=[tag],
-                    labels={},
-                    secrets=secrets,
-                    build_arguments={"LAB_UID": user},
-                    observer=lab.observer,
-                )
+        for folder, tag in missing.items():
+            build(
+                lab.folder / folder,
+                tags=[tag],
+                labels={},
+                secrets=secrets,
+                build_arguments={"LAB_UID": user},
+                contexts={"files": places(lab.folder).fetched},
+                observer=lab.observer,
+            )
+
+
+def fetch_files(lab: Lab, files: LabFiles, supplies: Supplies) -> None:
+    """Keep what the images are built from, for this build and for plain `docker compose build`.
+
+    Raises FetchError where a file cannot be had, StoreError where the disk takes no more.
+    """
+    where = places(lab.folder)
+    make_private(where)
+    keep_files(
+        files.fetched,
+        where.fetched,
+        indexes=supplies.indexes,
+        ca_bundle=supplies.ca_bundle,
+        observer=lab.observer,
+    )
 
 
 def up(lab: Lab, files: LabFiles, supplies: Supplies) -> LabStatus:

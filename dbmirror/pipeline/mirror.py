@@ -22,7 +22,7 @@ from dbmirror.lock.make import Sources
 from dbmirror.lock.mirror_lock import LOCK_FILES, MirrorLock, read_mirror_lock
 from dbmirror.lock.python.index_settings import IndexSettings, find_indexes
 from dbmirror.mirror_folder.files import is_file_below
-from dbmirror.mirror_folder.names import BUILT, FATES, IMAGE, R_FATES, SNAPSHOT, VERIFICATION
+from dbmirror.mirror_folder.names import BUILT, FATES, IMAGE, LAB_LOCK, R_FATES, SNAPSHOT, VERIFICATION
 from dbmirror.mirror_folder.trees import copy_below
 from dbmirror.pipeline.cluster_access import ClusterAccess, Questions
 from dbmirror.processes.temporary import temporary_folder
@@ -32,7 +32,7 @@ from dbmirror.verify.model import Report
 from dbmirror.verify.report import made_here, read_report
 from dbmirror.verify.verifier import still_holds
 
-REHEARSED: Final = (SNAPSHOT, *LOCK_FILES, BUILT, VERIFICATION)
+REHEARSED: Final = (SNAPSHOT, *LOCK_FILES, LAB_LOCK, BUILT, VERIFICATION)
 """What a dry run takes from the mirror's folder: what a stage reads. Notebooks and deployments may hold anything."""
 
 

@@ -60,6 +60,12 @@ def file_groups(lock: Lock, runtime: Runtime, *, flavour: Flavour) -> Mapping[st
     }
 
 
+def build_file(file: IndexFile) -> BuildFile:
+    """A file of an index, under the name that it has there. Raises RenderError where its address is hostile."""
+    url = safe_url(file.filename, file.url)
+    return BuildFile(name=file.filename, url=url, sha256=file.sha256, size=file.size, index=file.index)
+
+
 def list_of(files: Iterable[BuildFile]) -> str:
     """What scripts/fetch.py reads: a line for each file with name, SHA-256, address, user agent, and tabs between."""
     rows = ((file.name, file.sha256, file.url, *([file.user_agent] if file.user_agent else [])) for file in files)
@@ -111,8 +117,7 @@ def _support_file(support: Mapping[str, IndexFile], sha256: str) -> BuildFile:
             f"The lock does not say where a file comes from that the build needs (SHA-256 {sha256[:12]}…).",
             remedy="Make the lock again with this version of dbmirror.",
         )
-    url = safe_url(file.filename, file.url)
-    return BuildFile(name=file.filename, url=url, sha256=file.sha256, size=file.size, index=file.index)
+    return build_file(file)
 
 
 def _hashes(lines: Iterable[str]) -> Iterable[str]:

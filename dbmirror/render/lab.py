@@ -18,20 +18,23 @@ from dbmirror.config import Memory, MirrorName, SparkRemote
 from dbmirror.files import digest_of, sha256_hex
 from dbmirror.hosts.driver import DRIVER_PORT, DRIVER_USER
 from dbmirror.lab_containers.tunnel.settings import MOST_JUMPS
+from dbmirror.lock.lab import LabLock
 from dbmirror.lock.model import BaseKind, Lock
 from dbmirror.lock.python.lock_files import lock_digest
 from dbmirror.render.context import BuildContext
 from dbmirror.render.dockerfile_templates import environment, shipped_folder
 from dbmirror.render.errors import RenderError
+from dbmirror.render.file_groups import BuildFile
+from dbmirror.render.lab_files import INSIDE, fetched_files, lists
 from dbmirror.render.quoting import Quoted
 
 OWNER_LABEL: Final = "dev.dbmirror.lab"
 """The label of all that compose.yaml makes; its value is the identity of the lab that it was made for."""
 _SHARED_SCRIPTS: Final = ("install-apt.sh", "secrets.sh")
 """Scripts of the cluster image's build that these builds run, too."""
+_UV_SCRIPTS: Final = ("install-build-tools.sh", "uv.sh")
+"""The same, for the lab alone."""
 ENVIRONMENT_PYTHON: Final = "/databricks/python3/bin/python"
-_INSIDE: Final = Path(dbmirror.__file__).parent / "lab_containers" / "inside"
-"""What runs inside the lab's containers."""
 _Host = Annotated[str, Meta(pattern=r"\A([A-Za-z0-9][A-Za-z0-9._-]*|[0-9A-Fa-f:.]+)\Z")]
 _Word = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]*\Z")]
 _User = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9._@+-]*\Z")]
@@ -75,11 +78,14 @@ class LabFiles:
     lab_image: str
     """Tags that name what went into the images; the user's id is added by compose.yaml."""
     tunnel_image: str
+    fetched: Mapping[str, tuple[BuildFile, ...]]
+    """What the build of the lab's image is handed, in folders by their name."""
 
 
-def render_lab(lock: Lock, *, image: str, settings: LabSettings) -> LabFiles:
+def render_lab(lock: Lock, *, image: str, settings: LabSettings, lab_lock: LabLock | None = None) -> LabFiles:
     """The lab of the mirror whose cluster image is `image`, built from `lock`; the same arguments give the same bytes.
 
+    Without `lab_lock` the build of its image ends with the command that makes one.
     Raises RenderError where a value is hostile.
     """
     try:
@@ -103,7 +109,12 @@ def render_lab(lock: Lock, *, image: str, settings: LabSettings) -> LabFiles:
         "lock": lock_digest(lock),
         "description": f"JupyterLab in the mirror of a Databricks cluster on runtime {lock.runtime}",
     }
-    lab = BuildContext(_lab_context(shipped, templates, values, python=None if official else python))
+    lab = BuildContext(
+        {
+            **_lab_context(shipped, templates, values, python=None if official else python),
+            **lists(settings.mirror, lab_lock),
+        }
+    )
     tunnel = BuildContext(_tunnel_context(shipped, templates, values))
     repository, _, tag = image.rpartition(":")
     lab_image = f"{repository}-lab:{tag}-{_digest(lab)}"
@@ -130,6 +141,7 @@ def render_lab(lock: Lock, *, image: str, settings: LabSettings) -> LabFiles:
         examples=BuildContext(_examples()),
         lab_image=lab_image,
         tunnel_image=tunnel_image,
+        fetched=fetched_files(lab_lock),
     )
 
 
@@ -149,25 +161,23 @@ def _lab_context(
     files = {
         "Dockerfile": templates.get_template("lab/Dockerfile.j2").render(**values).encode(),
         "apt.txt": (folder / "apt.txt").read_bytes(),
-        "requirements/lab.txt": (folder / "requirements.txt").read_bytes(),
-        "requirements/build-tools.txt": (shipped_folder("images") / "python" / "build-tools.txt").read_bytes(),
         **_scripts(
             shipped,
             (
-                *("add-user.sh", "create-lab.sh", "finish-lab.sh", "install-beside.sh", "install-irkernel.sh"),
-                *("index-secrets.sh", "index-uv.sh", "install-missing.sh", "install-uv.sh"),
-                *("left-out.sh", "try-kernel.py"),
+                *("add-user.sh", "create-lab.sh", "fetched.sh", "finish-lab.sh", "install-irkernel.sh"),
+                *("install-missing.sh", "left-out.sh", "try-kernel.py"),
             ),
+            shared=(*_SHARED_SCRIPTS, *_UV_SCRIPTS),
         ),
         **_tree(folder / "server", "server"),
         **_tree(folder / "etc", "etc"),
         **_tree(folder / "home", "home"),
         **_tree(folder / "settings", "settings"),
-        **_inside_files(values["runtime"]),
+        **_inside_files(),
     }
     if python is not None:
         files["python.txt"] = f"ca-certificates\npython{python}\npython{python}-venv\n".encode()
-    for start, prefix in ((folder, "lab/"), (_INSIDE, "")):
+    for start, prefix in ((folder, "lab/"), (INSIDE, "")):
         for name, content in _tree(start / "kernels", "kernels").items():
             rendered = name.removesuffix(".j2")
             is_template = rendered != name
@@ -177,21 +187,13 @@ def _lab_context(
     return files
 
 
-def _inside_files(runtime: str) -> dict[str, bytes]:
-    """What runs in the lab's containers, and what it needs beside the mirrored environment.
-
-    Spark's client is the one of the runtime's own version; runtimes without one have none.
-    """
-    requirements = _INSIDE / "requirements"
-    series = re.match(r"\d+\.\d+", runtime)
-    spark = requirements / f"spark-{series[0] if series else 'none'}.txt"
-    wanted = {"parallel": requirements / "parallel.txt", **({"spark": spark} if spark.is_file() else {})}
-    programs = {
+def _inside_files() -> dict[str, bytes]:
+    """What runs in the lab's containers."""
+    return {
         f"inside/{name}": content
-        for folder in sorted(_INSIDE.glob("dbmirror_lab*"))
+        for folder in sorted(INSIDE.glob("dbmirror_lab*"))
         for name, content in _tree(folder, folder.name).items()
     }
-    return programs | {f"requirements/{name}.txt": path.read_bytes() for name, path in wanted.items()}
 
 
 def _tunnel_context(shipped: Path, templates: jinja2.Environment, values: Mapping[str, str]) -> dict[str, bytes]:
@@ -208,9 +210,9 @@ def _examples() -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in paths if path.suffix in {".ipynb", ".py"}}
 
 
-def _scripts(shipped: Path, own: tuple[str, ...]) -> dict[str, bytes]:
-    shared = shipped_folder("images") / "python" / "scripts"
-    files = {f"scripts/{name}": (shared / name).read_bytes() for name in _SHARED_SCRIPTS}
+def _scripts(shipped: Path, own: tuple[str, ...], *, shared: tuple[str, ...] = _SHARED_SCRIPTS) -> dict[str, bytes]:
+    folder = shipped_folder("images") / "python" / "scripts"
+    files = {f"scripts/{name}": (folder / name).read_bytes() for name in shared}
     return files | {f"scripts/{name}": (shipped / "scripts" / name).read_bytes() for name in own}
 
 
@@ -224,7 +226,7 @@ def _tree(folder: Path, name: str) -> dict[str, bytes]:
 
 
 def _templates(folder: Path) -> jinja2.Environment:
-    loaded = environment(folder, _INSIDE)
+    loaded = environment(folder, INSIDE)
     loaded.filters.update(
         yaml=_compose_string, number=_number, word_or_nothing=_word_or_nothing, json=_json, join=_join
     )

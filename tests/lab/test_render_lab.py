@@ -17,6 +17,8 @@ from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
 from dbmirror.render.dockerfile_templates import shipped_folder
 from dbmirror.render.errors import RenderError
 from dbmirror.render.lab import OWNER_LABEL, LabFiles, LabSettings, render_lab
+from dbmirror.render.lab_files import lab_requirements
+from tests.builders import a_lab_lock
 from tests.render.steps import assert_foreign_code_meets_no_secret
 
 TOOLS = Path(sys.executable).parent
@@ -32,8 +34,11 @@ IMAGE = "dbmirror/demo:15.4-0123456789ab"
 SETTINGS = LabSettings(mirror="demo", cluster="0101-120000-abcdefgh", forwards=(4040, 15002), networks=("drivers",))
 
 
-def rendered(**changes: object) -> LabFiles:
-    return render_lab(LOCK, image=IMAGE, settings=replace(SETTINGS, **changes))
+LAB_LOCK = a_lab_lock()
+
+
+def rendered(lock: Lock = LOCK, **changes: object) -> LabFiles:
+    return render_lab(lock, image=IMAGE, settings=replace(SETTINGS, **changes), lab_lock=LAB_LOCK)
 
 
 def test_the_same_lock_gives_the_same_bytes() -> None:
@@ -129,6 +134,8 @@ def test_the_images_tags_name_what_went_into_them() -> None:
     assert first.lab_image != other.lab_image
     assert first.tunnel_image == other.tunnel_image
     assert first.lab_image in first.compose.decode()
+    relocked = render_lab(LOCK, image=IMAGE, settings=SETTINGS, lab_lock=a_lab_lock(version="9.9"))
+    assert relocked.lab_image != first.lab_image
 
 
 def test_what_the_lab_installs_is_pinned_by_hash_and_names_no_host() -> None:
@@ -137,6 +144,25 @@ def test_what_the_lab_installs_is_pinned_by_hash_and_names_no_host() -> None:
     assert {"jupyterlab", "jupytext", "ipykernel", "jupyter-client"} <= set(pins)
     assert text.count("--hash=sha256:") >= len(pins)
     assert "://" not in text
+
+
+def test_the_lab_is_installed_from_the_very_files_of_its_lock() -> None:
+    files = rendered()
+    for group, wheels in LAB_LOCK.wheels.items():
+        names = [(file.name, file.sha256, file.index) for file in files.fetched[group]]
+        assert names == [(wheel.filename, wheel.sha256, wheel.index) for wheel in wheels]
+        listed = files.lab.files[f"lists/{group}.txt"].decode()
+        assert re.findall(r"--hash=sha256:(\w+)", listed) == [wheel.sha256 for wheel in wheels]
+        assert "://" not in listed
+
+
+def test_without_a_lock_the_build_says_which_command_fetches_its_files() -> None:
+    files = render_lab(LOCK, image=IMAGE, settings=SETTINGS)
+    assert files.fetched == {}
+    assert [name for name in files.lab.files if name.startswith("lists/")] == ["lists/missing.txt"]
+    assert b"'dbmirror lab up demo'" in files.lab.files["lists/missing.txt"]
+    folder = yaml.safe_load(files.compose)["services"]["lab"]["build"]["additional_contexts"]["files"]
+    assert folder == "${DBMIRROR_LAB_FILES:-./lab/lists}"
 
 
 def test_every_file_that_the_dockerfiles_read_is_in_their_context() -> None:
@@ -155,6 +181,15 @@ def test_no_code_of_the_mirror_runs_where_a_secret_or_the_network_is() -> None:
         files = render_lab(replace(LOCK, base=replace(LOCK.base, kind=kind)), image=IMAGE, settings=SETTINGS)
         for context in (files.lab, files.tunnel):
             assert_foreign_code_meets_no_secret(context.files["Dockerfile"].decode(), mirror=IMAGE)
+
+
+def test_no_login_of_an_index_is_given_to_a_build() -> None:
+    files = rendered()
+    stack = yaml.safe_load(files.compose)
+    given = {secret for service in stack["services"].values() for secret in service.get("build", {}).get("secrets", ())}
+    assert given <= {"ca-bundle"}
+    for context in (files.lab, files.tunnel):
+        assert not re.findall(r"id=(?:uv-config|pip-config|netrc)", context.files["Dockerfile"].decode())
 
 
 def test_a_bare_base_is_given_the_mirrors_python_to_make_the_environment_with() -> None:
@@ -231,12 +266,12 @@ def test_what_the_kernels_start_is_in_the_image() -> None:
 
 @pytest.mark.parametrize(("runtime", "client"), [("15.4", "15.4"), ("16.4", "16.4"), ("10.4", None)])
 def test_the_spark_client_is_the_one_of_the_runtime(runtime: str, client: str | None) -> None:
-    files = render_lab(replace(LOCK, runtime=runtime), image=IMAGE, settings=SETTINGS).lab.files
-    assert files["requirements/parallel.txt"].startswith(b"entrypoints==")
+    requirements = lab_requirements(runtime)
+    assert requirements["parallel"].startswith("entrypoints==")
     if client is None:
-        assert "requirements/spark.txt" not in files
+        assert "spark" not in requirements
     else:
-        assert f"databricks-connect=={client}.".encode() in files["requirements/spark.txt"]
+        assert f"databricks-connect=={client}." in requirements["spark"]
 
 
 def test_the_containers_own_programs_are_python_3_8() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from dockerfile_parse import DockerfileParser
 
-FETCHING = frozenset({"create-lab.sh", "fetch.py", "install-beside.sh", "install-uv.sh"})
+FETCHING = frozenset({"fetch.py"})
 """Scripts that bring files from an index, and start an interpreter on the way: no package may be there yet."""
 APT = frozenset({"install-apt.sh", "install-r.sh", "install-r-libraries.sh"})
 """Scripts that install what the distribution signed, before a package is there."""

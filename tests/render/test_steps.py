@@ -27,7 +27,8 @@ SECRET = "--mount=type=secret,id=netrc"
             "A step with a network above packages",
         ),
         (f"RUN {SECRET} python {SCRIPTS}/fetch.py", "An interpreter with packages"),
-        (f"FROM mirror AS b\nRUN {SECRET} bash {SCRIPTS}/install-uv.sh", "A step with a network above packages"),
+        (f"RUN {SECRET} bash {SCRIPTS}/create-lab.sh", "A network where packages run"),
+        (f"FROM mirror AS b\nRUN {SECRET} python -I -S {SCRIPTS}/fetch.py", "A step with a network above packages"),
         (f"FROM mirror AS b\nRUN {SECRET} bash {SCRIPTS}/install-missing.sh", "A shell that a package's program"),
     ],
 )

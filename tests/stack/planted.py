@@ -26,8 +26,6 @@ def planted(folder: Path) -> Iterator[dict[str, Path]]:
     with build_secrets(find_indexes(IndexConfig()), find_ca_bundle()) as real:
         contents = {name: path.read_bytes() for name, path in real.items()}
     ends = {
-        "uv-config": b"# " + MARK,
-        "pip-config": b"# " + MARK,
         "netrc": b"machine nowhere.invalid login user password " + MARK,
         "ca-bundle": b"# " + MARK,
         "proxy": b"no_proxy=" + MARK + b".invalid",

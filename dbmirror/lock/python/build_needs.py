@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -14,7 +12,6 @@ from packaging.utils import canonicalize_name
 from dbmirror.fetch.fetch import Fetched, NotFetched, Wanted, fetch
 from dbmirror.fetch.store import Store
 from dbmirror.http_client.refused import Refused
-from dbmirror.lock.errors import LockError
 from dbmirror.lock.model import (
     BuildRequirement,
     Fate,
@@ -30,13 +27,13 @@ from dbmirror.lock.model import (
 from dbmirror.lock.python.build_system import build_requirements
 from dbmirror.lock.python.file_hosts import ListedFile, client_of_files
 from dbmirror.lock.python.index import Index
+from dbmirror.lock.python.pinned import Pin, pinned_files, read_pins
 from dbmirror.lock.python.resolve import resolve
 from dbmirror.lock.python.sources import from_index
 from dbmirror.pep508 import ONE_PARSER
 from dbmirror.progress import SILENT, Observer
 
 STAGE = "lock: what the build needs"
-_PINNED: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==(\S+) --hash=sha256:([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +46,6 @@ class BuildNeeds:
     """Upper bounds of build requirements, by the name of the package that is built; under "" those of the others."""
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """What the builds of some packages import without saying so, by their name."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Pin:
-    name: str
-    version: str
-    sha256: str | None = None
 
 
 def with_support(
@@ -76,7 +66,8 @@ def with_support(
     IndexUnreachable where one cannot be used.
     """
     known = {file.sha256: file for file in previous.support if file.index in lock.indexes} if previous else {}
-    support = {file.sha256: file for file in locked_files(needs.pinned, index=index, target=lock.target, known=known)}
+    pins = read_pins("\n".join(needs.pinned), target=lock.target)
+    support = {file.sha256: file for file in pinned_files(pins, index=index, target=lock.target, known=known)}
     built = [package for package in lock.packages if _is_built(package)]
     old = {package.name: package for package in previous.packages} if previous else {}
     outcomes: dict[str, tuple[BuildRequirement, ...] | Refused] = {
@@ -103,35 +94,6 @@ def with_support(
         fates=tuple(_fate(fate, unavailable) for fate in lock.fates),
         support=tuple(sorted(support.values(), key=lambda file: (file.filename, file.sha256))),
     )
-
-
-def locked_files(
-    lines: Iterable[str], *, index: Index, target: Target, known: Mapping[str, IndexFile] | None = None
-) -> tuple[IndexFile, ...]:
-    """The files that pinned requirements with one hash each mean, from the indexes or out of `known` (by hash).
-
-    Lines without a pin (comments) are passed over. Raises LockError where an index does not have one of them.
-    """
-    files = []
-    for line in lines:
-        pinned = _PINNED.match(line)
-        if pinned is None:
-            continue
-        name, version, sha256 = pinned.groups()
-        file = (known or {}).get(sha256)
-        if file is None:
-            found = from_index(
-                _Pin(canonicalize_name(name), version, sha256), index=index, target=target, sha256=sha256
-            )
-            if isinstance(found, Missing) or not isinstance(found.source, IndexFile):
-                reason = found.reason if isinstance(found, Missing) else "it is not there as a file"
-                raise LockError(
-                    f"{name} {version} is needed to build the image, and cannot be had: {reason}.",
-                    remedy="Add it to the package index, or name a further index in [index] extra_urls.",
-                )
-            file = found.source
-        files.append(file)
-    return tuple(files)
 
 
 def _resolved(
@@ -196,7 +158,7 @@ def _wanted(package: LockedPackage, archive: Path | NotFetched, needs: BuildNeed
 
 
 def _wheel(name: str, version: str, index: Index, target: Target) -> IndexFile:
-    found = from_index(_Pin(name, version), index=index, target=target)
+    found = from_index(Pin(name, version), index=index, target=target)
     if isinstance(found, Missing) or not isinstance(found.source, IndexFile) or not found.source.is_wheel:
         raise Refused(f"its build requires {name} {version}, of which there is no wheel for the image")
     return found.source

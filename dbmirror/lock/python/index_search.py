@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from pypi_simple import DistributionPackage
@@ -39,32 +39,38 @@ class _Answer:
 
 
 def search(
-    name: str, version: str, *, index: Index, target: Target, groups: Sequence[IndexGroup], sha256: str | None = None
+    name: str,
+    version: str,
+    *,
+    index: Index,
+    target: Target,
+    groups: Sequence[IndexGroup],
+    hashes: Collection[str] | None = None,
 ) -> Offer | NoFile:
     """The file for `name` at `version`, or why there is none: the first group that knows the name decides.
 
-    With `sha256` the very file of that hash, whichever index has it. Raises IndexUnreachable where an index that has
-    to be asked gives no answer, or one that is no word on the package.
+    With `hashes` (SHA-256) a file of one of them alone, whichever index has it. Raises IndexUnreachable where an index
+    that has to be asked gives no answer, or one that is no word on the package.
     """
     reasons: list[str] = []
     for group in groups:
         answers = []
-        for answer in _ask(name, version, group, index=index, target=target, sha256=sha256):
+        for answer in _ask(name, version, group, index=index, target=target, hashes=hashes):
             answers.append(answer)
             found = isinstance(answer.chosen, DistributionPackage)
-            if found if sha256 is not None else answer.knows and group.choice is Choice.FIRST_INDEX:
+            if found if hashes is not None else answer.knows and group.choice is Choice.FIRST_INDEX:
                 break
         reasons += [answer.reason for answer in answers if answer.reason]
         offer = _offer(answers, group.choice, target)
         if offer is not None:
             return offer
-        if sha256 is None and any(answer.knows for answer in answers):
+        if hashes is None and any(answer.knows for answer in answers):
             break
     return NoFile("; ".join(reasons))
 
 
 def _ask(
-    name: str, version: str, group: IndexGroup, *, index: Index, target: Target, sha256: str | None
+    name: str, version: str, group: IndexGroup, *, index: Index, target: Target, hashes: Collection[str] | None
 ) -> Iterator[_Answer]:
     for location in group.indexes:
         if location.folder is not None:
@@ -77,8 +83,8 @@ def _ask(
         if offered is None:
             yield _Answer(location, False, NoFile("does not have it"))
             continue
-        if sha256 is not None:
-            offered = tuple(file for file in offered if file.digests.get("sha256", "").lower() == sha256)
+        if hashes is not None:
+            offered = tuple(file for file in offered if file.digests.get("sha256", "").lower() in hashes)
         yield _Answer(location, True, choose(name, version, offered, target))
 
 

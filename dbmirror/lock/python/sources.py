@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -62,16 +62,17 @@ def from_index(
     *,
     index: Index,
     target: Target,
-    sha256: str | None = None,
+    hashes: Collection[str] | None = None,
     groups: Sequence[IndexGroup] | None = None,
 ) -> Found | Missing:
     """The file for the distribution's version of the index that decides about it, as uv's or pip's rules have it.
 
-    With `sha256` only that very file; with `groups` only those indexes are asked. Raises IndexUnreachable where an
-    index gives no answer, or one that is no word on the distribution: that is no fate of a package.
+    With `hashes` (SHA-256) only a file of one of them; with `groups` only those indexes are asked. Raises
+    IndexUnreachable where an index gives no answer, or one that is no word on the distribution: that is no fate of a
+    package.
     """
     asked = index.settings.groups_for(distribution.name) if groups is None else groups
-    offer = search(distribution.name, distribution.version, index=index, target=target, groups=asked, sha256=sha256)
+    offer = search(distribution.name, distribution.version, index=index, target=target, groups=asked, hashes=hashes)
     if isinstance(offer, NoFile):
         return Missing(reason=offer.reason)
     try:
@@ -130,7 +131,7 @@ def from_direct_url(distribution: Distribution, *, index: Index, target: Target,
         source = direct_source(distribution, origin, index=index, folder=folder)
     except Refused as refusal:
         if origin.sha256 is not None:
-            found = from_index(distribution, index=index, target=target, sha256=origin.sha256)
+            found = from_index(distribution, index=index, target=target, hashes={origin.sha256})
             if isinstance(found, Found):
                 return Found(source=found.source, reason="The very file that the cluster installed, from the index.")
         return Missing(reason=str(refusal))

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Makes /uv, an environment with uv of the version that the requirements name: install-build-tools.sh PYTHON
+# Makes /uv, an environment with uv of the version that the requirements name, from its wheel in the folder:
+# install-build-tools.sh PYTHON [REQUIREMENTS FOLDER]
 set -euo pipefail
 
-cd /run/dbmirror
-read -r pin hash <<<"$(grep --invert-match '^#' requirements.txt)"
-wheels=("files/${pin/==/-}"-*.whl)
+requirements=${2:-/run/dbmirror/requirements.txt}
+folder=${3:-/run/dbmirror/files}
+read -r pin hash <<<"$(grep --invert-match '^#' "$requirements")"
+wheels=("$folder/${pin/==/-}"-*.whl)
 echo "${hash#--hash=sha256:}  ${wheels[0]}" | sha256sum --check --quiet -
 
 python=$1

@@ -27,7 +27,7 @@ install_wheels() {
     if /uv/bin/uv pip install --no-deps --no-build --no-index --find-links "$folder" "$@" \
         --requirement "$requirements" 2> >(tee "$log" >&2); then
         # uv notes when it saw a wheel that lies in a folder: no part of the package, and never the same twice.
-        find /usr/local/lib /databricks -path '*.dist-info/uv_cache.json' -newer "$started" | while read -r note; do
+        find /usr/local/lib /databricks /opt -path '*.dist-info/uv_cache.json' -newer "$started" | while read -r note; do
             sed -i '\#/uv_cache\.json,#d' "${note%/*}/RECORD"
             rm -f "$note"
         done

@@ -63,8 +63,11 @@ def mirror(home: Path, users_own: dict[str, bytes]) -> Iterator[Mirror]:
 def stack(mirror: Mirror, home: Path, users_own: dict[str, bytes]) -> Iterator[Path]:
     """The lab, started with plain `docker compose up` in the mirror's folder. ~/.ssh is as it was when all is over."""
     folder = mirror.folder
-    write_compose_file(places(folder), stages.render_lab(mirror, mirror.lock()).compose)
+    lock = mirror.lock()
+    files = stages.render_lab(mirror, lock, stages.lock_lab(mirror, lock))
+    write_compose_file(places(folder), files.compose)
     lab_stack.prepare(mirror.lab, mirror.lab_supplies())
+    lab_stack.fetch_files(mirror.lab, files, mirror.lab_supplies())
     try:
         subprocess.run(["docker", "compose", "up", "--detach"], cwd=folder, check=True, capture_output=True)
         assert settles(lambda: health(folder, "lab") == "healthy", 120), compose.last_logs(project_of(folder), "lab")

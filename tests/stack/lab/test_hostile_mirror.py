@@ -8,9 +8,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from dbmirror.build.fetched_files import keep_files
+from dbmirror.ca_bundle import find_ca_bundle
+from dbmirror.config import IndexConfig
 from dbmirror.engine.buildx import build
+from dbmirror.lock.lab import lock_lab
 from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
+from dbmirror.lock.python.index import Index
+from dbmirror.lock.python.index_settings import find_indexes
 from dbmirror.render.lab import LabSettings, render_lab
+from dbmirror.render.lab_files import lab_requirements
 from dbmirror.sandbox.base import ensure_base
 from tests.stack.planted import marked, planted
 
@@ -68,9 +75,13 @@ def lab(mirror: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         packages=(),
         fates=(),
     )
-    render_lab(lock, image=mirror, settings=LabSettings(mirror="hostile", cluster="0101-120000-abcdefgh")).lab.write(
-        folder / "context"
-    )
+    indexes, ca_bundle = find_indexes(IndexConfig()), find_ca_bundle()
+    with Index(indexes, ca_bundle=ca_bundle) as index:
+        lab_lock = lock_lab(lab_requirements("15.4"), target=lock.target, index=index)
+    settings = LabSettings(mirror="hostile", cluster="0101-120000-abcdefgh")
+    files = render_lab(lock, image=mirror, settings=settings, lab_lock=lab_lock)
+    files.lab.write(folder / "context")
+    keep_files(files.fetched, folder / "fetched", indexes=indexes, ca_bundle=ca_bundle)
     with planted(folder / "secrets") as secrets:
         build(
             folder / "context",
@@ -78,6 +89,7 @@ def lab(mirror: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             labels={},
             secrets=secrets,
             build_arguments={"LAB_UID": "1000"},
+            contexts={"files": folder / "fetched"},
         )
     yield "scratch-hostile-lab:1"
     subprocess.run(["docker", "rmi", "-f", "scratch-hostile-lab:1"], check=False, capture_output=True)

@@ -1,0 +1,13 @@
+# shellcheck shell=bash
+# Sourced: require_fetched, for builds that were not given the files that they are made from.
+
+lists=/run/dbmirror/lists
+files=/run/dbmirror/files
+
+# require_fetched GROUP: ends the build with a sentence, unless the group's list and its files are there.
+require_fetched() {
+    if [[ ! -e $lists/$1.txt || ! -d $files/$1 ]]; then
+        cat "$lists/missing.txt" >&2
+        exit 1
+    fi
+}
