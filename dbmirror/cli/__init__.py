@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 _AS_JSON = "dbmirror.json"
+_NEVER_MEANT = frozenset({"--start"})
+"""Not offered in place of a mistyped option: it costs money."""
 
 
 class _UsageDocument(click.ClickException):
@@ -43,9 +45,15 @@ def _told(*, as_json: bool) -> Iterator[None]:
     try:
         yield
     except click.UsageError as error:
+        said = _without_costs(error) if isinstance(error, click.NoSuchOption) else error
         if as_json:
-            raise _UsageDocument(error) from error
-        raise
+            raise _UsageDocument(said) from error
+        raise said from None
+
+
+def _without_costs(error: click.NoSuchOption) -> click.NoSuchOption:
+    meant = [each for each in error.possibilities or () if each not in _NEVER_MEANT]
+    return click.NoSuchOption(error.option_name, message=error.message, possibilities=meant, ctx=error.ctx)
 
 
 class Commands(click.Group):

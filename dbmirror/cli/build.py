@@ -17,6 +17,7 @@ from dbmirror.cli.options import (
     lock_options,
     push_options,
     read_password,
+    switch_option,
 )
 from dbmirror.errors import UsageError
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--all", "every", is_flag=True, help="Build every mirror of dbmirror.toml, in parallel by one bake.")
 @config_option
 @driver_options
+@switch_option
 @lock_options
 @fates_option
 @click.option(
@@ -81,6 +83,11 @@ def build_command(
             raise UsageError(
                 "--all builds and verifies; it does not push.", remedy="Push each mirror: dbmirror push NAME …"
             )
+        if options["cluster"] or options["switch_cluster"]:
+            raise UsageError(
+                "--cluster names the cluster of one mirror, and --all builds every one.",
+                remedy="Name each mirror's cluster in its section of dbmirror.toml.",
+            )
         build_every(output, config_file, shown=shown, frozen=frozen, dry_run=dry_run, **options)
         return
     build_one(
@@ -101,9 +108,12 @@ def build_command(
     )
 
 
+_NOT_FROZEN = ("whitelist", "base", "flavour", "refresh", "no_capture", "cluster", "switch_cluster")
+
+
 def _refuse_what_frozen_ignores(name: str | None, frozen: bool, options: Mapping[str, Any]) -> None:
     """Raises UsageError where an option is given that shapes the lock, which --frozen takes as it is."""
-    given = [each for each in ("whitelist", "base", "flavour", "refresh", "no_capture") if options.get(each)]
+    given = [each for each in _NOT_FROZEN if options.get(each)]
     if frozen and given:
         names = ", ".join(f"--{each.replace('_', '-')}" for each in given)
         raise UsageError(

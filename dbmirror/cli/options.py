@@ -81,7 +81,7 @@ def fates_option(function: Command) -> Command:
 
 
 def driver_options(function: Command) -> Command:
-    """What commands take that read the driver: `--start`, `--accept-host-key`, `--known-hosts`."""
+    """What commands take that read the driver: `--cluster`, `--start`, `--accept-host-key`, `--known-hosts`."""
     function = click.option(
         "--known-hosts",
         type=click.Path(path_type=Path, dir_okay=False, exists=True),
@@ -90,10 +90,30 @@ def driver_options(function: Command) -> Command:
     function = click.option("--start", "start_cluster", is_flag=True, help="Start the cluster if it is terminated.")(
         function
     )
-    return click.option(
+    function = click.option(
         "--accept-host-key",
         is_flag=True,
         help="Pin the driver's host key at first contact without asking. A changed key is still refused.",
+    )(function)
+    return cluster_option(function)
+
+
+def cluster_option(function: Command) -> Command:
+    """`--cluster NAME|ID`."""
+    return click.option(
+        "--cluster",
+        metavar="NAME|ID",
+        help="The cluster to mirror; else dbmirror.toml's, the profile's, or the only one. Later snapshots stay with "
+        "it.",
+    )(function)
+
+
+def switch_option(function: Command) -> Command:
+    """`--switch-cluster`."""
+    return click.option(
+        "--switch-cluster",
+        is_flag=True,
+        help="Let the mirror be one of another cluster from now on than its snapshot is of.",
     )(function)
 
 

@@ -6,7 +6,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -163,6 +163,13 @@ class Output:
             return False
         with self._paused():
             return click.confirm(shown(question), default=False, err=True)
+
+    def choose(self, table: RenderableType, question: str, answers: Sequence[str]) -> str | None:
+        """Show `table` and ask for one of `answers`; None where an empty line, or anything else, is answered."""
+        with self._paused():
+            self.stderr.print(table)
+            given = click.prompt(shown(question), default="", show_default=False, err=True)
+        return str(given).strip() if str(given).strip() in answers else None
 
     @contextmanager
     def _paused(self) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +19,13 @@ from dbmirror.processes.temporary import clear_left_behind
 
 if TYPE_CHECKING:
     from dbmirror.workspace.clusters import ClusterState
+    from dbmirror.workspace.mirrorable import ClusterSummary, Fits
 
 
 def choices_of(
     *,
+    cluster: str | None = None,
+    switch_cluster: bool = False,
     start_cluster: bool = False,
     accept_host_key: bool = False,
     known_hosts: Path | None = None,
@@ -37,6 +40,8 @@ def choices_of(
 ) -> Choices:
     """A command's options, by the names that click gives them, as the choices of one run."""
     return Choices(
+        cluster=cluster,
+        switch_cluster=switch_cluster,
         start_cluster=start_cluster,
         accept_host_key=accept_host_key,
         known_hosts=known_hosts,
@@ -86,4 +91,12 @@ def questions(output: Output) -> Questions:
         output.say(about.text)
         return output.confirm("Use it?")
 
-    return Questions(host_key=host_key, start=start, claim=claim)
+    def cluster(clusters: Sequence[ClusterSummary], fits: Fits) -> ClusterSummary | None:
+        from dbmirror.cli.status_tables import numbered_clusters
+
+        numbered = {str(number): each for number, each in enumerate(filter(fits, clusters), start=1)}
+        table = numbered_clusters(numbered, clusters)
+        chosen = output.choose(table, "The number of the cluster that is meant", tuple(numbered))
+        return numbered[chosen] if chosen is not None else None
+
+    return Questions(host_key=host_key, start=start, claim=claim, cluster=cluster)

@@ -15,6 +15,7 @@ from dbmirror.cli.options import (
     fates_option,
     lock_options,
     mirror_argument,
+    switch_option,
 )
 from dbmirror.errors import DifferenceFound
 
@@ -30,6 +31,7 @@ class ImageRefuted(DifferenceFound):
 @mirror_argument
 @config_option
 @driver_options
+@switch_option
 @dry_run_option
 @command
 def snapshot_command(output: Output, name: str, config_file: Path | None, **options: Any) -> None:

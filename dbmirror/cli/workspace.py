@@ -51,9 +51,8 @@ def clusters_command(output: Output, profile: str, config_file: Path | None) -> 
     """
     from dbmirror.cli import status_tables
     from dbmirror.cli.session import opened
-    from dbmirror.workspace.clusters import list_clusters
 
     with opened(output, profile, config_file) as mirror:
-        found = list_clusters(mirror.access.workspace)
+        found = mirror.access.clusters
     output.document({"profile": profile, "clusters": found})
     output.show(status_tables.clusters(found))

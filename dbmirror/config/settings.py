@@ -70,7 +70,7 @@ class MirrorConfig(Struct, frozen=True, forbid_unknown_fields=True):
     profile: Annotated[str | None, Meta(examples=["PROD"])] = None
     """A profile of `~/.databrickscfg` (or `DATABRICKS_CONFIG_FILE`); else the mirror's own name."""
     cluster: Annotated[str | None, Meta(examples=["team-cluster"])] = None
-    """A cluster's name or id; else the profile's `cluster_id`, else the only one that can be mirrored."""
+    """A cluster's name or id; else the last snapshot's, the profile's `cluster_id`, the only one that can be."""
     base: Annotated[str | None, Meta(examples=["databricksruntime/python:15.4-LTS"])] = None
     """The base image; any Ubuntu or Debian image will do, once you said so (see `--trust`). Else the official one of
     the cluster's runtime."""

@@ -15,8 +15,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from paramiko.pkey import UnknownKeyType
 
 from dbmirror.hosts.known_hosts import HostKey
-from dbmirror.hosts.ssh_config import Hop
-from dbmirror.hosts.ssh_errors import KeyMissing, KeyProtected, KeyTooOpen, KeyUnreadable, SshError
+from dbmirror.hosts.ssh_config import Hop, SshTarget, find_route
+from dbmirror.hosts.ssh_errors import KeyMissing, KeyProtected, KeyTooOpen, KeyUnreadable, SshConfigInvalid, SshError
 
 # Without a handler Python would print paramiko's own words about each failure on stderr.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -60,6 +60,25 @@ def keys_to_offer(hop: Hop, agent_keys: tuple[paramiko.AgentKey, ...]) -> tuple[
     if problems and not offers:
         raise problems[0]
     return tuple(offers.values())[:_MOST]
+
+
+def offered_at(target: SshTarget) -> frozenset[bytes] | None:
+    """The public keys, as SSH sends them, that would be offered to `target`; none at all where there is no key.
+
+    None where only a login can tell: a ProxyCommand may bring its own, a key may be locked by a passphrase.
+    """
+    agent = paramiko.Agent()
+    try:
+        last = find_route(target).hops[-1]
+        if last.proxy_command is not None:
+            return None
+        return frozenset(offer.key.asbytes() for offer in keys_to_offer(last, agent.get_keys()))
+    except KeyMissing:
+        return frozenset()
+    except (KeyProtected, KeyTooOpen, KeyUnreadable, SshConfigInvalid):
+        return None
+    finally:
+        agent.close()
 
 
 def default_files(hop: Hop) -> tuple[Path, ...]:

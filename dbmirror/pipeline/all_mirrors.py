@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, ParamSpec, Self, TypeVar
 
 from dbmirror.build.bake_images import RenderedMirror, bake_images, write_bakefile
 from dbmirror.build.bakefile import FILE_NAME as BAKE_FILE
@@ -30,6 +30,7 @@ WORKERS: Final = 4
 """How many mirrors are read, locked or verified at the same time: each of them asks an index with many connections."""
 T = TypeVar("T")
 U = TypeVar("U")
+P = ParamSpec("P")
 
 
 class AllMirrors:
@@ -198,16 +199,19 @@ def _one_at_a_time(questions: Questions) -> Questions:
     """`questions`, of which the second waits until the first is answered."""
     turn = threading.Lock()
 
-    def in_turn(question: Callable[[U], bool] | None) -> Callable[[U], bool] | None:
+    def in_turn(question: Callable[P, U] | None) -> Callable[P, U] | None:
         if question is None:
             return None
 
-        def ask(about: U) -> bool:
+        def ask(*about: P.args, **named: P.kwargs) -> U:
             with turn:
-                return question(about)
+                return question(*about, **named)
 
         return ask
 
     return Questions(
-        host_key=in_turn(questions.host_key), start=in_turn(questions.start), claim=in_turn(questions.claim)
+        host_key=in_turn(questions.host_key),
+        start=in_turn(questions.start),
+        claim=in_turn(questions.claim),
+        cluster=in_turn(questions.cluster),
     )

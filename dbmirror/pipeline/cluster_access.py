@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +15,7 @@ from dbmirror.config import MirrorConfig
 from dbmirror.errors import RemoteError
 from dbmirror.folders import known_hosts_file
 from dbmirror.hosts.known_hosts import Fingerprint, KnownHosts
+from dbmirror.hosts.offered_keys import offered_at
 from dbmirror.hosts.ssh import SshHost, connect
 from dbmirror.hosts.ssh_config import SshTarget
 from dbmirror.hosts.ssh_errors import HostKeyChanged
@@ -23,11 +24,15 @@ from dbmirror.progress import Observer
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
 
+    from dbmirror.snapshot import Cluster
     from dbmirror.workspace.clusters import ClusterState
-    from dbmirror.workspace.mirrorable import ClusterSummary
+    from dbmirror.workspace.mirrorable import ClusterSummary, Fits, Login
 
 _FIRST_CONTACT: Final = threading.Lock()
 """A pin is added to the file of known hosts by writing the whole file: two mirrors at a time would lose one."""
+
+_NOWHERE: Final = "driver.invalid"
+"""Stands for the address of a driver that is not there yet: what the ssh config says of all hosts holds for it."""
 
 
 class ClusterNotRunning(RemoteError):
@@ -48,6 +53,20 @@ class Questions:
     """The cluster is terminated: is it to be started?"""
     claim: Ask | None = None
     """Is what the repository names to be used?"""
+    cluster: Callable[[Sequence[ClusterSummary], Fits], ClusterSummary | None] | None = None
+    """Which of these clusters is meant, of those that fit?"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhichCluster:
+    """What a run and the mirror's folder say of the cluster, beside the configuration."""
+
+    named: str | None = None
+    """A name or id (`--cluster`)."""
+    switch: bool = False
+    """The mirror may become one of another cluster than its snapshot's."""
+    pinned: Callable[[], Cluster | None] = lambda: None
+    """The cluster of the mirror's snapshot."""
 
 
 class ClusterAccess:
@@ -61,6 +80,7 @@ class ClusterAccess:
         mirror: str,
         section: MirrorConfig,
         *,
+        which: WhichCluster = WhichCluster(),
         start_cluster: bool,
         accept_host_key: bool,
         known_hosts: Path | None = None,
@@ -73,6 +93,7 @@ class ClusterAccess:
         self.section = section
         self.profile = section.profile or mirror
         """The Databricks profile that the cluster is read with."""
+        self._which = which
         self._start_cluster = start_cluster
         self._accept_host_key = accept_host_key
         self._known_hosts = KnownHosts(known_hosts_file(), also=[known_hosts] if known_hosts else [])
@@ -90,12 +111,45 @@ class ClusterAccess:
         return client(self.profile)
 
     @cached_property
+    def clusters(self) -> tuple[ClusterSummary, ...]:
+        """All clusters of the workspace that the user sees."""
+        from dbmirror.workspace.clusters import list_clusters  # noqa: PLC0415
+
+        return list_clusters(self.workspace, self._login)
+
+    @cached_property
     def summary(self) -> ClusterSummary:
         """The cluster that is mirrored, in whatever state it is."""
-        from dbmirror.workspace.clusters import find_cluster  # noqa: PLC0415
+        return self._choose(lambda cluster: cluster.can_snapshot)
+
+    @cached_property
+    def cluster_for_key(self) -> ClusterSummary:
+        """The cluster that is to be mirrored once it has a key."""
+        return self._choose(lambda cluster: cluster.needs_only_key)
+
+    def _choose(self, fits: Fits) -> ClusterSummary:
+        from dbmirror.workspace.choice import Wish, choose_cluster  # noqa: PLC0415
 
         w = self.workspace
-        return find_cluster(w, self.section.cluster, w.config.cluster_id)
+        wish = Wish(
+            mirror=self.mirror,
+            option=self._which.named,
+            section=self.section.cluster,
+            pinned=self._which.pinned(),
+            profile=w.config.cluster_id,
+            switch=self._which.switch,
+        )
+        return choose_cluster(w, wish, login=self._login, fits=fits, ask=self._questions.cluster)
+
+    @property
+    def _login(self) -> Login:
+        from dbmirror.workspace.mirrorable import Login  # noqa: PLC0415
+
+        return Login(profile=self.profile, offered=self._offered, by_alias=self.section.ssh.host is not None)
+
+    @lru_cache  # noqa: B019 - as long as this object
+    def _offered(self, address: str) -> frozenset[bytes] | None:
+        return offered_at(self._target_at(address or _NOWHERE, name=""))
 
     @cached_property
     def cluster(self) -> ClusterState:
@@ -136,14 +190,22 @@ class ClusterAccess:
                 remedy=f"Name a host of your ssh config in [mirrors.{self.mirror}.ssh] of dbmirror.toml, for example "
                 "the one that 'databricks ssh setup' makes.",
             )
+        return self._target_at(
+            address,
+            name=cluster.cluster.cluster_name,
+            alias=cluster.cluster.cluster_id,
+        )
+
+    def _target_at(self, address: str, *, name: str, alias: str | None = None) -> SshTarget:
+        ssh = self.section.ssh
         return SshTarget(
             host=address,
-            label=f"driver of {cluster.cluster.cluster_name}",
+            label=f"driver of {name}",
             port=ssh.port,
             user=ssh.user,
             identity_files=(ssh.identity_file,) if ssh.identity_file else (),
             profile=self.profile,
-            host_key_alias=cluster.cluster.cluster_id,
+            host_key_alias=alias,
         )
 
     @cached_property

@@ -24,10 +24,10 @@ from dbmirror.lock.python.index_settings import IndexSettings, find_indexes
 from dbmirror.mirror_folder.files import is_file_below
 from dbmirror.mirror_folder.names import BUILT, FATES, IMAGE, LAB_LOCK, R_FATES, SNAPSHOT, VERIFICATION
 from dbmirror.mirror_folder.trees import copy_below
-from dbmirror.pipeline.cluster_access import ClusterAccess, Questions
+from dbmirror.pipeline.cluster_access import ClusterAccess, Questions, WhichCluster
 from dbmirror.processes.temporary import temporary_folder
 from dbmirror.progress import SILENT, Observer
-from dbmirror.snapshot import Snapshot, read_snapshot
+from dbmirror.snapshot import Cluster, Snapshot, SnapshotError, read_snapshot
 from dbmirror.verify.model import Report
 from dbmirror.verify.report import made_here, read_report
 from dbmirror.verify.verifier import still_holds
@@ -40,6 +40,10 @@ REHEARSED: Final = (SNAPSHOT, *LOCK_FILES, LAB_LOCK, BUILT, VERIFICATION)
 class Choices:
     """What one run does otherwise than the configuration says."""
 
+    cluster: str | None = None
+    """The name or id of the cluster, instead of the configuration's."""
+    switch_cluster: bool = False
+    """Let the mirror be one of another cluster than its snapshot's from now on."""
     start_cluster: bool = False
     """Start the cluster if it is terminated, instead of stopping with the remedy."""
     accept_host_key: bool = False
@@ -126,6 +130,9 @@ class Mirror:
         return ClusterAccess(
             self.name,
             self.section,
+            which=WhichCluster(
+                named=self.choices.cluster, switch=self.choices.switch_cluster, pinned=self._pinned_cluster
+            ),
             start_cluster=self.choices.start_cluster,
             accept_host_key=self.choices.accept_host_key,
             known_hosts=self.choices.known_hosts,
@@ -178,6 +185,13 @@ class Mirror:
             indexes=self.indexes,
             ca_bundle=self.ca_bundle,
         )
+
+    def _pinned_cluster(self) -> Cluster | None:
+        """The cluster of the last snapshot, which the mirror stays with; None before the first."""
+        try:
+            return self.snapshot().cluster
+        except SnapshotError:
+            return None
 
     def note_once(self, text: str) -> None:
         """Tell the observer of something that several stages come upon."""

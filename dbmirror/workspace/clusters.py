@@ -1,8 +1,9 @@
-"""Clusters of a workspace: which there are, one by name, and what a snapshot needs to know of it."""
+"""Clusters of a workspace: which there are, and what a snapshot needs to know of one."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,9 +18,10 @@ from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.hosts.known_hosts import HostKey
 from dbmirror.inventory.model import Text
 from dbmirror.snapshot import Cluster, ClusterLibrary
-from dbmirror.workspace.errors import ClusterAmbiguous, ClusterUnknown, said_clearly
+from dbmirror.workspace.answers import GET, ask, each_cluster
+from dbmirror.workspace.errors import ClusterUnknown, RuntimeNotStated, said_clearly
 from dbmirror.workspace.libraries import to_libraries
-from dbmirror.workspace.mirrorable import ClusterSummary, summarise
+from dbmirror.workspace.mirrorable import ClusterSummary, Login, summarise
 from dbmirror.workspace.ssh_keys import parse_public_key
 
 _VOLUMES = "spark.databricks.unityCatalog.volumes.enabled"
@@ -42,61 +44,44 @@ class ClusterState:
     """Fingerprints of the keys that log in, `SHA256:… (ED25519)`."""
 
 
-def list_clusters(w: WorkspaceClient) -> tuple[ClusterSummary, ...]:
-    """All clusters that the user sees, sorted by name and id. Raises WorkspaceError."""
-    with _clearly(w):
-        found = [summarise(details, profile=w.config.profile) for details in w.clusters.list()]
+def list_clusters(w: WorkspaceClient, login: Login | None = None) -> tuple[ClusterSummary, ...]:
+    """All clusters that the user sees, sorted by name and id; an odd one as what it is. Raises WorkspaceError."""
+    login = login or Login(profile=w.config.profile or "DEFAULT")
+    with clearly(w):
+        found = [summarise(answer, login) for answer in each_cluster(w)]
     return tuple(sorted(found, key=lambda cluster: (cluster.cluster_name.lower(), cluster.cluster_id)))
 
 
-def find_cluster(w: WorkspaceClient, name_or_id: str | None, default: str | None = None) -> ClusterSummary:
-    """The cluster called so, or with that id; else the `default` (the profile's cluster_id); else the only one.
-
-    The only one is the one that can be mirrored, running or not; of several the one that runs. Raises ClusterUnknown or
-    ClusterAmbiguous with the choices, or WorkspaceError.
-    """
-    wanted = name_or_id or default
-    if wanted and re.fullmatch(r"\d{4}-\d{6}-[A-Za-z0-9]+", wanted):
+def one_cluster(w: WorkspaceClient, cluster_id: str, login: Login | None = None) -> ClusterSummary:
+    """The cluster of that id. Raises ClusterUnknown or WorkspaceError."""
+    login = login or Login(profile=w.config.profile or "DEFAULT")
+    with clearly(w):
         try:
-            with _clearly(w):
-                return summarise(_get(w, wanted), profile=w.config.profile)
-        except ClusterUnknown:
-            # It may still be a name of that form.
-            pass
-    clusters = list_clusters(w)
-    if wanted:
-        meant = [c for c in clusters if wanted in {c.cluster_id, c.cluster_name}]
-        if not meant:
-            raise ClusterUnknown(f"There is no cluster {wanted!r} in {w.config.host}.", remedy=_choices(clusters))
-    else:
-        meant = [c for c in clusters if c.can_snapshot]
-        if not meant:
-            raise ClusterUnknown(
-                f"There is no cluster in {w.config.host} that can be mirrored.",
-                remedy=f"'dbmirror clusters {w.config.profile}' says why of each.",
-            )
-    if len(meant) > 1:
-        meant = [c for c in meant if not c.needs_start] or meant
-    if len(meant) > 1:
-        what = f"the name {wanted!r}" if wanted else "being able to be mirrored"
-        raise ClusterAmbiguous(f"Several clusters of {w.config.host} share {what}.", remedy=_choices(meant))
-    return meant[0]
+            return summarise(ask(w, GET, {"cluster_id": cluster_id}), login)
+        except NotFound as error:
+            raise _unknown(w, cluster_id) from error
 
 
 def read(w: WorkspaceClient, cluster_id: str) -> ClusterState:
     """All that a snapshot needs to know of the cluster. Raises ClusterUnknown or WorkspaceError."""
-    with _clearly(w):
+    with clearly(w):
         details = _get(w, cluster_id)
+        if not details.spark_version:
+            raise RuntimeNotStated(
+                f"The workspace states no runtime of the cluster {cluster_id}, so it cannot be mirrored.",
+                remedy=f"'dbmirror clusters {shlex.quote(w.config.profile or 'DEFAULT')}' lists those that can.",
+            )
         return _to_state(details, to_libraries(w.libraries.cluster_status(cluster_id)))
 
 
 def get_details(w: WorkspaceClient, cluster_id: str) -> ClusterDetails:
     """The SDK's own view of the cluster. Raises ClusterUnknown or WorkspaceError."""
-    with _clearly(w):
+    with clearly(w):
         return _get(w, cluster_id)
 
 
-def _clearly(w: WorkspaceClient) -> AbstractContextManager[None]:
+def clearly(w: WorkspaceClient) -> AbstractContextManager[None]:
+    """What the SDK raises inside becomes a WorkspaceError with one clear sentence."""
     return said_clearly(w.config.host, profile=w.config.profile, auth=w.config.auth_type)
 
 
@@ -104,10 +89,14 @@ def _get(w: WorkspaceClient, cluster_id: str) -> ClusterDetails:
     try:
         return w.clusters.get(cluster_id)
     except NotFound as error:
-        raise ClusterUnknown(
-            f"There is no cluster {cluster_id!r} in {w.config.host}.",
-            remedy=f"'dbmirror clusters {w.config.profile}' lists them.",
-        ) from error
+        raise _unknown(w, cluster_id) from error
+
+
+def _unknown(w: WorkspaceClient, cluster_id: str) -> ClusterUnknown:
+    return ClusterUnknown(
+        f"There is no cluster {cluster_id!r} in {w.config.host}.",
+        remedy=f"'dbmirror clusters {shlex.quote(w.config.profile or 'DEFAULT')}' lists them.",
+    )
 
 
 def _to_state(details: ClusterDetails, libraries: tuple[ClusterLibrary, ...]) -> ClusterState:
@@ -133,7 +122,8 @@ def to_cluster(details: ClusterDetails, libraries: tuple[ClusterLibrary, ...]) -
     return convert(
         {
             "cluster_id": details.cluster_id,
-            "cluster_name": details.cluster_name or details.cluster_id,
+            # A name may hold anything; the id is what tells clusters apart.
+            "cluster_name": foreign_line(details.cluster_name or "", 200) or details.cluster_id,
             "spark_version": details.spark_version,
             "node_type": details.node_type_id,
             "driver_node_type": details.driver_node_type_id,
@@ -160,9 +150,3 @@ def _address(details: ClusterDetails) -> str | None:
     if address and not _HOST.fullmatch(address):
         raise ValueError(f"{address!r} is no address of a driver")
     return address or None
-
-
-def _choices(clusters: tuple[ClusterSummary, ...] | list[ClusterSummary]) -> str:
-    shown = [f"{c.cluster_name} ({c.cluster_id}, {c.state.lower()})" for c in clusters[:10]]
-    more = f" and {len(clusters) - 10} more" if len(clusters) > 10 else ""
-    return f"Choose one by its id: {', '.join(shown)}{more}." if shown else "The workspace has no cluster that you see."

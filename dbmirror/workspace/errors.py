@@ -83,6 +83,14 @@ class ClusterAmbiguous(WorkspaceUsageError):
     """Several clusters are meant."""
 
 
+class ClusterReplaced(WorkspaceUsageError):
+    """A mirror is of one cluster, and another one is named, or its own is gone."""
+
+
+class RuntimeNotStated(WorkspaceError):
+    """The workspace says of a cluster not which runtime it has."""
+
+
 class ClusterNotStarted(WorkspaceError):
     """The cluster did not come up."""
 

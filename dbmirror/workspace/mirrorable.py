@@ -5,17 +5,24 @@ The platform's own obstacles (rule L25: access modes, runtimes, nodes) stand in 
 
 from __future__ import annotations
 
+import re
+import shlex
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-
-from databricks.sdk.service.compute import ClusterDetails, ClusterSource, State
+from typing import Final
 
 from dbmirror.foreign_text.decoding import convert
 from dbmirror.foreign_text.redaction import foreign_line
+from dbmirror.hosts.known_hosts import HostKey
 from dbmirror.inventory.model import Text
 from dbmirror.runtimes.cluster_obstacles import obstacles
+from dbmirror.workspace.answers import Answer, driver_address, text, texts
+from dbmirror.workspace.ssh_keys import parse_public_key
 
-_RUNNING = {State.RUNNING, State.RESIZING}
-_ON_THE_WAY = {State.PENDING, State.RESTARTING}
+RUNNING: Final = frozenset({"RUNNING", "RESIZING"})
+_ON_THE_WAY: Final = frozenset({"PENDING", "RESTARTING"})
+_KNOWN_STATES: Final = RUNNING | _ON_THE_WAY | {"TERMINATING", "TERMINATED", "ERROR"}
+_STARTED_BY_HAND: Final = frozenset({"", "UI", "API"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +32,7 @@ class ClusterSummary:
     cluster_id: Text
     cluster_name: Text
     spark_version: Text
+    """Empty where the workspace states none."""
     node_type: Text | None
     access_mode: Text | None
     state: Text
@@ -32,6 +40,8 @@ class ClusterSummary:
     """Who made it: `UI`, `API`, `JOB`, `PIPELINE`, …"""
     cannot_snapshot: tuple[Text, ...]
     """Why it cannot be read; empty where it can, perhaps after a start."""
+    lacks_key: bool
+    """That no key of the user's is on it is the only reason."""
     cannot_run_image: tuple[Text, ...]
     """Why no custom image can run on it (rule L25 of the DCS contract); its snapshot and a lab image are possible."""
     needs_start: bool
@@ -42,53 +52,93 @@ class ClusterSummary:
         """It can be mirrored, perhaps after a start."""
         return not self.cannot_snapshot
 
+    @property
+    def needs_only_key(self) -> bool:
+        """It can be mirrored once `ssh setup` put a key on it, or already."""
+        return self.can_snapshot or self.lacks_key
 
-def summarise(details: ClusterDetails, *, profile: str | None = None) -> ClusterSummary:
-    """What `details` say of a cluster that is read with `profile`.
 
-    Raises ValueError where a text has a form that is not let through.
-    """
+Fits = Callable[[ClusterSummary], bool]
+"""Whether a cluster can be what it is looked for as."""
+Keys = Collection[bytes]
+"""Public keys as SSH sends them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """How the clusters of a list would be logged in to."""
+
+    profile: str
+    offered: Callable[[str], Keys | None] = lambda _: None
+    """The keys that would be offered at a driver's address; None where that cannot be said without trying."""
+    by_alias: bool = False
+    """The mirror names a host of the user's ssh config: the cluster's own keys say nothing then."""
+
+
+def summarise(answer: Answer, login: Login) -> ClusterSummary:
+    """What the workspace's `answer` says of a cluster that is read with `login`: an odd one as what it is."""
+    cluster_id = text(answer, "cluster_id")
+    found = _obstacles(answer)
+    key = None if login.by_alias else _key_obstacle(answer, login)
     return convert(
         {
-            "cluster_id": details.cluster_id,
-            "cluster_name": details.cluster_name or details.cluster_id,
-            "spark_version": details.spark_version,
-            "node_type": details.node_type_id,
-            "access_mode": details.data_security_mode.value if details.data_security_mode else None,
-            "state": details.state.value if details.state else "UNKNOWN",
-            "source": details.cluster_source.value if details.cluster_source else None,
-            "cannot_snapshot": _snapshot_obstacles(details, profile),
-            "cannot_run_image": image_obstacles(details),
-            "needs_start": details.state not in _RUNNING,
+            "cluster_id": cluster_id,
+            "cluster_name": text(answer, "cluster_name") or cluster_id,
+            "spark_version": text(answer, "spark_version"),
+            "node_type": text(answer, "node_type_id") or None,
+            "access_mode": text(answer, "data_security_mode") or None,
+            "state": text(answer, "state") or "UNKNOWN",
+            "source": text(answer, "cluster_source") or None,
+            "cannot_snapshot": (*found, *([key] if key else ())),
+            "lacks_key": key is not None and not found,
+            "cannot_run_image": image_obstacles(answer),
+            "needs_start": text(answer, "state") not in RUNNING,
         },
         ClusterSummary,
     )
 
 
-def _snapshot_obstacles(details: ClusterDetails, profile: str | None) -> tuple[str, ...]:
+def _obstacles(answer: Answer) -> tuple[str, ...]:
+    """Why the cluster cannot be read, apart from its keys."""
     found: list[str] = []
-    made_by = details.cluster_source
-    if details.state is State.ERROR:
-        found.append(f"it is in state ERROR: {foreign_line(details.state_message or 'no reason given', 300)}")
-    if details.state not in _RUNNING | _ON_THE_WAY and made_by not in {None, ClusterSource.UI, ClusterSource.API}:
-        found.append(f"it belongs to a {made_by.value.lower() if made_by else ''} and cannot be started by hand")
-    driver = details.driver
-    if details.state in _RUNNING and not (driver and (driver.public_dns or driver.private_ip)):
+    state, made_by, spark = text(answer, "state"), text(answer, "cluster_source"), text(answer, "spark_version")
+    if not text(answer, "cluster_id"):
+        found.append("the workspace states no id of it")
+    if not spark:
+        found.append("the workspace states no runtime of it")
+    elif spark.startswith("dlt:"):
+        found.append(f"it is a pipeline's ({spark}), whose environment is no cluster's: mirror one with that runtime")
+    elif re.fullmatch(r"client\.[0-9.]+", spark):
+        found.append(f"it is serverless ({spark}), which has no driver to read")
+    if state == "ERROR":
+        found.append(f"it is in state ERROR: {text(answer, 'state_message', most=300) or 'no reason given'}")
+    elif state not in _KNOWN_STATES:
+        found.append(f"its state {state or '(none)'} is one that dbmirror does not know")
+    if state not in RUNNING | _ON_THE_WAY and made_by not in _STARTED_BY_HAND:
+        found.append(f"it belongs to a {made_by.lower()} and cannot be started by hand")
+    if state in RUNNING and not driver_address(answer):
         found.append("the workspace states no address of its driver (serverless, or not yet up)")
-    if not details.ssh_public_keys:
-        found.append(
-            f"it has no SSH key: 'dbmirror ssh setup {profile or 'DEFAULT'}' adds one, or use the tunnel of "
-            "'databricks ssh setup'"
-        )
     return tuple(found)
 
 
-def image_obstacles(details: ClusterDetails) -> tuple[str, ...]:
+def _key_obstacle(answer: Answer, login: Login) -> str | None:
+    """Why no login can come about by the keys that the cluster has."""
+    setup = f"'dbmirror ssh setup {shlex.quote(login.profile)}'"
+    keys = [key for key in map(parse_public_key, texts(answer, "ssh_public_keys")) if isinstance(key, HostKey)]
+    if not keys:
+        return f"it has no SSH key: {setup} adds one, or use the tunnel of 'databricks ssh setup'"
+    offered = login.offered(driver_address(answer))
+    if offered is None or any(key.blob in offered for key in keys):
+        return None
+    return f"none of the keys that you have is on it: {setup} adds yours"
+
+
+def image_obstacles(answer: Answer) -> tuple[str, ...]:
     """Why Databricks Container Services cannot run an image on this cluster as it is configured (rule L25)."""
     found = obstacles(
-        spark_version=details.spark_version or "",
-        node_types=(details.node_type_id, details.driver_node_type_id),
-        access_mode=details.data_security_mode.value if details.data_security_mode else None,
-        use_ml_runtime=bool(details.use_ml_runtime),
+        spark_version=text(answer, "spark_version"),
+        node_types=(text(answer, "node_type_id"), text(answer, "driver_node_type_id")),
+        access_mode=text(answer, "data_security_mode") or None,
+        use_ml_runtime=answer.get("use_ml_runtime") is True,
     )
     return tuple(foreign_line(obstacle.reason, 300) for obstacle in found)

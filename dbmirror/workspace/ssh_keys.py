@@ -20,6 +20,7 @@ from databricks.sdk import WorkspaceClient
 
 from dbmirror.files import write_atomically
 from dbmirror.hosts.known_hosts import HostKey
+from dbmirror.workspace.answers import GET, ask
 from dbmirror.workspace.errors import KeyNotInstalled, said_clearly
 from dbmirror.workspace.profiles import ssh_key_of
 
@@ -106,9 +107,7 @@ def install(w: WorkspaceClient, cluster_id: str, public_key: str) -> bool:
     if wanted is None:
         raise KeyNotInstalled("What should be installed is no public SSH key.")
     with said_clearly(w.config.host, profile=w.config.profile, auth=w.config.auth_type):
-        answer = w.api_client.do("GET", "/api/2.1/clusters/get", query={"cluster_id": cluster_id})
-        if not isinstance(answer, dict):
-            raise ValueError("clusters/get")  # noqa: TRY004
+        answer = ask(w, GET, {"cluster_id": cluster_id})
         settings = edit_of(answer)
         keys = list(settings.get("ssh_public_keys") or ())
         if wanted in [parse_public_key(key) for key in keys]:

@@ -67,3 +67,15 @@ def test_a_frozen_build_refuses_what_would_change_the_lock(option: tuple[str, ..
     done = CliRunner().invoke(main, ["build", "demo", "--frozen", *option])
     assert done.exit_code == 2
     assert option[0] in done.stderr
+
+
+@pytest.mark.parametrize("wrong", ["--stat", "--star", "--starts"])
+def test_a_wrong_option_is_never_answered_with_one_that_starts_a_paid_cluster(wrong: str) -> None:
+    answered = CliRunner().invoke(main, ["snapshot", "demo", wrong])
+    assert answered.exit_code == 2
+    assert wrong in answered.output
+    assert not re.search(r"--start\b", answered.output)
+
+
+def test_a_wrong_option_is_answered_with_the_one_that_is_meant() -> None:
+    assert "--cluster" in CliRunner().invoke(main, ["snapshot", "demo", "--clustr", "x"]).output

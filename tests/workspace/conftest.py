@@ -34,6 +34,8 @@ class Workspace:
     """An answer to everything: status, headers, body."""
     requests: list[tuple[str, str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    page: int | None = None
+    """How many clusters clusters/list states at once; None for all."""
     host: str = ""
 
     def edits(self) -> list[Any]:
@@ -118,7 +120,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(403, {"error_code": "403", "message": "Invalid access token."})
         elif path == "/api/2.1/clusters/list":
             clusters = list(self.workspace.clusters.values())
-            self._send(200, {"clusters": clusters} if clusters else {})
+            first, size = int(asked.get("page_token", 0)), self.workspace.page or len(clusters)
+            more = {"next_page_token": str(first + size)} if first + size < len(clusters) else {}
+            self._send(200, {"clusters": clusters[first : first + size], **more} if clusters else {})
         elif asked.get("cluster_id") in self.workspace.clusters:
             self._send(200, self._of_cluster(path, self.workspace.clusters[asked["cluster_id"]]))
         else:

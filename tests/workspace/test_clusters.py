@@ -8,8 +8,10 @@ from databricks.sdk import WorkspaceClient
 from dbmirror.errors import DbmirrorError
 from dbmirror.snapshot import Cluster, ClusterLibrary
 from dbmirror.workspace import errors
-from dbmirror.workspace.clusters import find_cluster, list_clusters, read
-from tests.workspace.conftest import TOKEN, Workspace, a_cluster
+from dbmirror.workspace.clusters import list_clusters, read
+from dbmirror.workspace.mirrorable import ClusterSummary, Login
+from dbmirror.workspace.ssh_keys import parse_public_key
+from tests.workspace.conftest import PUBLIC_KEY, TOKEN, Workspace, a_cluster
 
 ID = "0101-120000-abcdefgh"
 
@@ -88,54 +90,70 @@ def test_clusters_are_listed_by_name(w: WorkspaceClient, workspace: Workspace) -
     assert [cluster.cluster_name for cluster in list_clusters(w)] == ["alpha", "Zeta"]
 
 
-def test_a_name_with_a_control_character_is_refused(w: WorkspaceClient, workspace: Workspace) -> None:
-    hold(workspace, a_cluster(cluster_name="x\nRUN id"))
-    with pytest.raises(errors.AnswerInvalid):
-        list_clusters(w)
+@pytest.mark.parametrize(
+    ("changes", "name", "reason"),
+    [
+        ({"cluster_name": "x\nRUN id"}, "x RUN id", None),
+        ({"cluster_name": "\u202eevil"}, "evil", None),
+        ({"cluster_name": None}, "0101-120000-odd", None),
+        ({"cluster_name": ["a"]}, "0101-120000-odd", None),
+        ({"spark_version": None}, "analytics", "states no runtime"),
+        ({"spark_version": "dlt:16.4.5-delta-pipelines"}, "analytics", "a pipeline's (dlt:16.4.5-delta-pipelines)"),
+        ({"spark_version": "client.3", "ssh_public_keys": []}, "analytics", "it is serverless (client.3)"),
+        ({"state": "HIBERNATED"}, "analytics", "its state HIBERNATED is one that dbmirror does not know"),
+        ({"state": "TERMINATED", "cluster_source": "AGENT"}, "analytics", "belongs to a agent"),
+        ({"data_security_mode": "QUANTUM", "runtime_engine": "WARP"}, "analytics", None),
+        ({"driver": "none"}, "analytics", "no address of its driver"),
+    ],
+)
+def test_an_odd_cluster_is_listed_as_what_it_is_beside_the_others(
+    w: WorkspaceClient, workspace: Workspace, changes: dict[str, Any], name: str, reason: str | None
+) -> None:
+    hold(workspace, a_cluster("0101-120000-odd", **changes), a_cluster("0101-120000-usual", cluster_name="usual"))
+    odd, usual = sorted(list_clusters(w), key=lambda cluster: cluster.cluster_id)
+    assert usual.can_snapshot
+    assert (odd.cluster_id, odd.cluster_name) == ("0101-120000-odd", name)
+    assert odd.can_snapshot == (reason is None)
+    assert reason is None or reason in "; ".join(odd.cannot_snapshot)
 
 
-# One cluster
-
-
-def test_a_cluster_is_found_by_its_id_or_name(w: WorkspaceClient, workspace: Workspace) -> None:
-    hold(workspace, a_cluster(), a_cluster("0101-120000-other", cluster_name="other"))
-    assert find_cluster(w, ID).cluster_name == "analytics"
-    assert find_cluster(w, "other").cluster_id == "0101-120000-other"
-    assert find_cluster(w, None, "other").cluster_id == "0101-120000-other"
-    assert find_cluster(w, "analytics", "other").cluster_id == ID
-
-
-def test_an_unknown_cluster_lists_the_choices(w: WorkspaceClient, workspace: Workspace) -> None:
+def test_a_cluster_that_has_none_of_the_offered_keys_cannot_be_logged_in_to(
+    w: WorkspaceClient, workspace: Workspace
+) -> None:
     hold(workspace, a_cluster())
-    for wanted in ("nothing", "0101-120000-none"):
-        with pytest.raises(errors.ClusterUnknown, match=f"no cluster '{wanted}'") as caught:
-            find_cluster(w, wanted)
-        assert f"analytics ({ID}, running)" in caught.value.remedy
+    own = parse_public_key(PUBLIC_KEY)
+    assert own is not None
+
+    def judged(offered: frozenset[bytes] | None, **changes: Any) -> ClusterSummary:
+        login = Login(profile="my profile", offered=lambda _: offered, **changes)
+        return list_clusters(w, login)[0]
+
+    assert judged(frozenset({own.blob})).can_snapshot
+    assert judged(None).can_snapshot, "where only a login can tell, it is tried"
+    for without in (frozenset({b"another"}), frozenset()):
+        cluster = judged(without)
+        assert cluster.lacks_key
+        assert cluster.cannot_snapshot == (
+            "none of the keys that you have is on it: 'dbmirror ssh setup 'my profile'' adds yours",
+        )
+    assert judged(frozenset(), by_alias=True).can_snapshot
 
 
-def test_of_two_of_a_name_the_running_one_is_meant(w: WorkspaceClient, workspace: Workspace) -> None:
-    hold(workspace, a_cluster("1-a", state="TERMINATED"), a_cluster("1-b"))
-    assert find_cluster(w, "analytics").cluster_id == "1-b"
+def test_every_page_of_a_list_is_read(w: WorkspaceClient, workspace: Workspace) -> None:
+    hold(workspace, *(a_cluster(f"0101-120000-{number}") for number in range(5)))
+    workspace.page = 2
+    assert len(list_clusters(w)) == 5
 
 
-def test_an_ambiguous_name_lists_the_choices(w: WorkspaceClient, workspace: Workspace) -> None:
-    hold(workspace, a_cluster("1-a"), a_cluster("1-b"))
-    with pytest.raises(errors.ClusterAmbiguous) as caught:
-        find_cluster(w, "analytics")
-    assert caught.value.remedy == "Choose one by its id: analytics (1-a, running), analytics (1-b, running)."
+def test_a_name_that_a_snapshot_cannot_hold_is_cleaned(w: WorkspaceClient, workspace: Workspace) -> None:
+    hold(workspace, a_cluster(cluster_name="x\nRUN id"))
+    assert read(w, ID).cluster.cluster_name == "x RUN id"
 
 
-def test_without_a_name_the_only_one_that_can_be_mirrored_is_meant(w: WorkspaceClient, workspace: Workspace) -> None:
-    hold(workspace, a_cluster("1-a", ssh_public_keys=[]), a_cluster("1-b", cluster_name="b"))
-    assert find_cluster(w, None).cluster_id == "1-b"
-
-
-def test_without_any_that_can_be_mirrored_it_says_so(w: WorkspaceClient, workspace: Workspace) -> None:
-    with pytest.raises(errors.ClusterUnknown, match="that can be mirrored"):
-        find_cluster(w, None)
-    hold(workspace, a_cluster(ssh_public_keys=[]))
-    with pytest.raises(errors.ClusterUnknown, match="that can be mirrored"):
-        find_cluster(w, None)
+def test_a_cluster_without_a_runtime_cannot_be_read(w: WorkspaceClient, workspace: Workspace) -> None:
+    hold(workspace, a_cluster(spark_version=""))
+    with pytest.raises(errors.RuntimeNotStated, match="no runtime"):
+        read(w, ID)
 
 
 # All of one
