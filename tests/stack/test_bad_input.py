@@ -110,10 +110,18 @@ def test_a_driver_that_says_nothing_is_given_up_at_the_deadline(user: User) -> N
     assert not (user.folder / "mirrors").exists()
 
 
-def test_a_key_that_the_driver_does_not_know_is_refused_in_words(user: User, tmp_path: Path) -> None:
-    key = tmp_path / "other_key"
+@pytest.fixture
+def other_key(user: User) -> Iterator[Path]:
+    """A key of the user's that no driver knows; afterwards ~/.ssh is as it was."""
+    key = user.home / ".ssh" / "other_key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True, timeout=60)
-    configured(user, identity_file=str(key))
+    yield key
+    key.unlink()
+    key.with_suffix(".pub").unlink()
+
+
+def test_a_key_that_the_driver_does_not_know_is_refused_in_words(user: User, other_key: Path) -> None:
+    configured(user, identity_file=str(other_key))
     done = user.run("snapshot", "demo", code=3)
     assert "other_key" in done.stderr
     assert "dbmirror ssh setup" in done.stderr
