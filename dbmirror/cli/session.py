@@ -12,7 +12,7 @@ from dbmirror.agreements import Claim
 from dbmirror.cli.output import Output
 from dbmirror.config import load_config
 from dbmirror.filters.flavour import Flavour
-from dbmirror.hosts.known_hosts import Fingerprint
+from dbmirror.hosts.host_key import Fingerprint
 from dbmirror.pipeline.cluster_access import Questions
 from dbmirror.pipeline.mirror import Choices, Mirror
 from dbmirror.processes.temporary import clear_left_behind

@@ -14,7 +14,7 @@ import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
 from paramiko.pkey import UnknownKeyType
 
-from dbmirror.hosts.known_hosts import HostKey
+from dbmirror.hosts.host_key import HostKey
 from dbmirror.hosts.ssh_config import Hop, SshTarget, find_route
 from dbmirror.hosts.ssh_errors import KeyMissing, KeyProtected, KeyTooOpen, KeyUnreadable, SshConfigInvalid, SshError
 

@@ -11,8 +11,9 @@ from typing import Self
 
 import paramiko
 
+from dbmirror.hosts.host_key import Fingerprint, HostKey
 from dbmirror.hosts.interface import Completed, too_much
-from dbmirror.hosts.known_hosts import Fingerprint, HostKey, KnownHosts, trusted_keys
+from dbmirror.hosts.known_hosts import KnownHosts, trusted_keys
 from dbmirror.hosts.ssh_channel import Exchanged, TooMuch, run_on_channel
 from dbmirror.hosts.ssh_config import Hop, SshTarget, find_route
 from dbmirror.hosts.ssh_errors import CommandTookTooLong, ConnectionLost, FileNotFetched

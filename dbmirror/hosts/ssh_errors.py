@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from dbmirror.hosts.host_key import Fingerprint
 from dbmirror.hosts.interface import HostError
-
-if TYPE_CHECKING:
-    from dbmirror.hosts.known_hosts import Fingerprint
 
 _TUNNEL = (
     "Most workspaces close port 2200: set up the official tunnel with 'databricks ssh setup' and name its host "

@@ -9,7 +9,8 @@ from contextlib import ExitStack, suppress
 import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
 
-from dbmirror.hosts.known_hosts import Fingerprint, HostKey, KnownHosts, trusted_keys
+from dbmirror.hosts.host_key import Fingerprint, HostKey
+from dbmirror.hosts.known_hosts import KnownHosts, trusted_keys
 from dbmirror.hosts.offered_keys import keys_to_offer
 from dbmirror.hosts.ssh_config import Hop
 from dbmirror.hosts.ssh_errors import (

@@ -14,7 +14,8 @@ from pathlib import Path
 from dbmirror.engine.compose_project import ComposeProject
 from dbmirror.files import write_atomically
 from dbmirror.folders import known_hosts_file, state_folder
-from dbmirror.hosts.known_hosts import HostKey, KnownHosts
+from dbmirror.hosts.host_key import HostKey
+from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.lab_containers.tunnel.settings import MOST_JUMPS
 from dbmirror.mirror_folder.names import COMPOSE
 from dbmirror.render.lab import OWNER_LABEL

@@ -14,7 +14,8 @@ from dbmirror.agreements import Ask
 from dbmirror.config import MirrorConfig
 from dbmirror.errors import RemoteError
 from dbmirror.folders import known_hosts_file
-from dbmirror.hosts.known_hosts import Fingerprint, KnownHosts
+from dbmirror.hosts.host_key import Fingerprint
+from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.hosts.offered_keys import offered_at
 from dbmirror.hosts.ssh import SshHost, connect
 from dbmirror.hosts.ssh_config import SshTarget

@@ -15,7 +15,7 @@ from databricks.sdk.service.compute import ClusterDetails, InitScriptInfo
 from dbmirror.foreign_text.clean_urls import clean_urls_in
 from dbmirror.foreign_text.decoding import convert
 from dbmirror.foreign_text.redaction import foreign_line
-from dbmirror.hosts.known_hosts import HostKey
+from dbmirror.hosts.host_key import HostKey
 from dbmirror.inventory.model import Text
 from dbmirror.snapshot import Cluster, ClusterLibrary
 from dbmirror.workspace.answers import GET, ask, each_cluster

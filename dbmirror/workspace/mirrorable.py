@@ -13,7 +13,7 @@ from typing import Final
 
 from dbmirror.foreign_text.decoding import convert
 from dbmirror.foreign_text.redaction import foreign_line
-from dbmirror.hosts.known_hosts import HostKey
+from dbmirror.hosts.host_key import HostKey
 from dbmirror.inventory.model import Text
 from dbmirror.runtimes.cluster_obstacles import obstacles
 from dbmirror.workspace.answers import Answer, driver_address, text, texts

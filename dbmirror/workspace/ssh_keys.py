@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 from databricks.sdk import WorkspaceClient
 
 from dbmirror.files import write_atomically
-from dbmirror.hosts.known_hosts import HostKey
+from dbmirror.hosts.host_key import HostKey
 from dbmirror.workspace.answers import GET, ask
 from dbmirror.workspace.errors import KeyNotInstalled, said_clearly
 from dbmirror.workspace.profiles import ssh_key_of

@@ -12,7 +12,8 @@ from click.testing import CliRunner, Result
 
 from dbmirror.cli import main
 from dbmirror.folders import known_hosts_file
-from dbmirror.hosts.known_hosts import HostKey, KnownHosts
+from dbmirror.hosts.host_key import HostKey
+from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.inventory.model import Interpreter, Inventory
 from dbmirror.snapshot import Cluster, Snapshot, Taken, write_snapshot
 

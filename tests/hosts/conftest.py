@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from dbmirror.hosts.known_hosts import HostKey, KnownHosts, trusted_keys
+from dbmirror.hosts.host_key import HostKey
+from dbmirror.hosts.known_hosts import KnownHosts, trusted_keys
 from dbmirror.hosts.ssh import SshHost, SshTarget, connect
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"

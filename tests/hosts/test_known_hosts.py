@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dbmirror.hosts.known_hosts import HostKey, KnownHosts, trusted_keys
+from dbmirror.hosts.host_key import HostKey
+from dbmirror.hosts.known_hosts import KnownHosts, trusted_keys
 from dbmirror.hosts.ssh_errors import SshError
 
 ONE = HostKey(kind="ssh-ed25519", blob=b"\0\0\0\x0bssh-ed25519one")

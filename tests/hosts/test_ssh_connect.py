@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from dbmirror.hosts import ssh_errors as errors
+from dbmirror.hosts.host_key import Fingerprint
 from dbmirror.hosts.interface import HostError
-from dbmirror.hosts.known_hosts import Fingerprint, KnownHosts
+from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.hosts.ssh import SshTarget, connect, read_host_key
 from dbmirror.progress import Observer
 from tests.hosts.conftest import USER, Sshd, free_port, make_key, target_of, threads_end

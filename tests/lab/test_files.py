@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from dbmirror.folders import known_hosts_file
-from dbmirror.hosts.known_hosts import HostKey, KnownHosts
+from dbmirror.hosts.host_key import HostKey
+from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.lab.files import (
     LabPlaces,
     ensure_token,

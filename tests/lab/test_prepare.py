@@ -16,7 +16,8 @@ from dbmirror.config import Config, LabConfig, LoadedConfig, MirrorConfig, SshCo
 from dbmirror.engine import compose
 from dbmirror.engine.compose import Service
 from dbmirror.folders import known_hosts_file
-from dbmirror.hosts.known_hosts import HostKey, KnownHosts
+from dbmirror.hosts.host_key import HostKey
+from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.inventory.model import Interpreter, Inventory
 from dbmirror.lab.files import places
 from dbmirror.lab.preparation import prepare, settle_ports, url_in_containers

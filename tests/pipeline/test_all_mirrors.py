@@ -13,7 +13,7 @@ from dbmirror.build.bake_images import RenderedMirror
 from dbmirror.config import Config, ConfigError, LoadedConfig, MirrorConfig
 from dbmirror.engine.failures import BuildFailed
 from dbmirror.fetch.errors import FetchError
-from dbmirror.hosts.known_hosts import Fingerprint
+from dbmirror.hosts.host_key import Fingerprint
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.python.lock_files import write_lock
 from dbmirror.pipeline import all_mirrors, stages
