@@ -48,6 +48,7 @@ def ci_command(
     """
     from dbmirror.config import load_config
     from dbmirror.mirror_folder.files import is_file_below, read_below, write_below
+    from dbmirror.publish.registries.resolve import location_variable
     from dbmirror.render.workflow_installation import render_requirements
     from dbmirror.render.workflows import KNOWN_HOSTS, REQUIREMENTS, is_ours, render_workflow
 
@@ -56,13 +57,15 @@ def ci_command(
     root, folder = _repository(loaded.root), loaded.mirror_folder(name)
     installation = _installation(loaded, root)
     trusted = _trusted(loaded, name)
+    variables = {target: location_variable(target, loaded.config.registries) for target in targets}
+    located_by = {target: variable for target, variable in variables.items() if variable is not None}
     workflow = render_workflow(
         kind,  # type: ignore[arg-type]  # click has checked it
         mirror=name,
         folder=_within(folder, root),
         installation=installation,
         push=targets,
-        configured=tuple(loaded.config.registries),
+        located_by=located_by,
         config_file=_within(loaded.origin, root) if loaded.origin else None,
         trusted=trusted,
     )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from dbmirror.filters.model import Verdict
-from dbmirror.publish.registries.config import RegistryConfig
+from dbmirror.config.registries import RegistryConfig
 
 FILE_NAME: Final = "dbmirror.toml"
 MirrorName = Annotated[str, Meta(pattern=r"\A[a-z0-9]+([._-][a-z0-9]+)*\Z", max_length=100)]
@@ -103,7 +102,7 @@ class FilterEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """A name or a glob; Python's are compared in PEP 503 form, R's letter by letter."""
     reason: Annotated[str, Meta(min_length=3, examples=["Not for production."])]
     """Why; the fate of the package names it."""
-    verdict: Annotated[Verdict | None, Meta(examples=["drop"])] = None
+    verdict: Annotated[Literal["keep", "drop"] | None, Meta(examples=["drop"])] = None
     """`keep` undoes an entry that dbmirror brings; else a blacklist's entry drops, a whitelist's keeps."""
 
 

@@ -97,7 +97,7 @@ def _user_entries(name: str, entries: Iterable[FilterEntry], spelling: Spelling,
             ) from error
         yield Entry(
             pattern=pattern,
-            verdict=entry.verdict or _VERDICTS[name],
+            verdict=Verdict(entry.verdict) if entry.verdict else _VERDICTS[name],
             reason=" ".join(entry.reason.split()),
             origin=origin,
         )

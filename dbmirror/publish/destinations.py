@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dbmirror.build.image import Built
+from dbmirror.config.registries import RegistryConfig
 from dbmirror.engine.docker import client
 from dbmirror.errors import UsageError
 from dbmirror.files import canonical_json
 from dbmirror.mirror_folder.files import write_below
 from dbmirror.progress import SILENT, Observer
-from dbmirror.publish.registries.config import RegistryConfig
 from dbmirror.publish.registries.find_credential import FoundCredential, find_credential
 from dbmirror.publish.registries.push import push
 from dbmirror.publish.registries.resolve import resolve_target

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final, Literal, get_args
 
 from dbmirror.config import MirrorName, RegistryName
+from dbmirror.config.registries import variable_stem
 from dbmirror.inventory.field_checks import fits
 from dbmirror.mirror_folder.names import DEPLOY, FATES, SBOM, VERIFICATION
-from dbmirror.publish.registries.config import variable_stem
-from dbmirror.publish.registries.kinds import KINDS, kind_named
 from dbmirror.render.errors import RenderError
 from dbmirror.render.file_templates import fill
 from dbmirror.render.workflow_installation import Installation, git_requirement
@@ -59,7 +58,7 @@ def render_workflow(
     folder: PurePosixPath,
     installation: Installation,
     push: Sequence[str] = (),
-    configured: Collection[str] = (),
+    located_by: Mapping[str, str] | None = None,
     config_file: PurePosixPath | None = None,
     trusted: Sequence[str] = (),
 ) -> Workflow:
@@ -67,10 +66,10 @@ def render_workflow(
 
     On a schedule it asks whether the cluster has drifted, and after a drift it rebuilds from the cluster and keeps the
     result for review; after a change of the committed files it builds from them alone, verifies, and on the default
-    branch pushes to the registries `push`. `configured` are the registries with a section in `config_file`
-    (dbmirror.toml, a path from the repository's root); the others take what they need from variables. `trusted` are the
-    base images and apt repositories that its builds may use, whatever the repository names later. Two files beside the
-    pipeline are read by it: `folder`/ci/requirements.txt (see `render_requirements`) and `folder`/ci/known_hosts.
+    branch pushes to the registries `push`. `located_by` names the variable that says where a registry is, for each that
+    has no section in `config_file` (dbmirror.toml, a path from the repository's root). `trusted` are the base images
+    and apt repositories that its builds may use, whatever the repository names later. The pipeline reads two files
+    beside it: `folder`/ci/requirements.txt (see `render_requirements`) and `folder`/ci/known_hosts.
 
     Jobs that read secrets run for the default branch alone; a proposed change is built without any.
 
@@ -86,7 +85,8 @@ def render_workflow(
     install: list[tuple[str, ...]] = [(*pip, "--require-hashes", "--requirement", (folder / REQUIREMENTS).as_posix())]
     if (requirement := git_requirement(installation)) is not None:
         install.append((*pip, requirement))
-    registries = [(variable_stem(name), () if name in configured else _location(name)) for name in push]
+    located = located_by or {}
+    registries = [(variable_stem(name), (located[name],) if name in located else ()) for name in push]
     content = fill(
         f"workflow_templates/{kind}.yml.j2",
         kind=kind,
@@ -116,11 +116,6 @@ def render_workflow(
             *(f"{stem}_PASSWORD" for stem, _ in registries),
         ),
     )
-
-
-def _location(registry: str) -> tuple[str, ...]:
-    """The variable that says where a registry is that has no section."""
-    return kind_named(registry).location_variables[:1] if registry in KINDS else ()
 
 
 def is_ours(content: bytes) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from dbmirror.publish.registries.config import RegistryConfig
+from dbmirror.config.registries import RegistryConfig
 from dbmirror.publish.registries.credential import Credential
 from dbmirror.publish.registries.given_credentials import credential_from_environment
 from dbmirror.publish.registries.resolve import resolve_target
@@ -38,7 +38,7 @@ CASES: dict[str, dict[str, Any]] = {
         "folder": PurePosixPath("data/mirrors/team.pricing"),
         "config_file": PurePosixPath("data/dbmirror.toml"),
         "push": ("acr", "dockerhub", "eu-west"),
-        "configured": ("eu-west",),
+        "located_by": {"acr": "DBMIRROR_ACR_REGISTRY", "dockerhub": "DBMIRROR_DOCKERHUB_REPOSITORY"},
     },
 }
 ALL = list(itertools.product(WORKFLOW_KINDS, CASES))
@@ -164,7 +164,7 @@ def test_the_variables_are_the_ones_that_a_push_reads(name: str):
 
 @pytest.mark.parametrize("kind", WORKFLOW_KINDS)
 def test_a_configured_registry_needs_no_variable_for_its_place(kind: str):
-    workflow = rendered(kind, push=("acr",), configured=("acr",))
+    workflow = rendered(kind, push=("acr",), located_by={})
     assert "DBMIRROR_ACR_REGISTRY" not in workflow.variables
     assert b"DBMIRROR_ACR_REGISTRY" not in workflow.content
 

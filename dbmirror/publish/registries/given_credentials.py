@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dbmirror.publish.registries.config import variable_stem
+from dbmirror.config.registries import variable_stem
 from dbmirror.publish.registries.credential import Credential, Unserved
 from dbmirror.publish.registries.errors import TargetError
 from dbmirror.publish.registries.kind import RegistryKind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dbmirror.publish.registries.config import RegistryConfig, variable_stem
+from dbmirror.config.registries import RegistryConfig, variable_stem
 from dbmirror.publish.registries.errors import TargetError
 from dbmirror.publish.registries.kind import RegistryKind
 from dbmirror.publish.registries.kinds import KINDS, kind_named
@@ -25,6 +25,11 @@ def resolve_target(
     section = registries.get(name)
     if section is None:
         section = _from_environment(name, registries, environ)
+    if section.kind not in KINDS:
+        raise TargetError(
+            f"[registries.{name}] has the kind {section.kind!r}, which dbmirror does not know.",
+            remedy=f"Known are {', '.join(KINDS)}; most registries are of the kind oci.",
+        )
     kind = kind_named(section.kind)
     host = section.host or kind.host
     if host is None:
@@ -46,6 +51,13 @@ def resolve_target(
     )
     target.check()
     return target
+
+
+def location_variable(name: str, registries: Mapping[str, RegistryConfig]) -> str | None:
+    """The variable that says where `--push NAME` pushes to, where no section of that name does."""
+    if name in registries or name not in KINDS:
+        return None
+    return next(iter(kind_named(name).location_variables), None)
 
 
 def _require_pinned(name: str, host: str, environ: Mapping[str, str]) -> None:

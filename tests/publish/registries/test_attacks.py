@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from dbmirror.config.registries import RegistryConfig
 from dbmirror.http_client import limits
 from dbmirror.publish.registries import errors
-from dbmirror.publish.registries.config import RegistryConfig
 from dbmirror.publish.registries.credential import Credential, Unserved
 from dbmirror.publish.registries.find_credential import find_credential
 from dbmirror.publish.registries.given_credentials import credential_from_environment

@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from dbmirror.publish.registries.config import RegistryConfig
+from dbmirror.config.registries import RegistryConfig
 from dbmirror.publish.registries.errors import TargetError
 from dbmirror.publish.registries.resolve import resolve_target
 from dbmirror.publish.registries.target import RegistryTarget

@@ -7,8 +7,6 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from dbmirror.publish.registries.kinds import KINDS
-
 
 def variable_stem(name: str) -> str:
     """How the variables of the credentials of the registry `name` begin: `DBMIRROR_TEAM`."""
@@ -29,8 +27,3 @@ class RegistryConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Who logs in, where the source of the password does not say."""
     insecure: Annotated[bool, Meta(examples=[True])] = False
     """Speak plain HTTP; only for a registry on this machine's loopback."""
-
-    def __post_init__(self) -> None:
-        """Raises ValueError where there is no such kind."""
-        if self.kind not in KINDS:
-            raise ValueError(f"There is no kind {self.kind!r}; known are {', '.join(KINDS)}")
