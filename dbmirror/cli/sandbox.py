@@ -86,3 +86,75 @@ def sandbox_status_command(output: Output) -> None:
     state = sandbox.status()
     output.document({"sandbox": state})
     output.show("The sandbox is down." if state is None else status_tables.sandbox(state))
+
+
+@sandbox_group.group("cluster")
+def cluster_group() -> None:
+    """Let something happen to a cluster of the sandbox, to see what dbmirror and the lab make of it."""
+
+
+_which = click.option("--cluster", metavar="NAME|ID", help="A cluster of the sandbox; else the one that it started.")
+
+
+@cluster_group.command("stop")
+@_which
+@command
+def cluster_stop_command(output: Output, cluster: str | None) -> None:
+    """Terminate the cluster, as its owner does.
+
+    \b
+    Example:
+      dbmirror sandbox cluster stop
+    """
+    _happen(output, "stop", cluster)
+
+
+@cluster_group.command("start")
+@_which
+@command
+def cluster_start_command(output: Output, cluster: str | None) -> None:
+    """Start the cluster: its new driver has another address and another host key.
+
+    \b
+    Example:
+      dbmirror sandbox cluster start
+    """
+    _happen(output, "start", cluster)
+
+
+@cluster_group.command("restart")
+@_which
+@command
+def cluster_restart_command(output: Output, cluster: str | None) -> None:
+    """Restart the cluster: its new driver has another address and another host key.
+
+    \b
+    Example:
+      dbmirror sandbox cluster restart
+    """
+    _happen(output, "restart", cluster)
+
+
+@cluster_group.command("break")
+@_which
+@command
+def cluster_break_command(output: Output, cluster: str | None) -> None:
+    """Lose the cluster's driver without a warning, as a cloud takes a spot instance away.
+
+    \b
+    Example:
+      dbmirror sandbox cluster break
+    """
+    _happen(output, "break", cluster)
+
+
+def _happen(output: Output, what: str, cluster: str | None) -> None:
+    from dbmirror import sandbox
+
+    with output.observing() as observer:
+        found = sandbox.happen(sandbox.Happening(what), cluster, observer=observer)
+    address = found.get("driver", {}).get("private_ip")
+    output.document(
+        {"cluster": found["cluster_id"], "name": found["cluster_name"], "state": found["state"], "address": address}
+    )
+    output.show(f"{found['cluster_name']} is {found['state'].lower()}" + (f" at {address}." if address else "."))

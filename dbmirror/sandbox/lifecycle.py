@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 import shutil
 from contextlib import closing, suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ import msgspec
 import requests
 
 from dbmirror.engine.docker import client, unavailable
-from dbmirror.folders import known_hosts_file, sandbox_folder, sandbox_profile_file
+from dbmirror.folders import known_hosts_file, sandbox_folder, sandbox_profile_file, state_folder
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.progress import SILENT, Observer
@@ -25,8 +26,8 @@ from dbmirror.sandbox.driver.image import ensure_driver_image
 from dbmirror.sandbox.driver.packages import PackageList, read_packages
 from dbmirror.sandbox.driver.r import REPOSITORY_PATH
 from dbmirror.sandbox.driver.spark import await_spark, ensure_spark_image
-from dbmirror.sandbox.errors import WorkspaceNotAnswering
-from dbmirror.sandbox.network import build_gateway, ensure_network, remove_network
+from dbmirror.sandbox.errors import SandboxRefused, WorkspaceNotAnswering
+from dbmirror.sandbox.network import build_gateway, ensure_network, remove_network, require_unused
 from dbmirror.sandbox.state import Record, SandboxState, instance, only_one, read_record, write_record
 from dbmirror.sandbox.workspace import process
 from dbmirror.sandbox.workspace.catalogue import new_cluster_id
@@ -55,6 +56,7 @@ def up(
     profile.require_free_name(name)
     wanted = read_packages(packages)
     with only_one(), closing(client(timeout=120)) as connected:
+        require_same_name(name)
         observer.started(STAGE)
         try:
             record = _build(
@@ -77,12 +79,14 @@ def up(
 def down(observer: Observer = SILENT) -> None:
     """Remove the sandbox's containers, network, process and files; its images stay, for the next `up` to be fast.
 
-    What is not there is no error. Raises EngineError where Docker does not answer: then the files stay, too.
+    What is not there is no error. Raises SandboxRefused where a lab is still on the network, and EngineError where
+    Docker does not answer: then all of it stays.
     """
     folder = sandbox_folder()
     with only_one(), closing(client(timeout=120)) as connected:
-        observer.started(STAGE)
         try:
+            require_unused(connected, instance())
+            observer.started(STAGE)
             _stop_workspace()
             remove_containers(connected, instance())
             remove_network(connected, instance())
@@ -126,6 +130,10 @@ def _build(
         image = ensure_spark_image(image, ca_bundle=ca_bundle, observer=observer)
     if running is not None and running != image.name:
         # Another image is another cluster, with an id of its own: what was pinned for the old one ends.
+        observer.note(
+            f"The driver's packages are to be others than those of the sandbox's cluster {settings.cluster_id}: "
+            "another cluster takes its place."
+        )
         _stop_workspace()
         settings, _ = _ensure_workspace(connected, name, r=r)
     observer.advanced(STAGE, "starting the driver")
@@ -244,6 +252,19 @@ def _state(record: Record) -> SandboxState:
         base_origin=record.base_origin,
         pins=record.pins,
         missing=record.missing,
+    )
+
+
+def require_same_name(name: str) -> None:
+    """Raises SandboxRefused where this home has a sandbox of another name, which `name` would end."""
+    record = read_record()
+    if record is None or record.profile == name or not process.answers(record.port, instance()):
+        return
+    raise SandboxRefused(
+        f"This home has the sandbox {record.profile} already, and a home has one: {name} would end it.",
+        remedy=f"To replace it: dbmirror sandbox down && dbmirror sandbox up --name {name}. To have both, give {name} "
+        f"a home of its own: DBMIRROR_HOME={shlex.quote(str(state_folder()))}-{name} dbmirror sandbox up --name "
+        f"{name}",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,10 +14,12 @@ import docker
 import docker.errors
 from docker.types import IPAMConfig, IPAMPool
 
-from dbmirror.sandbox.errors import SandboxNotBuilt
+from dbmirror.sandbox.errors import SandboxNotBuilt, SandboxRefused
 
 LABEL: Final = "dev.dbmirror.sandbox"
 """The label of everything that a sandbox makes in Docker; its value is the sandbox's instance."""
+_LAB_FOLDER: Final = "com.docker.compose.project.working_dir"
+"""The label by which compose says of a container which folder it is of: a mirror's, for a lab."""
 _CANDIDATES: Final = ipaddress.IPv4Network("10.213.0.0/16")
 
 
@@ -82,6 +85,26 @@ def build_gateway(connected: docker.DockerClient) -> str:
             "This Docker Engine has no default bridge network, which the sandbox serves its files on.",
             remedy="Use an engine on this machine with its default network settings.",
         ) from error
+
+
+def require_unused(connected: docker.DockerClient, instance: str) -> None:
+    """Raises SandboxRefused where containers that the sandbox did not make, such as a lab's, are on its network."""
+    labs: dict[str, str] = {}
+    for network in connected.networks.list(filters={"label": f"{LABEL}={instance}"}):
+        for container in connected.containers.list(all=True, filters={"network": str(network.name)}):
+            if container.labels.get(LABEL) == instance:
+                continue
+            folder = Path(container.labels.get(_LAB_FOLDER) or "/")
+            labs[str(container.name)] = (
+                f"(cd {shlex.quote(str(folder.parent.parent))} && dbmirror lab down {shlex.quote(folder.name)})"
+                if folder.name
+                else f"docker network disconnect {network.name} {container.name}"
+            )
+    if labs:
+        raise SandboxRefused(
+            f"The sandbox's network is in use by {', '.join(sorted(labs))}, so nothing of the sandbox was removed.",
+            remedy=f"First: {'; '.join(sorted(set(labs.values())))}",
+        )
 
 
 def remove_network(connected: docker.DockerClient, instance: str) -> None:

@@ -337,6 +337,27 @@ def test_what_has_a_name_of_the_sandbox_and_is_not_its_own_stays(
         network.remove()
 
 
+def test_down_stops_before_anything_where_a_lab_is_still_on_the_network(
+    sandbox: Callable[[], SandboxState], engine: docker.DockerClient
+) -> None:
+    state = sandbox()
+    lab = engine.containers.run(
+        state.base_image,
+        ["sleep", "300"],
+        name=f"{state.driver_container}-lab",
+        network=f"dbmirror-sandbox-{instance()}",
+        labels={"com.docker.compose.project.working_dir": "/home/me/my project/mirrors/demo"},
+        detach=True,
+    )
+    try:
+        with pytest.raises(SandboxRefused, match=f"in use by {lab.name}") as caught:
+            down()
+    finally:
+        lab.remove(force=True)
+    assert caught.value.remedy == "First: (cd '/home/me/my project' && dbmirror lab down demo)"
+    assert sandbox().ready
+
+
 def test_down_leaves_nothing_but_the_images(
     sandbox: Callable[[], SandboxState], engine: docker.DockerClient, home: Path
 ) -> None:

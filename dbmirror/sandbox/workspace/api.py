@@ -37,13 +37,20 @@ class Api:
 
     def answer(self, method: str, path: str, arguments: Arguments) -> dict[str, Any]:
         """The answer to `method` on `path` (`/api/2.1/clusters/get`), its query or body in `arguments`."""
-        match = re.fullmatch(r"/api/2\.[01]/(.+)", path)
-        call = self._calls.get((method, match[1])) if match else None
+        match = re.fullmatch(r"/api/(2\.[01])/(.+)", path)
+        call = self._calls.get((method, match[2])) if match else None
+        if match and match.groups() == ("2.0", "clusters/list") and method == "GET":
+            call = self._list_at_once
         if call is None:
             raise ApiError(404, "ENDPOINT_NOT_FOUND", f"No API found for '{method} {path}'")
         return call(arguments)
 
+    def _list_at_once(self, _: Arguments) -> dict[str, Any]:
+        """The list of version 2.0, which knows neither pages nor filters."""
+        return {"clusters": self._fleet.listed()}
+
     def _list(self, arguments: Arguments) -> dict[str, Any]:
+        """The list of version 2.1, in pages."""
         clusters = self._fleet.listed()
         states = arguments.get("filter_by.cluster_states")
         if states:

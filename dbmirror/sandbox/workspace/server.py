@@ -202,8 +202,12 @@ def _administer(workspace: Workspace, method: str, path: str, body: Mapping[str,
             faults.fail_next = int(body.get("fail", 0))
             faults.status = int(body.get("status", 503))
             faults.delay = float(body.get("delay", 0.0))
-    elif order == "terminate":
+    elif order == "lose":
         fleet.terminate(cluster_id, code="SPOT_INSTANCE_TERMINATION", kind="CLOUD_FAILURE")
+    elif order == "terminate":
+        fleet.terminate(cluster_id)
+    elif order == "start":
+        fleet.start(cluster_id)
     elif order == "restart":
         fleet.restart(cluster_id)
     elif order == "stop":

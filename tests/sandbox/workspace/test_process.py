@@ -71,7 +71,7 @@ def test_a_driver_that_does_not_start_is_told_to_who_opened(workspace: tuple[Wor
 
 def test_a_lost_spot_instance_ends_a_cluster_with_that_reason(workspace: tuple[Workspace, int], until: Any) -> None:
     process.ask(workspace[1], HERE, "open", {"image": "driver:1"})
-    process.ask(workspace[1], HERE, "terminate", {})
+    process.ask(workspace[1], HERE, "lose", {})
     until(lambda: workspace[0].fleet.get("1-2-first")["state"] == "TERMINATED")
     assert workspace[0].fleet.get("1-2-first")["termination_reason"]["code"] == "SPOT_INSTANCE_TERMINATION"
 
