@@ -202,7 +202,7 @@ def lab_shell_command(output: Output, name: str, config_file: Path | None) -> No
     from dbmirror.lab.files import places
 
     with opened(output, name, config_file) as mirror:
-        lab_stack.status(mirror.lab)
+        lab_stack.require_running(mirror.lab)
         project = places(mirror.folder).project
     if output.as_json:
         output.document({"mirror": name, "command": compose_command(project, "exec", "lab", "bash")})

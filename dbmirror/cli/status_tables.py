@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dbmirror.sandbox.state import SandboxState
     from dbmirror.workspace.mirrorable import ClusterSummary
 
-_GOOD: Final = {"connected", "healthy", "idle", "busy", "running"}
+_GOOD: Final = {"connected", "healthy", "idle", "busy", "running", "published"}
 
 
 def sandbox(state: SandboxState) -> RenderableType:
@@ -46,6 +46,12 @@ def lab(found: LabStatus) -> RenderableType:
             continue
         where = found.url or "" if service.name == "lab" else service.container
         rows.append((service.name, _state(service.health or service.state), where))
+    rows += [
+        (f"port {target}", _state("published"), f"http://127.0.0.1:{published} leads to the driver's port {target}")
+        for service in found.services
+        if service.name == "tunnel"
+        for target, published in service.ports
+    ]
     if not any(service.name == "lab" for service in found.services):
         rows.append(("lab", _state("down"), ""))
     for kernel in found.kernels or ():

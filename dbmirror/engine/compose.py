@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from dbmirror.engine.compose_project import ComposeProject, command, docker_environment, require_own
 from dbmirror.engine.docker import client, plugin_version
 from dbmirror.engine.errors import EngineError
+from dbmirror.foreign_text.characters import plain
 from dbmirror.processes.programs import Finished, ProcessFailed, hand_over, run
 
 OLDEST_COMPOSE: Final = (2, 20)
@@ -36,6 +37,8 @@ class Service:
     """`running`, `exited`, `restarting`, `created`, …"""
     health: str
     """`healthy`, `unhealthy`, `starting`; empty where it has no health check."""
+    ports: tuple[tuple[int, int], ...] = ()
+    """Ports of the container with those of this machine that lead to them, as the engine published them."""
 
 
 def require_compose() -> None:
@@ -102,10 +105,17 @@ def services(project: ComposeProject) -> tuple[Service, ...]:
             container=str(each.get("Name", "")),
             state=str(each.get("State", "")),
             health=str(each.get("Health", "")),
+            ports=tuple(sorted(set(_published(each)))),
         )
         for each in documents
     )
     return tuple(sorted(found, key=lambda service: service.container))
+
+
+def _published(container: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
+    for port in container.get("Publishers") or ():
+        if port.get("PublishedPort"):
+            yield int(port.get("TargetPort") or 0), int(port["PublishedPort"])
 
 
 def execute(project: ComposeProject, service: str, argv: Sequence[str], *, timeout: float = 30.0) -> Finished:
@@ -127,8 +137,13 @@ def last_logs(project: ComposeProject, service: str, *, lines: int = 10) -> str:
 def print_logs(
     project: ComposeProject, service: str | None, *, follow: bool = False, on_line: Callable[[str], None]
 ) -> None:
-    """Call `on_line` with each line that the stack's containers, or the service's, wrote; `follow` goes on."""
-    _run(command(project, "logs", *(["--follow"] if follow else []), *([service] if service else [])), on_line=on_line)
+    """Call `on_line` with each line that the stack's containers, or the service's, wrote; `follow` goes on.
+
+    Without the colours that a container's program gave it.
+    """
+    options = ["--no-color", *(["--follow"] if follow else [])]
+    argv = command(project, "logs", *options, *([service] if service else []))
+    _run(argv, on_line=lambda line: on_line(plain(line)))
 
 
 def open_shell(project: ComposeProject, service: str, shell: str) -> int:

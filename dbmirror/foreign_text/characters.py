@@ -17,11 +17,18 @@ LONGEST_VALUE: Final = 400
 """Characters of a hostile value that a message shows."""
 
 _OBEYED: Final = re.compile(f"[{OBEYED}]")
+_SEQUENCE: Final = re.compile(r"\x1b(\[[0-?]{0,64}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,2000}(\x07|\x1b\\))")
+"""What a program says to a terminal: colours, movements of the cursor, a window's title."""
 
 
 def shown(text: str) -> str:
     """`text` without the characters of OBEYED; its lines and tabs stay."""
     return _OBEYED.sub("", text)
+
+
+def plain(text: str) -> str:
+    """What a program printed, without its colours and whatever else it said to the terminal alone."""
+    return shown(_SEQUENCE.sub("", text))
 
 
 def one_line(text: str, longest: int = LONGEST_LINE) -> str:

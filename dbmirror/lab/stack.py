@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +19,7 @@ from dbmirror.engine import compose
 from dbmirror.engine.buildx import build
 from dbmirror.engine.compose import Service, StackFailed
 from dbmirror.engine.compose_project import require_own
+from dbmirror.engine.errors import EngineError
 from dbmirror.engine.images import inspect_image
 from dbmirror.errors import UsageError
 from dbmirror.hosts.driver import DRIVER_PORT, DRIVER_USER
@@ -37,11 +40,19 @@ LAB_SECONDS: Final = 180.0
 """How long JupyterLab may take until it answers."""
 TUNNEL_SECONDS: Final = 30.0
 """How long `up` waits for the tunnel to say where it stands: the lab is of use without it."""
+_LAB_PORT: Final = 8888
+"""JupyterLab's in its container, and the one of this machine that is tried first."""
+_ON_DRIVER: Final = "driver-"
+"""How the names of the kernels begin that run on the driver."""
 _SETTLED: Final = frozenset({"connected", "auth-failed", "host-key-changed", "cluster-down"})
 
 
 class LabNotStarted(UsageError):
     """This user never started a lab from this folder."""
+
+
+class LabDown(UsageError):
+    """The lab does not run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +62,9 @@ class Kernel:
     name: str
     """Of its kernel spec: `mirror-python`, `driver-python`, …"""
     state: str
-    """`idle`, `busy`, `starting`, …"""
+    """`idle`, `busy`, `starting`, …; `unreachable` or `ended` on a driver that is not connected or no longer there."""
     last_activity: str
+    """`2026-11-28T00:51:24Z`."""
     connections: int
 
 
@@ -192,15 +204,25 @@ def status(lab: Lab) -> LabStatus:
     _require_started(lab)
     services = compose.services(places(folder).project)
     up_now = {service.name for service in services if service.state == "running"}
-    address = _address(folder)
+    address = _address(folder, services)
+    tunnel = _tunnel(folder) if "tunnel" in up_now else None
     return LabStatus(
         mirror=lab.mirror,
         folder=folder,
         url=f"{address}/lab" if "lab" in up_now else None,
         services=services,
-        tunnel=_tunnel(folder) if "tunnel" in up_now else None,
-        kernels=_kernels(folder, address) if "lab" in up_now else None,
+        tunnel=tunnel,
+        kernels=_kernels(folder, address, tunnel) if "lab" in up_now else None,
     )
+
+
+def require_running(lab: Lab, service: str = "lab") -> None:
+    """Raises LabDown where the service's container does not run, LabNotStarted where the lab was never started."""
+    _require_started(lab)
+    if not any(
+        each.name == service and each.state == "running" for each in compose.services(places(lab.folder).project)
+    ):
+        raise LabDown(f"The lab of {lab.mirror} is down.", remedy=f"Start it: 'dbmirror lab up {lab.mirror}'.")
 
 
 def url(lab: Lab) -> str:
@@ -213,6 +235,8 @@ def url(lab: Lab) -> str:
             remedy=f"Start it with 'dbmirror lab up {lab.mirror}'; one that 'docker compose up' started says its "
             "address in its log.",
         ) from None
+    with suppress(EngineError):
+        return f"{_address(lab.folder, compose.services(places(lab.folder).project))}/lab?token={token}"
     return f"{_address(lab.folder)}/lab?token={token}"
 
 
@@ -249,7 +273,7 @@ def _tunnel(folder: Path) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _kernels(folder: Path, address: str) -> tuple[Kernel, ...] | None:
+def _kernels(folder: Path, address: str, tunnel: Mapping[str, Any] | None) -> tuple[Kernel, ...] | None:
     try:
         token = places(folder).token.read_text().strip()
         with requests.Session() as session:
@@ -262,16 +286,29 @@ def _kernels(folder: Path, address: str) -> tuple[Kernel, ...] | None:
     return tuple(
         Kernel(
             name=str(each.get("name", "")),
-            state=str(each.get("execution_state", "")),
-            last_activity=str(each.get("last_activity", "")),
+            state=kernel_state(str(each.get("name", "")), str(each.get("execution_state", "")), tunnel),
+            last_activity=re.sub(r"\.\d+", "", str(each.get("last_activity", ""))),
             connections=int(each.get("connections") or 0),
         )
         for each in documents
     )
 
 
-def _address(folder: Path) -> str:
-    return f"http://127.0.0.1:{read_environment(places(folder)).get('DBMIRROR_LAB_PORT') or '8888'}"
+def kernel_state(kernel: str, said: str, tunnel: Mapping[str, Any] | None) -> str:
+    """What JupyterLab `said` of a kernel, unless it runs on a driver that is out of reach: that it cannot know."""
+    state = str((tunnel or {}).get("state") or "")
+    if not kernel.startswith(_ON_DRIVER) or state == "connected":
+        return said
+    return "ended" if state in {"cluster-down", "cluster-starting"} else "unreachable"
+
+
+def _address(folder: Path, services: Iterable[Service] = ()) -> str:
+    """JupyterLab's address: by the port that the engine published, else the one that a start would take."""
+    for service in services:
+        for target, published in service.ports:
+            if service.name == "lab" and target == _LAB_PORT:
+                return f"http://127.0.0.1:{published}"
+    return f"http://127.0.0.1:{read_environment(places(folder)).get('DBMIRROR_LAB_PORT') or _LAB_PORT}"
 
 
 def _require_started(lab: Lab) -> None:

@@ -116,7 +116,7 @@ def test_a_running_cluster_is_connected_at_once(stage: Stage) -> None:
     assert stage.attempts == [(1000.0, "10.0.0.4")]
     assert stage.states[-1]["state"] == "connected"
     assert stage.states[-1]["address"] == "10.0.0.4:2200"
-    assert stage.said[-1] == "connected: Connected to the driver at 10.0.0.4:2200; forwarded ports: 4040."
+    assert stage.said[-1] == "connected: Connected to the driver at 10.0.0.4:2200."
 
 
 @pytest.mark.parametrize(

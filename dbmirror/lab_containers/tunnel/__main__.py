@@ -10,6 +10,7 @@ import threading
 
 from .private import become, take_over
 from .settings import PRIVATE, SettingsInvalid, read_settings
+from .state import say
 from .supervisor import Supervisor
 
 ACCOUNT = "lab"
@@ -20,7 +21,7 @@ def main() -> int:
     try:
         settings = read_settings(os.environ)
     except SettingsInvalid as error:
-        print(f"The tunnel cannot start: {error}", flush=True)
+        say(f"The tunnel cannot start: {error}")
         return 2
     account = pwd.getpwnam(ACCOUNT)
     if os.geteuid() == 0:

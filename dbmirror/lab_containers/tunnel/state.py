@@ -83,5 +83,10 @@ def publish(path: Path, content: dict[str, Any]) -> None:
     temporary.replace(path)
 
 
+def say(line: str) -> None:
+    """Write a line with its time to the container's log."""
+    print(f"{_time(time.time())} {line}", flush=True)
+
+
 def _time(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

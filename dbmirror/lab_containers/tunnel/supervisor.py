@@ -12,7 +12,7 @@ from . import transitions
 from .connection import NotConnected, connect
 from .leases import Orphans
 from .settings import Settings
-from .state import Status, document, publish
+from .state import Status, document, publish, say
 from .transitions import Memory, Trouble
 from .workspace import Found, look_up
 
@@ -54,7 +54,7 @@ class World:
     publish: Callable[[Settings, dict[str, Any]], None] = lambda settings, content: publish(
         settings.state_file, content
     )
-    say: Callable[[str], None] = lambda line: print(line, flush=True)
+    say: Callable[[str], None] = say
     given: Callable[[Settings], object] = lambda settings: tuple(
         path.stat().st_mtime_ns if path.is_file() else None
         for path in (settings.known_hosts, settings.key, settings.token)
@@ -125,9 +125,7 @@ class Supervisor:
             )
             return
         self._watched = world.monotonic()
-        self.memory = transitions.connected(
-            self.memory, forwards=self.settings.forwards, now=world.monotonic(), at=world.clock()
-        )
+        self.memory = transitions.connected(self.memory, now=world.monotonic(), at=world.clock())
 
     def _watch(self, connection: Watched) -> None:
         now = self.world.monotonic()

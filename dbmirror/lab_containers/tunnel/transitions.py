@@ -85,12 +85,11 @@ def looked_up(memory: Memory, found: Found, *, port: int, now: float, at: float)
     return replace(memory, status=status)
 
 
-def connected(memory: Memory, *, forwards: tuple[int, ...], now: float, at: float) -> Memory:
+def connected(memory: Memory, *, now: float, at: float) -> Memory:
     """After a connection was made."""
-    listed = ", ".join(map(str, forwards)) or "none"
     status = memory.status.now_at(
         State.CONNECTED,
-        f"Connected to the driver at {memory.status.address}; forwarded ports: {listed}.",
+        f"Connected to the driver at {memory.status.address}.",
         at=at,
         failures=0,
     )
