@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from dbmirror.clones.own_records import Kind, is_own, remember
 from dbmirror.engine.buildx import BuildResult, build
 from dbmirror.engine.proxies import proxy_secret
 from dbmirror.errors import UsageError
@@ -19,7 +20,6 @@ from dbmirror.files import canonical_json
 from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.lock.python.index_settings import IndexSettings
 from dbmirror.mirror_folder.files import read_below, write_below
-from dbmirror.own_records import Kind, is_own, remember
 from dbmirror.processes.temporary import temporary_folder
 from dbmirror.progress import SILENT, Observer
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dbmirror.agreements import Claim
 from dbmirror.cli.output import Output
+from dbmirror.clones.agreements import Claim
 from dbmirror.config import load_config
 from dbmirror.filters.flavour import Flavour
 from dbmirror.hosts.host_key import Fingerprint

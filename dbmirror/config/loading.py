@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from dbmirror.cloned_settings import require_login_kept, require_outside_repository, require_users_key
+from dbmirror.clones.allowed_settings import require_login_kept, require_outside_repository, require_users_key
 from dbmirror.config.errors import ConfigError
 from dbmirror.config.sandbox import sandbox_mirrors
 from dbmirror.config.settings import FILE_NAME, MIRROR_NAME_FORM, Config, MirrorConfig, MirrorName, RConfig

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 
+from dbmirror.foreign_text.pep508 import ONE_PARSER
 from dbmirror.inventory.model import Distribution, Inventory
-from dbmirror.pep508 import ONE_PARSER
 
 Markers = Mapping[str, str]
 """The value of each marker variable of PEP 508."""

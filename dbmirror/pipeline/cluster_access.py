@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from dbmirror.agreements import Ask
+from dbmirror.clones.agreements import Ask
 from dbmirror.config import MirrorConfig
 from dbmirror.errors import RemoteError
 from dbmirror.folders import known_hosts_file

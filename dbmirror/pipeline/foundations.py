@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from dbmirror.agreements import Claim, remember_agreement, require_agreement
 from dbmirror.build.image import Built, built_here
+from dbmirror.clones.agreements import Claim, remember_agreement, require_agreement
+from dbmirror.clones.own_records import Kind, is_own
 from dbmirror.config import FILE_NAME, RConfig
 from dbmirror.engine.images import ensure_image, inspect_image
 from dbmirror.errors import UsageError
@@ -16,7 +17,6 @@ from dbmirror.lock.base import is_official
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import BaseImage
 from dbmirror.mirror_folder.names import BUILT, PYLOCK
-from dbmirror.own_records import Kind, is_own
 from dbmirror.pipeline.mirror import Mirror
 
 TRUST_VARIABLE: Final = "DBMIRROR_TRUST"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from dbmirror.clones.own_records import Kind, remember
 from dbmirror.engine.docker import run_docker
 from dbmirror.engine.images import ImageUnavailable, ensure_image, inspect_image
 from dbmirror.foreign_text.characters import last_line
-from dbmirror.own_records import Kind, remember
 from dbmirror.processes.programs import ProcessFailed, run
 from dbmirror.processes.temporary import temporary_folder
 from dbmirror.progress import SILENT, Observer

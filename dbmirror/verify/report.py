@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import msgspec
 
+from dbmirror.clones.own_records import Kind, is_own, remember
 from dbmirror.files import canonical_json
 from dbmirror.foreign_text.decoding import convert, decode_json
 from dbmirror.mirror_folder.files import read_below, write_below
-from dbmirror.own_records import Kind, is_own, remember
 from dbmirror.verify.errors import ReportError
 from dbmirror.verify.model import Comparison, Finding, ImportAttempt, Report, RFailure, RPackageCheck
 

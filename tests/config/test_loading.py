@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from dbmirror.cli import main
-from dbmirror.cloned_settings import SettingNotAllowed
+from dbmirror.clones.allowed_settings import SettingNotAllowed
 from dbmirror.config import ConfigError, MirrorConfig, load_config
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from dbmirror import own_records
-from dbmirror.agreements import Claim, NotAgreed
 from dbmirror.build.image import Built, write_built
+from dbmirror.clones import own_records
+from dbmirror.clones.agreements import Claim, NotAgreed
+from dbmirror.clones.own_records import Kind, remember
 from dbmirror.config import Config, LoadedConfig, MirrorConfig, RConfig
 from dbmirror.errors import UsageError
 from dbmirror.lock.model import BaseKind
 from dbmirror.lock.python.lock_files import write_lock
-from dbmirror.own_records import Kind, remember
 from dbmirror.pipeline import foundations, stages
 from dbmirror.pipeline.cluster_access import Questions
 from dbmirror.pipeline.foundations import require_foundations, trusted_names

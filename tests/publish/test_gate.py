@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from dbmirror.build.image import Built, built_here, read_built, write_built
+from dbmirror.clones.own_records import MOST, Kind, is_own, remember
 from dbmirror.config import Config, LoadedConfig
 from dbmirror.inventory.model import Interpreter, Inventory
 from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
 from dbmirror.lock.python.lock_files import write_lock
-from dbmirror.own_records import MOST, Kind, is_own, remember
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.pipeline.publish_stage import pass_gate
 from dbmirror.progress import Observer
@@ -38,7 +38,7 @@ class Recorder(Observer):
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """This machine's state, and no memory of what this process did for another test."""
     monkeypatch.setenv("DBMIRROR_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("dbmirror.own_records._of_this_run", set())
+    monkeypatch.setattr("dbmirror.clones.own_records._of_this_run", set())
     return tmp_path / "home"
 
 
@@ -160,7 +160,7 @@ def test_what_this_machine_did_outlives_the_process(
     home: Path, built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_built(built, tmp_path / "build.json")
-    monkeypatch.setattr("dbmirror.own_records._of_this_run", set())
+    monkeypatch.setattr("dbmirror.clones.own_records._of_this_run", set())
     assert built_here(built)
     (record,) = (home / "records" / "build").iterdir()
     assert record.stat().st_mode & 0o777 == 0o600
@@ -175,14 +175,14 @@ def test_a_home_that_cannot_be_written_is_good_for_one_run(
     home.write_text("not a folder")
     write_built(built, tmp_path / "build.json")
     assert built_here(built)
-    monkeypatch.setattr("dbmirror.own_records._of_this_run", set())
+    monkeypatch.setattr("dbmirror.clones.own_records._of_this_run", set())
     assert not built_here(built)
 
 
 def test_the_memory_has_an_end(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dbmirror.own_records.MOST", 3)
+    monkeypatch.setattr("dbmirror.clones.own_records.MOST", 3)
     assert MOST >= 100
     for number in range(5):
         remember(Kind.BUILD, str(number).encode())
-    monkeypatch.setattr("dbmirror.own_records._of_this_run", set())
+    monkeypatch.setattr("dbmirror.clones.own_records._of_this_run", set())
     assert [is_own(Kind.BUILD, str(number).encode()) for number in range(5)] == [False, False, True, True, True]

@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 
 from dbmirror.fetch.fetch import Fetched, NotFetched, Wanted, fetch
 from dbmirror.fetch.store import Store
+from dbmirror.foreign_text.pep508 import ONE_PARSER
 from dbmirror.http_client.refused import Refused
 from dbmirror.lock.model import (
     BuildRequirement,
@@ -30,7 +31,6 @@ from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.pinned import Pin, pinned_files, read_pins
 from dbmirror.lock.python.resolve import resolve
 from dbmirror.lock.python.sources import from_index
-from dbmirror.pep508 import ONE_PARSER
 from dbmirror.progress import SILENT, Observer
 
 STAGE = "lock: what the build needs"

@@ -15,9 +15,9 @@ from typing import IO, Any, Final
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from dbmirror.foreign_text.pep508 import ONE_PARSER
 from dbmirror.http_client.refused import Refused
 from dbmirror.lock.tar_members import opened_tar
-from dbmirror.pep508 import ONE_PARSER
 
 LARGEST_FILE: Final = 1 << 20
 """Bytes of a pyproject.toml, setup.cfg or setup.py; real ones have a few thousand."""

@@ -10,11 +10,11 @@ from typing import Final
 from packaging.markers import Marker
 from packaging.utils import canonicalize_name
 
+from dbmirror.foreign_text.pep508 import ONE_PARSER
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.model import IndexFile, Missing, Target
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.sources import from_index
-from dbmirror.pep508 import ONE_PARSER
 
 _PINNED: Final = re.compile(
     r"([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;]+)[ ]?(?:;([^#]*?))?((?:\s+--hash=sha256:[0-9a-f]{64})+)"

@@ -18,6 +18,7 @@ from packaging.version import Version as PythonVersion
 
 from dbmirror.foreign_text.characters import one_line
 from dbmirror.foreign_text.decoding import convert, decode_json, decode_toml
+from dbmirror.foreign_text.pep508 import ONE_PARSER
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Name, Text, Version
 from dbmirror.lock.errors import LockError
@@ -37,7 +38,6 @@ from dbmirror.lock.model import (
 )
 from dbmirror.lock.python.pylock_package import PackageTool, package_table, source_fields
 from dbmirror.mirror_folder.names import FATES, PYLOCK
-from dbmirror.pep508 import ONE_PARSER
 
 SCHEMA = 2
 

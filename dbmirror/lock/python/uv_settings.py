@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from dbmirror.cloned_settings import require_login_kept
+from dbmirror.clones.allowed_settings import require_login_kept
 from dbmirror.lock.errors import IndexConfigurationError
 from dbmirror.lock.python.index_location import IndexLocation, checked, location
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-from dbmirror.cloned_settings import SettingNotAllowed
+from dbmirror.clones.allowed_settings import SettingNotAllowed
 from dbmirror.config import IndexConfig
 from dbmirror.lock.errors import IndexConfigurationError
 from dbmirror.lock.model import Target

@@ -3,7 +3,7 @@
 `build.json` and `verification.json` are committed, so that people can read them, and cloned, so that a stranger can
 have written them. What counts for the gate is what this user's dbmirror has seen on this machine: the digest of each
 record that it wrote, in its state folder. A record binds itself: it names image, lock and verifier. The same holds for
-what the user agreed to (see agreements.py), and for the base images that the sandbox made.
+what the user agreed to (see clones/agreements.py), and for the base images that the sandbox made.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from dbmirror.cloned_settings import SettingNotAllowed, repository_of
+from dbmirror.clones.allowed_settings import SettingNotAllowed, repository_of
+from dbmirror.clones.own_records import Kind, is_own, remember
 from dbmirror.files import canonical_json
-from dbmirror.own_records import Kind, is_own, remember
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
