@@ -31,7 +31,7 @@ from dbmirror.lab.variables import read_environment
 from dbmirror.lock.lab import LabLock
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.mirror_folder.files import is_file_below, is_folder_below, write_below
-from dbmirror.mirror_folder.names import COMPOSE
+from dbmirror.mirror_folder.names import COMPOSE, GITIGNORE, NOT_COMMITTED
 from dbmirror.processes.programs import ProcessFailed
 from dbmirror.render.lab import LabFiles, LabSettings, render_lab
 
@@ -114,8 +114,8 @@ def render_files(lab: Lab, lock: MirrorLock, *, image: str, cluster: str, lab_lo
     files.lab.write(folder / "lab")
     files.tunnel.write(folder / "tunnel")
     write_below(folder, {COMPOSE: files.compose})
-    if not is_file_below(folder, ".gitignore"):
-        write_below(folder, {".gitignore": b"# What 'lab up' writes of this machine.\n.env\n"})
+    if not is_file_below(folder, GITIGNORE):
+        write_below(folder, {GITIGNORE: NOT_COMMITTED})
     if not is_folder_below(folder, "notebooks"):
         files.examples.write(folder / "notebooks")
     return files

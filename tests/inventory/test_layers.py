@@ -14,7 +14,7 @@ from dbmirror.inventory.assemble import assemble
 from dbmirror.inventory.collector_answer import decode
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Inventory
-from dbmirror.inventory.sent import collector, environment, system
+from dbmirror.inventory.sent import collector, python_environment, system
 
 SERIES = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -35,13 +35,13 @@ class Driver:
 @pytest.fixture
 def driver(tmp_path: Path, tree: Any, monkeypatch: pytest.MonkeyPatch) -> Driver:
     root = tmp_path / "root"
-    monkeypatch.setattr(environment, "DATABRICKS_PYTHON", (f"{root}/databricks/python3",))
-    monkeypatch.setattr(environment, "OTHER_ENVIRONMENTS", (f"{root}/databricks/python-lsp",))
-    monkeypatch.setattr(environment, "NOTEBOOKS", ((f"{root}/envs", "pythonEnv-"),))
-    monkeypatch.setattr(environment, "CLUSTER_LIBRARIES", f"{root}/cluster_libraries")
-    monkeypatch.setattr(environment, "EDGE_LIBRARIES", f"{root}/edge")
-    monkeypatch.setattr(environment, "system_packages", lambda _: [f"{root}/usr/lib/python3/dist-packages"])
-    monkeypatch.setattr(environment, "system_layer", lambda _, *, virtual: "apt" if virtual else "runtime")
+    monkeypatch.setattr(python_environment, "DATABRICKS_PYTHON", (f"{root}/databricks/python3",))
+    monkeypatch.setattr(python_environment, "OTHER_ENVIRONMENTS", (f"{root}/databricks/python-lsp",))
+    monkeypatch.setattr(python_environment, "NOTEBOOKS", ((f"{root}/envs", "pythonEnv-"),))
+    monkeypatch.setattr(python_environment, "CLUSTER_LIBRARIES", f"{root}/cluster_libraries")
+    monkeypatch.setattr(python_environment, "EDGE_LIBRARIES", f"{root}/edge")
+    monkeypatch.setattr(python_environment, "system_packages", lambda _: [f"{root}/usr/lib/python3/dist-packages"])
+    monkeypatch.setattr(python_environment, "system_layer", lambda _, *, virtual: "apt" if virtual else "runtime")
     monkeypatch.setattr(system, "DPKG", f"{root}/dpkg")
     monkeypatch.setattr(system, "JARS", f"{root}/jars")
     monkeypatch.setattr(system, "R_LIBRARIES", (f"{root}/R/site", f"{root}/R/library"))
@@ -230,7 +230,7 @@ def test_a_folder_that_cannot_be_listed_is_a_problem_with_its_layer(
     driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster = driver.tree(driver.root / "cluster_libraries/python")
-    listdir = environment.os.listdir
+    listdir = python_environment.os.listdir
 
     def refuse(folder: str) -> list[str]:
         # A mode cannot keep root from reading, and the tests may run as root.
@@ -238,7 +238,7 @@ def test_a_folder_that_cannot_be_listed_is_a_problem_with_its_layer(
             raise PermissionError(13, "Permission denied")
         return listdir(folder)
 
-    monkeypatch.setattr(environment.os, "listdir", refuse)
+    monkeypatch.setattr(python_environment.os, "listdir", refuse)
     (problem,) = driver.inventory().problems
     assert (problem.path, problem.layer) == (str(cluster.site), Layer.CLUSTER)
     assert "Permission denied" in problem.reason

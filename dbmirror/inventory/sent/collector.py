@@ -13,8 +13,8 @@ import sys
 import zlib
 
 from dbmirror.inventory.sent.distributions import python_folders
-from dbmirror.inventory.sent.environment import describe_environment, interpreters
 from dbmirror.inventory.sent.frame import send
+from dbmirror.inventory.sent.python_environment import describe_environment, interpreters
 from dbmirror.inventory.sent.system import dpkg_owners, dpkg_status, facts, jars, r_libraries, variables
 
 TYPE_CHECKING = False

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 
-from dbmirror.inventory.sent.environment import places
 from dbmirror.inventory.sent.files import (
     LISTS_LIMIT,
     MEBIBYTE,
@@ -22,6 +21,7 @@ from dbmirror.inventory.sent.files import (
     shown,
     text,
 )
+from dbmirror.inventory.sent.python_environment import places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

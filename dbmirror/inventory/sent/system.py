@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 
-from dbmirror.inventory.sent.environment import CLUSTER_LIBRARIES
 from dbmirror.inventory.sent.files import (
     FOLDER_LIMIT,
     LISTS_LIMIT,
@@ -24,6 +23,7 @@ from dbmirror.inventory.sent.files import (
     shown,
     text,
 )
+from dbmirror.inventory.sent.python_environment import CLUSTER_LIBRARIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
