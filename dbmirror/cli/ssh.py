@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dbmirror.cli.options import command, config_option, driver_options, dry_run_option
+from dbmirror.cli.options import cluster_option, command, config_option, driver_options, dry_run_option
 from dbmirror.errors import UsageError
 
 if TYPE_CHECKING:
     from dbmirror.cli.output import Output
+    from dbmirror.workspace.mirrorable import ClusterSummary
 
 
 @click.group("ssh")
@@ -23,12 +24,16 @@ def ssh_group() -> None:
 @click.argument("name", metavar="MIRROR")
 @config_option
 @click.option("--yes", is_flag=True, help="Do not ask: the cluster restarts if it runs.")
+@cluster_option
 @dry_run_option
 @command
-def ssh_setup_command(output: Output, name: str, config_file: Path | None, yes: bool, dry_run: bool) -> None:
+def ssh_setup_command(
+    output: Output, name: str, config_file: Path | None, yes: bool, cluster: str | None, dry_run: bool
+) -> None:
     """Make the key ~/.ssh/id_PROFILE if there is none, and put its public half on the cluster.
 
-    This is the one command that changes a cluster's configuration. It asks first, for the cluster restarts.
+    This is the one command that changes a cluster's configuration. Where the key is missing it asks first, for a
+    cluster that runs restarts, and waits until it runs again.
 
     \b
     Example:
@@ -37,43 +42,66 @@ def ssh_setup_command(output: Output, name: str, config_file: Path | None, yes: 
     from dbmirror.cli.session import opened
     from dbmirror.folders import known_hosts_file
     from dbmirror.hosts.driver import DRIVER_PORT, DRIVER_USER
+    from dbmirror.hosts.known_hosts import KnownHosts
     from dbmirror.workspace.clusters import read
     from dbmirror.workspace.profiles import ssh_key_of
-    from dbmirror.workspace.ssh_entry import include_line, ssh_entry, write_ssh_entry
-    from dbmirror.workspace.ssh_keys import ensure_key, install, read_public_key
+    from dbmirror.workspace.ssh_entry import include_line, not_running, ssh_entry, write_ssh_entry
+    from dbmirror.workspace.ssh_keys import ensure_key, has_key, install, read_public_key
+    from dbmirror.workspace.start_cluster import await_restart
 
-    with opened(output, name, config_file) as mirror:
-        cluster = mirror.access.summary
+    with opened(output, name, config_file, cluster=cluster) as mirror:
+        found, w = mirror.access.cluster_for_key, mirror.access.workspace
+        what = f"{found.cluster_name} ({found.cluster_id})"
         key = mirror.section.ssh.identity_file or ssh_key_of(mirror.access.profile)
-        if dry_run:
-            output.say(
-                f"Would put {key}.pub on {cluster.cluster_name} ({cluster.cluster_id}), and restart it if it runs."
-            )
-            output.document({"mirror": name, "key": key, "changed": False})
+        if dry_run and not key.is_file():
+            output.say(f"Would make the key {key} and put it on {what}{_restart(found)}.")
+            output.document({"mirror": mirror.name, "key": key, "changed": False})
             return
         if mirror.section.ssh.identity_file is None:
             key = ensure_key(mirror.access.profile)
-        question = f"Put {key}.pub on {cluster.cluster_name} ({cluster.cluster_id})? If it runs, it restarts."
-        if not (yes or output.confirm(question)):
-            raise UsageError("Nothing was changed on the cluster.", remedy="Add --yes to go on without a question.")
-        changed = install(mirror.access.workspace, cluster.cluster_id, read_public_key(key))
-        address = mirror.section.ssh.host or read(mirror.access.workspace, cluster.cluster_id).driver_address
-        if address:
-            entry = ssh_entry(
-                name,
-                cluster_id=cluster.cluster_id,
-                address=address,
-                port=mirror.section.ssh.port or DRIVER_PORT,
-                user=mirror.section.ssh.user or DRIVER_USER,
-                identity_file=key,
-                known_hosts=known_hosts_file(),
-            )
-            write_ssh_entry(name, entry)
-    output.document({"mirror": name, "key": key, "changed": changed})
-    output.say("The key is on the cluster." if changed else "The cluster has that key already.")
-    if address:
-        output.say(f"For plain 'ssh {name}' put this line at the top of ~/.ssh/config: {include_line()}")
-    output.say(f"Next: dbmirror ssh test {name}")
+        public = read_public_key(key)
+        changed = not has_key(w, found.cluster_id, public)
+        if dry_run:
+            said = f"Would put {key}.pub on {what}{_restart(found)}." if changed else f"{what} has {key}.pub already."
+            output.say(said)
+            output.document({"mirror": mirror.name, "key": key, "changed": False})
+            return
+        state = read(w, found.cluster_id)
+        if changed:
+            if not (yes or output.confirm(f"Put {key}.pub on {what}{_restart(found)}?")):
+                raise UsageError(
+                    "Nothing was changed on the cluster.",
+                    remedy=f"To go on without a question: dbmirror ssh setup {mirror.name} --yes",
+                )
+            install(w, found.cluster_id, public)
+            if not found.needs_start:
+                state = await_restart(w, found.cluster_id, before=state.started_at, observer=mirror.observer)
+                # The driver that the pin is of is gone, by our own order: the next one is met as a new one.
+                KnownHosts(known_hosts_file()).forget(found.cluster_id)
+        entry = ssh_entry(
+            mirror.name,
+            cluster_id=found.cluster_id,
+            address=mirror.section.ssh.host or state.driver_address or not_running(mirror.name),
+            port=mirror.section.ssh.port or DRIVER_PORT,
+            user=mirror.section.ssh.user or DRIVER_USER,
+            identity_file=key,
+            known_hosts=known_hosts_file(),
+        )
+        write_ssh_entry(mirror.name, entry)
+    output.document({"mirror": mirror.name, "key": key, "changed": changed})
+    output.say("The key is on the cluster." if changed else "The cluster has that key already: nothing was changed.")
+    output.say(f"For plain 'ssh {mirror.name}' put this line at the top of ~/.ssh/config: {include_line()}")
+    if found.needs_start:
+        output.say(f"The cluster is {found.state.lower()}. Once it runs: dbmirror ssh test {mirror.name}")
+        return
+    if changed:
+        output.say("Its driver is a new one since the restart: the test shows the new host key and asks.")
+    output.say(f"Next: dbmirror ssh test {mirror.name}")
+
+
+def _restart(cluster: ClusterSummary) -> str:
+    """What becomes of the cluster."""
+    return f", which is {cluster.state.lower()} and stays so" if cluster.needs_start else ", and restart it"
 
 
 @ssh_group.command("test")

@@ -191,11 +191,20 @@ class ClusterAccess:
                 remedy=f"Name a host of your ssh config in [mirrors.{self.mirror}.ssh] of dbmirror.toml, for example "
                 "the one that 'databricks ssh setup' makes.",
             )
+        if ssh.host is None and not self.dry_run:
+            self._let_entry_follow(cluster.cluster.cluster_id, address)
         return self._target_at(
             address,
             name=cluster.cluster.cluster_name,
             alias=cluster.cluster.cluster_id,
         )
+
+    def _let_entry_follow(self, cluster_id: str, address: str) -> None:
+        """A driver's address is another one after each start: plain `ssh` is to find it, too."""
+        from dbmirror.workspace.ssh_entry import follow_address  # noqa: PLC0415
+
+        if follow_address(self.mirror, cluster_id=cluster_id, address=address):
+            self._observer.note(f"'ssh {self.mirror}' leads to the driver's present address, {address}.")
 
     def _target_at(self, address: str, *, name: str, alias: str | None = None) -> SshTarget:
         ssh = self.section.ssh

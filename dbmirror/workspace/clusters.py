@@ -99,8 +99,13 @@ def _unknown(w: WorkspaceClient, cluster_id: str) -> ClusterUnknown:
     )
 
 
-def _to_state(details: ClusterDetails, libraries: tuple[ClusterLibrary, ...]) -> ClusterState:
+def started_at(details: ClusterDetails) -> str | None:
+    """When the cluster started last, `2026-11-20T12:00:00Z`; None where it never did."""
     started = details.last_restarted_time or details.start_time
+    return datetime.fromtimestamp(started / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if started else None
+
+
+def _to_state(details: ClusterDetails, libraries: tuple[ClusterLibrary, ...]) -> ClusterState:
     keys = [parse_public_key(key) for key in details.ssh_public_keys or ()]
     return convert(
         {
@@ -108,9 +113,7 @@ def _to_state(details: ClusterDetails, libraries: tuple[ClusterLibrary, ...]) ->
             "state": details.state.value if details.state else "UNKNOWN",
             "state_message": foreign_line(details.state_message or ""),
             "driver_address": _address(details),
-            "started_at": datetime.fromtimestamp(started / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            if started
-            else None,
+            "started_at": started_at(details),
             "ssh_keys": tuple(str(key.fingerprint("")) for key in keys if isinstance(key, HostKey)),
         },
         ClusterState,

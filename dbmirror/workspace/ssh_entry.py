@@ -44,6 +44,26 @@ def ssh_entry(
     return "".join(f"{line}\n" for line in lines)
 
 
+def not_running(alias: str) -> str:
+    """The address in the entry of a cluster that has no driver yet: ssh says of it that there is none."""
+    return f"{alias}.not-running.invalid"
+
+
+def follow_address(alias: str, *, cluster_id: str, address: str) -> bool:
+    """Let the entry of `alias` lead to `address`, where its cluster's driver is now; True if it led elsewhere.
+
+    Nothing is written where there is no entry of that alias and cluster.
+    """
+    path = ssh_config_file()
+    text = path.read_text() if path.is_file() else ""
+    _, *blocks = re.split(r"(?m)^(?=Host )", text)
+    for block in blocks:
+        if block.split(maxsplit=2)[1] == alias and f"  HostKeyAlias {cluster_id}\n" in block:
+            followed = re.sub(r"(?m)^  HostName .*$", f"  HostName {_word(address)}", block)
+            return write_ssh_entry(alias, followed.rstrip("\n") + "\n")
+    return False
+
+
 def write_ssh_entry(alias: str, block: str) -> bool:
     """Put `block` into dbmirror's own ssh config in place of the one of that alias; True if the file changed."""
     path = ssh_config_file()

@@ -20,7 +20,7 @@ from databricks.sdk import WorkspaceClient
 
 from dbmirror.files import write_atomically
 from dbmirror.hosts.host_key import HostKey
-from dbmirror.workspace.answers import GET, ask
+from dbmirror.workspace.answers import GET, ask, texts
 from dbmirror.workspace.errors import KeyNotInstalled, said_clearly
 from dbmirror.workspace.profiles import ssh_key_of
 
@@ -94,6 +94,14 @@ def parse_public_key(line: str) -> HostKey | None:
         return None
     name = fields[0].encode()
     return HostKey(kind=fields[0], blob=blob) if blob[4 : 4 + len(name)] == name else None
+
+
+def has_key(w: WorkspaceClient, cluster_id: str, public_key: str) -> bool:
+    """Whether the cluster has `public_key` already. Raises WorkspaceError."""
+    wanted = parse_public_key(public_key)
+    with said_clearly(w.config.host, profile=w.config.profile, auth=w.config.auth_type):
+        keys = texts(ask(w, GET, {"cluster_id": cluster_id}), "ssh_public_keys")
+    return wanted is not None and wanted in [parse_public_key(key) for key in keys]
 
 
 def install(w: WorkspaceClient, cluster_id: str, public_key: str) -> bool:

@@ -9,7 +9,7 @@ from databricks.sdk.service.compute import ClusterDetails, State
 from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.parallel import go_on
 from dbmirror.progress import SILENT, Observer
-from dbmirror.workspace.clusters import ClusterState, get_details, read
+from dbmirror.workspace.clusters import ClusterState, get_details, read, started_at
 from dbmirror.workspace.errors import ClusterNotStarted, WorkspaceUnreachable, said_clearly
 
 STAGE = "start"
@@ -32,9 +32,36 @@ def start(
     Every new state is reported under the stage `start`. Raises ClusterNotStarted in the API's words where the cluster
     ends in ERROR or TERMINATED or takes longer; ClusterUnknown; WorkspaceError.
     """
-    clock = clock or RealClock()
+    return _await(w, cluster_id, observer, clock or RealClock(), deadline)
+
+
+def await_restart(
+    w: WorkspaceClient,
+    cluster_id: str,
+    *,
+    before: str | None,
+    observer: Observer = SILENT,
+    clock: Clock | None = None,
+    deadline: float = 1200.0,
+) -> ClusterState:
+    """Wait until the cluster, whose restart was ordered, runs again; `before` is when it had started last until then.
+
+    Nothing is started. Reports and raises as `start`.
+    """
+    return _await(w, cluster_id, observer, clock or RealClock(), deadline, restart_after=before or "")
+
+
+def _await(
+    w: WorkspaceClient,
+    cluster_id: str,
+    observer: Observer,
+    clock: Clock,
+    deadline: float,
+    *,
+    restart_after: str | None = None,
+) -> ClusterState:
     began = clock.time()
-    attempt = _Attempt(w, cluster_id, observer, clock)
+    attempt = _Attempt(w, cluster_id, observer, clock, restart_after=restart_after)
     pause = _FIRST_PAUSE
     observer.started(STAGE)
     while not attempt.look():
@@ -54,8 +81,18 @@ def start(
 class _Attempt:
     """What is known of one start while it is under way."""
 
-    def __init__(self, w: WorkspaceClient, cluster_id: str, observer: Observer, clock: Clock) -> None:
+    def __init__(
+        self,
+        w: WorkspaceClient,
+        cluster_id: str,
+        observer: Observer,
+        clock: Clock,
+        *,
+        restart_after: str | None = None,
+    ) -> None:
         self.said = ""
+        self._restart_after = restart_after
+        self._began = clock.time()
         self._w = w
         self._cluster_id = cluster_id
         self._observer = observer
@@ -79,14 +116,22 @@ class _Attempt:
         self._rose = self._rose or details.state in {State.PENDING, State.RESTARTING}
         if details.state is State.ERROR or (details.state is State.TERMINATED and self._is_over()):
             raise _not_started(details)
-        if details.state is State.TERMINATED and self._asked is None:
+        if details.state is State.TERMINATED and self._asked is None and self._restart_after is None:
             with said_clearly(self._w.config.host, profile=self._w.config.profile, auth=self._w.config.auth_type):
                 self._w.clusters.start(self._cluster_id)
             self._asked = self._clock.time()
-        return details.state in {State.RUNNING, State.RESIZING}
+        return details.state in {State.RUNNING, State.RESIZING} and self._has_restarted(details)
+
+    def _has_restarted(self, details: ClusterDetails) -> bool:
+        """Whether it is the new driver that runs; always, where no restart was ordered."""
+        if self._restart_after is None or self._rose or started_at(details) != self._restart_after:
+            return True
+        return self._clock.time() - self._began > _SECONDS_UNTIL_PENDING
 
     def _is_over(self) -> bool:
         """A terminated cluster has been up since, or had its time to leave that state."""
+        if self._restart_after is not None:
+            return True
         late = self._asked is not None and self._clock.time() - self._asked > _SECONDS_UNTIL_PENDING
         return self._rose or late
 

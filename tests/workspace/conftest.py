@@ -30,6 +30,8 @@ class Workspace:
     libraries: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     after_start: list[dict[str, Any]] = field(default_factory=list)
     """What a cluster becomes at each look after it was started."""
+    after_edit: list[dict[str, Any]] = field(default_factory=list)
+    """What a running cluster becomes at each look after it was edited."""
     fail: tuple[int, dict[str, str], bytes] | None = None
     """An answer to everything: status, headers, body."""
     requests: list[tuple[str, str, Any]] = field(default_factory=list)
@@ -134,6 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
             if cluster["state"] != "TERMINATED" and self.workspace.after_start:
                 cluster.update(self.workspace.after_start.pop(0))
             return cluster
+        if path == "/api/2.1/clusters/edit" and cluster["state"] == "RUNNING" and self.workspace.after_edit:
+            self.workspace.after_start = self.workspace.after_edit
         if path == "/api/2.1/clusters/start":
             cluster.update(state="PENDING", state_message="Starting Spark")
         if path == "/api/2.0/libraries/cluster-status":

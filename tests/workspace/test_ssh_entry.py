@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from dbmirror.workspace.errors import WorkspaceUsageError
-from dbmirror.workspace.ssh_entry import include_line, ssh_config_file, ssh_entry, write_ssh_entry
+from dbmirror.workspace.ssh_entry import (
+    follow_address,
+    include_line,
+    not_running,
+    ssh_config_file,
+    ssh_entry,
+    write_ssh_entry,
+)
 
 
 def entry(alias: str = "demo", **changes: Any) -> str:
@@ -61,3 +68,24 @@ def test_the_include_line_names_the_file() -> None:
 def test_a_value_that_would_add_a_line_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(WorkspaceUsageError, match="cannot stand in an ssh config"):
         entry(**changes)
+
+
+def test_an_entry_follows_its_clusters_driver_and_no_other_ones() -> None:
+    for alias, cluster_id in (("demo", "1-a"), ("team", "1-b")):
+        entry = ssh_entry(
+            alias,
+            cluster_id=cluster_id,
+            address=not_running(alias),
+            port=2200,
+            user="ubuntu",
+            identity_file=Path("/home/me/.ssh/id_demo"),
+            known_hosts=Path("/state/known_hosts"),
+        )
+        write_ssh_entry(alias, entry)
+    before = ssh_config_file().read_text()
+    assert "  HostName demo.not-running.invalid\n" in before
+    assert not follow_address("demo", cluster_id="1-other", address="10.0.0.9")
+    assert not follow_address("none", cluster_id="1-a", address="10.0.0.9")
+    assert follow_address("demo", cluster_id="1-a", address="10.0.0.9")
+    assert not follow_address("demo", cluster_id="1-a", address="10.0.0.9"), "nothing changes the second time"
+    assert ssh_config_file().read_text() == before.replace("demo.not-running.invalid", "10.0.0.9")

@@ -6,7 +6,7 @@ from databricks.sdk.clock import Clock
 
 from dbmirror.progress import Observer
 from dbmirror.workspace.errors import ClusterNotStarted, ClusterUnknown
-from dbmirror.workspace.start_cluster import start
+from dbmirror.workspace.start_cluster import await_restart, start
 from tests.workspace.conftest import Workspace, a_cluster
 
 ID = "0101-120000-abcdefgh"
@@ -103,3 +103,39 @@ def test_a_start_that_takes_too_long_says_where_it_stands(w: WorkspaceClient, wo
 def test_an_unknown_cluster_is_not_waited_for(w: WorkspaceClient) -> None:
     with pytest.raises(ClusterUnknown):
         start(w, ID, clock=FastClock())
+
+
+# A restart that was ordered
+
+BEFORE = "2025-11-20T10:00:00Z"
+
+
+def test_a_restart_is_waited_for_also_where_the_old_driver_still_runs_at_the_first_look(
+    w: WorkspaceClient, workspace: Workspace
+) -> None:
+    workspace.clusters[ID] = a_cluster()
+    workspace.after_start = [
+        {},
+        {"state": "RESTARTING", "driver": {}},
+        {"state": "RUNNING", "driver": {"private_ip": "10.0.0.77"}, "last_restarted_time": 1_763_640_000_000},
+    ]
+    state = await_restart(w, ID, before=BEFORE, clock=FastClock())
+    assert (state.driver_address, starts(workspace)) == ("10.0.0.77", 0)
+
+
+def test_a_restart_between_two_looks_is_seen_by_its_time(w: WorkspaceClient, workspace: Workspace) -> None:
+    workspace.clusters[ID] = a_cluster()
+    workspace.after_start = [{}, {"last_restarted_time": 1_763_640_000_000}]
+    clock = FastClock()
+    await_restart(w, ID, before=BEFORE, clock=clock)
+    assert clock.pauses == [2.0]
+
+
+@pytest.mark.parametrize("before", [BEFORE, None])
+def test_a_cluster_that_ends_in_its_restart_is_not_started(
+    w: WorkspaceClient, workspace: Workspace, before: str | None
+) -> None:
+    workspace.clusters[ID] = a_cluster(state="TERMINATED", state_message="quota")
+    with pytest.raises(ClusterNotStarted, match="quota"):
+        await_restart(w, ID, before=before, clock=FastClock())
+    assert starts(workspace) == 0
