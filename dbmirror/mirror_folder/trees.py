@@ -33,6 +33,10 @@ DEEPEST: Final = 32
 MOST_NOTEBOOKS: Final = 200_000
 """Files and folders that are given to the lab's user: notebooks may have environments of some 50,000 files in them."""
 
+HOLES_FROM: Final = 64 << 20
+"""Bytes from which on a file with holes is not copied: it takes no room where it lies, and all of it in the copy. No
+archive has holes, and nothing else of a mirror is as large."""
+
 _BLOCK: Final = 1 << 20
 
 
@@ -98,8 +102,13 @@ def _copy(entry: _Entry, folder: Path, target: Path, left: int) -> int:
     """Copy a file of at most `left` bytes; the bytes that are left then."""
     descriptor = open_file(entry.above, entry.name, folder / entry.place)
     with os.fdopen(descriptor, "rb") as source, target.open("xb") as copy:
-        # Its size is looked at first: a sparse file takes no room where it lies, and all of it in the copy.
-        fits = os.fstat(descriptor).st_size <= left
+        facts = os.fstat(descriptor)
+        if facts.st_size > HOLES_FROM and facts.st_blocks * 512 < facts.st_size // 2:
+            raise NotPlain(
+                f"{shown(folder / entry.place)} has {facts.st_size >> 20} MB, most of them holes: it is not copied.",
+                remedy="Move it away, it is not the mirror's.",
+            )
+        fits = facts.st_size <= left
         while fits and (block := source.read(_BLOCK)):
             left -= len(block)
             fits = left >= 0

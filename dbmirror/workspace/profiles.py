@@ -137,13 +137,17 @@ def client(profile: str | None) -> WorkspaceClient:
 
 def _require_secrecy(host: str | None, *, origin: str) -> None:
     """Raises ProfileInvalid where a login for `host` would go over the network unencrypted."""
-    parts = urlsplit(host or "")
-    if parts.scheme == "https" or not host:
+    if not host:
         return
-    if parts.scheme == "http" and is_loopback(parts.hostname or ""):
+    try:
+        parts = urlsplit(host)
+        secret = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+    except ValueError:
+        secret = False
+    if secret:
         return
     raise ProfileInvalid(
-        f"{origin} names {host}: a login is sent over https alone, but to this machine's own loopback.",
+        f"{origin} names {foreign_line(host, 200)}: a login is sent over https alone, but to this machine's loopback.",
         remedy="Write the workspace's address with https://.",
     )
 

@@ -120,6 +120,12 @@ def fill_with_something_huge(folder: Path) -> None:
         stream.truncate(1 << 42)
 
 
+def fill_with_holes(folder: Path) -> None:
+    """It would all fit, and take a while, and the memory of a machine."""
+    with (folder / "build.json").open("wb") as stream:
+        stream.truncate(8 << 30)
+
+
 def fill_with_depth(folder: Path) -> None:
     (folder / "/".join(("wheels", *("d" * 100)))).mkdir(parents=True)
 
@@ -131,6 +137,7 @@ def fill_with_depth(folder: Path) -> None:
         fill_with_a_fifo,
         fill_with_a_socket,
         fill_with_something_huge,
+        fill_with_holes,
         fill_with_depth,
     ],
 )

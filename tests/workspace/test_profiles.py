@@ -84,7 +84,14 @@ def test_the_sandboxs_profile_is_used_without_being_configured(workspace: Worksp
 
 
 @pytest.mark.parametrize(
-    "host", ["http://workspace.example", "http://10.0.0.1", "http://localhost.evil.example", "ftp://a"]
+    "host",
+    [
+        "http://workspace.example",
+        "http://10.0.0.1",
+        "http://localhost.evil.example",
+        "ftp://a",
+        "[",
+    ],
 )
 def test_a_login_never_goes_to_a_workspace_over_http(
     write_profiles: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, host: str
