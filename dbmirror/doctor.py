@@ -16,6 +16,7 @@ from dbmirror.errors import DbmirrorError
 from dbmirror.hosts import container
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.index_settings import find_indexes
+from dbmirror.mirror_folder.staged import left_staged
 from dbmirror.processes import temporary
 from dbmirror.workspace.profiles import list_profiles
 
@@ -45,7 +46,7 @@ def examine(loaded: LoadedConfig) -> Iterator[Check]:
     yield _try("index", True, lambda: _index(loaded))
     yield _program("git", "packages that the cluster has from git are captured from the driver instead")
     yield _profiles()
-    yield _try("left behind", False, left_behind_by_killed_runs)
+    yield _try("left behind", False, lambda: left_behind_by_killed_runs(loaded))
 
 
 def _try(name: str, needed: bool, look: Callable[[], str]) -> Check:
@@ -86,9 +87,9 @@ def _index(loaded: LoadedConfig) -> str:
     return ", ".join(f"{location.host} ({location.origin})" for location in settings.indexes)
 
 
-def left_behind_by_killed_runs() -> str:
+def left_behind_by_killed_runs(loaded: LoadedConfig) -> str:
     """What killed runs left; the engine is asked only where it answers, which is a check of its own."""
-    found = [*map(str, temporary.left_behind())]
+    found = [*map(str, temporary.left_behind()), *map(str, _half_written(loaded))]
     with contextlib.suppress(DbmirrorError), contextlib.closing(client()) as connected:
         found += [f"container {name}" for name in container.left_behind(connected)]
     if found:
@@ -97,6 +98,13 @@ def left_behind_by_killed_runs() -> str:
             remedy="The next command on a mirror clears it away.",
         )
     return "nothing"
+
+
+def _half_written(loaded: LoadedConfig) -> tuple[Path, ...]:
+    """What killed runs left in the folder of all mirrors; none where that is no plain folder, which others say."""
+    with contextlib.suppress(DbmirrorError):
+        return left_staged(loaded.mirror_folder("mirror").parent)
+    return ()
 
 
 def _program(name: str, otherwise: str) -> Check:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import msgspec
 
 from dbmirror.errors import UsageError
 from dbmirror.foreign_text.characters import OBEYED
+from dbmirror.mirror_folder.staged import clear_staged, staged_name
 
 _OBEYED = re.compile(f"[{OBEYED}]")
 
@@ -39,6 +39,7 @@ def write_together(contents: Mapping[Path, bytes], *, mode: int = 0o644) -> tupl
         for path, content in contents.items():
             if not (path.is_file() and path.read_bytes() == content):
                 path.parent.mkdir(parents=True, exist_ok=True)
+                _clear(path.parent)
                 _stage(path, content, mode, staged)
         for path, temporary in staged:
             temporary.replace(path)
@@ -53,14 +54,22 @@ def write_together(contents: Mapping[Path, bytes], *, mode: int = 0o644) -> tupl
     return tuple(path for path, _ in staged)
 
 
+def _clear(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        clear_staged(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _stage(path: Path, content: bytes, mode: int, staged: list[tuple[Path, Path]]) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    staged.append((path, Path(name)))
-    with os.fdopen(descriptor, "wb") as stream:
+    temporary = path.with_name(staged_name(path.name))
+    staged.append((path, temporary))
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as stream:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
-    Path(name).chmod(mode)
+    temporary.chmod(mode)
 
 
 def canonical_json(value: Any, *, otherwise: Callable[[Any], Any] | None = None) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import secrets
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -14,6 +13,7 @@ from typing import Final
 
 from dbmirror.errors import UsageError
 from dbmirror.mirror_folder.opening import NotPlain, open_file, opened_folder, parts_of, plain_facts, shown, unreadable
+from dbmirror.mirror_folder.staged import clear_staged, staged_name
 
 LARGEST_DOCUMENT: Final = 64 << 20
 """Bytes of a snapshot, lock or report: the largest real ones have some 2 MB, and they are read into memory."""
@@ -81,7 +81,8 @@ def write_below(folder: Path, contents: Mapping[str, bytes], *, mode: int = 0o64
     """Write files that belong together below `folder`, each whole or not at all; the names of those that changed.
 
     All of them are on the disk before the first takes its place, so that a full disk leaves all the old ones. A file
-    that does not change keeps its bytes, inode and time. Folders are made where they are missing.
+    that does not change keeps its bytes, inode and time. Folders are made where they are missing. What a killed run of
+    this home left half written in them goes.
     Raises NotPlain where a link is in the way, UsageError where one cannot be written.
     """
     staged: list[tuple[str, int, str, str]] = []
@@ -94,9 +95,10 @@ def write_below(folder: Path, contents: Mapping[str, bytes], *, mode: int = 0o64
                 place = "/".join(above)
                 if place not in folders:
                     folders[place] = opened.enter_context(opened_folder(folder, above, make=0o755))
+                    clear_staged(folders[place])
                 descriptor = folders[place]
                 if not _holds(descriptor, last, folder / name, content):
-                    temporary = f".{last[:100]}.{secrets.token_hex(6)}"
+                    temporary = staged_name(last)
                     staged.append((name, descriptor, temporary, last))
                     _stage(descriptor, temporary, content, mode)
             for name, descriptor, temporary, last in staged:  # noqa: B007 - the error names it

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from dbmirror.config import load_config
 from dbmirror.doctor import left_behind_by_killed_runs
 from dbmirror.errors import DbmirrorError
+from dbmirror.mirror_folder.files import write_below
 from dbmirror.processes import runs
 from dbmirror.processes.temporary import clear_left_behind, left_behind, temporary_folder
 
@@ -86,10 +88,46 @@ def test_doctor_names_what_a_killed_run_left() -> None:
         child.kill()
         child.wait()
         with pytest.raises(DbmirrorError) as found:
-            left_behind_by_killed_runs()
+            left_behind_by_killed_runs(load_config())
         assert str(folder) in found.value.message
         assert folder.is_dir(), "doctor changes nothing"
         clear_left_behind()
+
+
+WRITES = """
+import os, sys
+from pathlib import Path
+from dbmirror.mirror_folder import files
+from dbmirror.mirror_folder.files import write_below
+def stop(*_):
+    print("staged", flush=True)
+    sys.stdin.read()
+files.os.fsync = stop
+write_below(Path(sys.argv[1]), {"lab/notes.json": b"half of it"})
+"""
+
+
+def test_a_file_that_a_killed_run_left_half_written_goes_with_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "mirrors" / "demo"
+    argv = [sys.executable, "-c", WRITES, str(folder)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "staged\n"
+        (staged,) = (folder / "lab").iterdir()
+        write_below(folder, {"lab/other.json": b"{}"})
+        assert staged.exists(), "its run is not over"
+        child.kill()
+        child.wait()
+    with pytest.raises(DbmirrorError) as found:
+        left_behind_by_killed_runs(load_config())
+    assert str(staged) in found.value.message
+    users = folder / "lab" / ".notes.json.dbmirror-00000000-000000000000-00000000"
+    users.write_text("of another home")
+    write_below(folder, {"lab/other.json": b"{}"})
+    assert sorted(path.name for path in (folder / "lab").iterdir()) == [users.name, "other.json"]
 
 
 def test_a_run_is_over_only_when_its_process_has_ended(home: Path) -> None:
