@@ -18,10 +18,13 @@ from dbmirror.engine.failures import BuildFailed, diagnose
 from dbmirror.engine.images import inspect_image
 from dbmirror.engine.proxies import without_proxies
 from dbmirror.engine.rawjson import STAGE, BuildProgress, Step
-from dbmirror.processes.programs import Finished
+from dbmirror.processes.programs import Ending, Finished, ProcessFailed
 from dbmirror.processes.temporary import temporary_folder
 from dbmirror.progress import SILENT, Observer
 
+BUILD_SECONDS: Final = 12 * 3600.0
+"""How long one build, or all of a bake, may take: the longest known, which compiles pandas, takes 18 minutes on two
+processors, and compiling torch or Arrow for R some hours."""
 SETTLE_SECONDS: Final = 0.6
 """How long a step must have run before the build is cancelled: within 0.1 s of its start BuildKit (Engine 26.1) ends
 the build and leaves the step's process running for good."""
@@ -122,16 +125,31 @@ def run_build(
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Finished:
-    """Run a command of buildx to its end, its event stream fed to `progress`; a code other than 0 is no error here."""
-    finished = run_docker(
-        argv,
-        on_stderr=progress.feed,
-        on_stdout=progress.feed,
-        folder=folder,
-        environment=environment,
-        check=False,
-        before_interrupt=lambda: time.sleep(max(0.0, progress.last_start + SETTLE_SECONDS - time.monotonic())),
-    )
+    """Run a command of buildx to its end, its event stream fed to `progress`; a code other than 0 is no error here.
+
+    Raises BuildFailed after BUILD_SECONDS.
+    """
+    try:
+        finished = run_docker(
+            argv,
+            on_stderr=progress.feed,
+            on_stdout=progress.feed,
+            folder=folder,
+            environment=environment,
+            check=False,
+            timeout=BUILD_SECONDS,
+            before_interrupt=lambda: time.sleep(max(0.0, progress.last_start + SETTLE_SECONDS - time.monotonic())),
+        )
+    except EngineError as error:
+        if isinstance(error.__cause__, ProcessFailed) and error.__cause__.ending is Ending.LATE:
+            raise BuildFailed(
+                f"The build did not end within {BUILD_SECONDS / 3600:g} hours and was stopped.",
+                step="",
+                log=(),
+                remedy="Build again: steps that ended come from the cache. A package whose build hangs shows as the "
+                "last step; blacklist it.",
+            ) from error
+        raise
     progress.end()
     return finished
 

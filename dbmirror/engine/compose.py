@@ -14,6 +14,8 @@ from dbmirror.engine.errors import EngineError
 from dbmirror.foreign_text.characters import plain
 from dbmirror.processes.programs import Finished, ProcessFailed, hand_over, run
 
+CALL_SECONDS: Final = 1800.0
+"""How long a call of compose may take: images are built before, and a stack that starts waits for a tunnel's health."""
 OLDEST_COMPOSE: Final = (2, 20)
 """The first compose whose files may have all that compose.yaml has."""
 
@@ -143,7 +145,8 @@ def print_logs(
     """
     options = ["--no-color", *(["--follow"] if follow else [])]
     argv = command(project, "logs", *options, *([service] if service else []))
-    _run(argv, on_line=lambda line: on_line(plain(line)))
+    # Until the user ends it, or until all is told.
+    _run(argv, on_line=lambda line: on_line(plain(line)), timeout=None if follow else CALL_SECONDS)
 
 
 def open_shell(project: ComposeProject, service: str, shell: str) -> int:
@@ -154,9 +157,21 @@ def open_shell(project: ComposeProject, service: str, shell: str) -> int:
         raise _explained(error) from error
 
 
-def _run(argv: Sequence[str], *, on_line: Callable[[str], None] = lambda _: None, quiet: bool = False) -> None:
+def _run(
+    argv: Sequence[str],
+    *,
+    on_line: Callable[[str], None] = lambda _: None,
+    quiet: bool = False,
+    timeout: float | None = CALL_SECONDS,
+) -> None:
     try:
-        run(argv, on_stdout=on_line, on_stderr=None if quiet else on_line, environment=docker_environment())
+        run(
+            argv,
+            on_stdout=on_line,
+            on_stderr=None if quiet else on_line,
+            environment=docker_environment(),
+            timeout=timeout,
+        )
     except ProcessFailed as error:
         raise _explained(error) from error
 

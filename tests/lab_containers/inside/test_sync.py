@@ -11,18 +11,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from dbmirror_lab.sync import quiet_ssh
+from dbmirror_lab.sync import driver_side, quiet_ssh, sftp
 from dbmirror_lab.sync.__main__ import main
 from dbmirror_lab.sync.driver_side import DriverSide
-from dbmirror_lab.sync.job import FILE, FOLDER, OTHER, aim
+from dbmirror_lab.sync.job import FILE, FOLDER, OTHER, Job, aim
 from dbmirror_lab.sync.lab_side import LabSide
 from dbmirror_lab.sync.report import FileProblem, Problem, Report, Tally, together
 from dbmirror_lab.sync.session import open_session
@@ -208,10 +209,63 @@ def test_a_path_that_leaves_the_notebooks_is_refused(trial: Trial, way: str, nam
 def test_a_listing_with_a_name_that_is_more_than_a_name_ends_the_copy(name: str) -> None:
     hostile = SFTPAttributes()
     hostile.filename, hostile.st_mode = name, 0o100644
-    session = cast(SFTPClient, SimpleNamespace(listdir_attr=lambda _: [hostile]))
+    session = cast(SFTPClient, SimpleNamespace(listdir_iter=lambda _: iter([hostile])))
     with pytest.raises(Problem, match="which no file can be called") as refused:
         DriverSide(session, another=lambda: session, lost=lambda: Problem("lost")).entries("/data")
     assert not isinstance(refused.value, FileProblem)
+
+
+def endless(names: Callable[[], Iterable[str]]) -> DriverSide:
+    """A driver that lists `names` in every folder."""
+
+    def listed(_: bytes) -> Iterator[SFTPAttributes]:
+        for name in names():
+            found = SFTPAttributes()
+            found.filename, found.st_mode = name, 0o040755
+            yield found
+
+    session = cast(SFTPClient, SimpleNamespace(listdir_iter=listed))
+    return DriverSide(session, another=lambda: session, lost=lambda: Problem("lost"))
+
+
+def test_a_listing_without_end_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver_side, "MOST_NAMES", 1000)
+    with pytest.raises(Problem, match="lists more than 1,000 names"):
+        endless(lambda: map(str, count())).entries("/data")
+
+
+def test_folders_within_each_other_without_end_have_one(trial: Trial) -> None:
+    job = Job(False, "/data", str(trial.notebooks / "data"), folder=True, dry_run=True, control=trial.control)
+    with pytest.raises(Problem, match="more than 200 folders within each other"):
+        sftp.copy(job, endless(lambda: ["d"]), LabSide(), Report())
+
+
+def test_a_file_without_end_is_named(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was listed with few bytes, and gives more and more."""
+    monkeypatch.setattr(driver_side, "GROWTH", 100_000)
+    (trial.home / "log").write_bytes(b"x" * 1_000_000)
+    with open_session(trial.control) as session:
+        driver = DriverSide(session, another=partial(open_session, trial.control), lost=lambda: Problem("lost"))
+        with pytest.raises(FileProblem, match="has no end: it was listed with 10 bytes"):
+            sum(map(len, driver.read("log", 10)))
+
+
+def test_more_than_the_disk_holds_is_not_asked_for(trial: Trial) -> None:
+    (trial.home / "data").mkdir()
+    with (trial.home / "data" / "huge").open("wb") as stream:
+        stream.truncate(1 << 42)
+    failed = trial.copy("from", "data", "copy")
+    assert "MB that are to be copied, and this machine has" in failed["message"]
+    assert contents(trial.notebooks) == {}
+
+
+def test_a_driver_that_falls_silent_ends_the_copy(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dbmirror_lab.sync.session.SILENT_SECONDS", 0.5)
+    (trial.home / "file").write_text("1")
+    trial.ssh_is(sftp="sleep 60")
+    started = time.monotonic()
+    assert trial.copy("from", "file", "x")["event"] == "failed"
+    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize("way", ["to", "from"])

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from paramiko import SFTPAttributes, SFTPClient, SFTPFile, SSHException
 from paramiko.sftp import SFTPError
 
+from dbmirror_lab.sync.limits import GROWTH, MOST_NAMES
 from dbmirror_lab.sync.report import FileProblem, Problem
 from dbmirror_lab.sync.side import BLOCK, Entry, part_of
 
@@ -25,6 +26,8 @@ class DriverSide:
         self._another = another
         """Opens one more session."""
         self._growing: bytes | None = None
+        self._names = 0
+        """How many names the driver has listed."""
         self._lost = lost
         """What to raise where the connection breaks."""
 
@@ -39,10 +42,18 @@ class DriverSide:
 
     def entries(self, folder: str) -> dict[str, Entry]:
         """As Side has it."""
+        listing = []
         try:
             with self._doing("read", folder):
                 # The stubs know of no bytes, which are encoded by nobody.
-                listing = self._session.listdir_attr(os.fsencode(folder))  # type: ignore[arg-type]
+                for each in self._session.listdir_iter(os.fsencode(folder)):
+                    self._names += 1
+                    if self._names > MOST_NAMES:
+                        raise Problem(
+                            f"The driver lists more than {MOST_NAMES:,} names, so nothing more is copied.",
+                            remedy="Name a smaller folder, or pack it into one archive on the driver first.",
+                        )
+                    listing.append(each)
         except UnicodeDecodeError:
             raise FileProblem(
                 f"{folder} could not be read on the driver: a name in it is not UTF-8, which only rsync can copy."
@@ -75,6 +86,8 @@ class DriverSide:
                 if not block:
                     return
                 done += len(block)
+                if done > size + GROWTH:
+                    raise FileProblem(f"{path} on the driver has no end: it was listed with {size} bytes.")
                 yield block
 
     def write(self, path: str, blocks: Iterator[bytes], *, mode: int, mtime: int) -> None:

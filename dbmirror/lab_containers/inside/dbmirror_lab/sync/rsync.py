@@ -18,6 +18,7 @@ from typing import IO
 
 from dbmirror_lab.sync import quiet_ssh
 from dbmirror_lab.sync.job import Job
+from dbmirror_lab.sync.limits import SILENT_SECONDS
 from dbmirror_lab.sync.report import Problem, Report, Tally, together
 
 _LOOK = """
@@ -58,7 +59,7 @@ def copy(job: Job, report: Report) -> Tally:
     first, second = (first, f"driver:{second}") if job.to_driver else (f"driver:{first}", second)
     wrapper = [sys.executable, "-I", quiet_ssh.__file__, str(job.control)]
     argv = [
-        *("rsync", "--recursive", "--times", "--omit-dir-times", "--executability"),
+        *("rsync", f"--timeout={SILENT_SECONDS:.0f}", "--recursive", "--times", "--omit-dir-times", "--executability"),
         # The names go through the connection, not through the driver's shell.
         *("--protect-args", "--8-bit-output", f"--out-format={token}%i %l %n", "--rsh", shlex.join(wrapper)),
         # A link that was named itself is followed; those in a folder are left out.

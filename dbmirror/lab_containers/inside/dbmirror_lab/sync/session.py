@@ -15,6 +15,7 @@ from paramiko import Channel, SFTPClient, SSHException
 from paramiko.sftp import SFTPError
 
 from dbmirror_lab.sync import quiet_ssh
+from dbmirror_lab.sync.limits import SILENT_SECONDS
 from dbmirror_lab.sync.report import Problem
 
 _VERSION = re.compile(rb"\x00\x00[\x00-\x0f].\x02\x00\x00\x00\x03", re.DOTALL)
@@ -51,7 +52,7 @@ class Carrier:
         if self._ahead:
             data, self._ahead = self._ahead[:size], self._ahead[size:]
             return data
-        return os.read(self._out.fileno(), size)
+        return self._read(size)
 
     def recv_ready(self) -> bool:
         """Whether `recv` would return at once."""
@@ -78,10 +79,15 @@ class Carrier:
             self._child.wait()
         self._out.close()
 
+    def _read(self, size: int) -> bytes:
+        if not select.select([self._out], [], [], SILENT_SECONDS)[0]:
+            raise ConnectionResetError(f"the driver said nothing for {SILENT_SECONDS:g} s")
+        return os.read(self._out.fileno(), size)
+
     def _after_noise(self) -> bytes:
         seen = b""
         while len(seen) < quiet_ssh.MOST_NOISE:
-            block = os.read(self._out.fileno(), 1 << 16)
+            block = self._read(1 << 16)
             if not block:
                 return b""
             seen += block

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import posixpath
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 from dbmirror_lab.sync.job import Job
+from dbmirror_lab.sync.limits import DEEPEST
 from dbmirror_lab.sync.report import FileProblem, Problem, Report, Tally, together
 from dbmirror_lab.sync.side import UMASK, Entry, Side
 
@@ -18,6 +21,8 @@ def copy(job: Job, source: Side, target: Side, report: Report) -> Tally:
     wanted = list(_differing(job, source, target, tally, problems))
     total, done = sum(entry.size for _, entry, _ in wanted if entry.is_file), 0
     if not job.dry_run:
+        if not job.to_driver:
+            _require_room(job, total)
         _make_folders(job, target)
     for name, entry, there in wanted:
         path = posixpath.join(job.target, name) if name else job.target
@@ -79,6 +84,8 @@ def _differing(
         for name, entry in sorted(found.items()):
             path, there = posixpath.join(folder, name), others.get(name)
             if entry.is_folder:
+                if path.count("/") >= DEEPEST:
+                    raise Problem(f"{job.source} has more than {DEEPEST} folders within each other.")
                 yield path, entry, there
                 waiting.append((path, there is not None and there.is_folder))
             elif not entry.is_file:
@@ -89,6 +96,19 @@ def _differing(
 
 def _same(entry: Entry, there: Entry | None) -> bool:
     return there is not None and there.is_file and (there.size, there.mtime) == (entry.size, entry.mtime)
+
+
+def _require_room(job: Job, size: int) -> None:
+    """Raise Problem where the lab's disk has no room for `size` bytes, before any of them is asked for."""
+    folder = Path(job.target)
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise Problem(
+            f"{job.source} has {size >> 20} MB that are to be copied, and this machine has {free >> 20} MB free.",
+            remedy="Free some space, or name a smaller folder.",
+        )
 
 
 def _make_folders(job: Job, target: Side) -> None:
