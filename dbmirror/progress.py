@@ -1,4 +1,4 @@
-"""What a running stage tells whoever watches: an observer with a no-op default, handed down from the CLI."""
+"""The observer of a running stage: does nothing by default, and is handed down from the CLI."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ The file stands beside dbmirror.toml. From that folder, on this machine or in a 
 ('kube' was made once, with `docker buildx create --name kube --driver kubernetes`.)
 A remote builder reads the base image from a registry, not from this machine's engine, and `--push` sends to the
 registry that the tags name ([mirrors.NAME] image = "registry.example/team/demo"); what it pushes is not verified.
-The build's secrets are files that variables of the environment name; unset, a build goes without:
+The build's secrets are files that variables of the environment name; a build has no secret whose variable is unset:
 
     DBMIRROR_CA_BUNDLE=/etc/ssl/corporate.pem docker buildx bake
 

@@ -36,7 +36,7 @@ def build_contexts(
     Files that the store lacks are fetched, with `logins` (by default those of `indexes`) for their own origins alone,
     and each is checked against its hash. The folders hold links to the store's files, below `files/`, and go
     afterwards.
-    Raises FetchError where a file cannot be had, and StoreError where the disk takes no more.
+    Raises FetchError where a file cannot be fetched, and StoreError where the disk is full.
     """
     again = " ".join(f"dbmirror lock {name} --refresh" for name in list(mirrors)[:1])
     everything = [file for groups in mirrors.values() for files in groups.values() for file in files]

@@ -45,7 +45,7 @@ def signals_heard() -> Iterator[None]:
 
 
 def message() -> str:
-    """What the user is told."""
+    """What the user reads."""
     how = f"Ended by {_received[0].name}" if _received else "Interrupted"
     return f"{how}: nothing is left half done; run the command again to go on."
 

@@ -1,4 +1,4 @@
-"""What this machine itself made or was told: a record in a mirror's folder can come from anywhere and say anything.
+"""Which records this machine made itself: one in a mirror's folder can come from anywhere and say anything.
 
 `build.json` and `verification.json` are committed, so that people can read them, and cloned, so that a stranger can
 have written them. What counts for the gate is what this user's dbmirror has seen on this machine: the digest of each

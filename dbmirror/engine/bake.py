@@ -48,7 +48,7 @@ def bake(
 ) -> dict[str, BuildResult | BuildFailed]:
     """Build targets of the bake file `file`, in its folder, from which its paths start; what became of each.
 
-    `stages` maps each wanted target to the name under which `observer` is told of it. `variables` are the file's own;
+    `stages` maps each wanted target to the name of its stage for `observer`. `variables` are the file's own;
     `build_arguments` are for all Dockerfiles, and one that does not know an argument passes it over. Both are handed
     on in the environment: no value stands on a command line. `contexts` are the named build contexts of each target,
     each in place of the stage of that name. The images are put where the file says, and their

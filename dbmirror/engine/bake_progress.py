@@ -17,11 +17,14 @@ _PREFIX = re.compile(r"\[(?P<target>[A-Za-z0-9_-]+)(?P<rest>[ \]].*)\Z", re.DOTA
 
 
 class BakeProgress:
-    """Reads the stream line by line; `builds` has one BuildProgress a target, told under the target's stage.
+    """Reads the stream line by line; `builds` has one BuildProgress for each target.
 
-    Of several targets bake puts the name in front of each step (`[demo image 2/4] RUN …`), of a single one it does
-    not. A step that targets have in common runs once and is told to each of them: under one digest, or, where BuildKit
-    finds out only then that two steps are the same, under the other's, until its own is reported as cached.
+    With several targets, bake writes the target's name in front of each step: `[demo image 2/4] RUN …`. With a single
+    one it does not.
+
+    A step that several targets share runs once, and each of them reports it. Usually all report it under one digest.
+    Where BuildKit finds only during the build that two steps are the same, the second target first reports the first
+    one's digest, and its own digest, as cached, at the end. `_same` leads from the one to the other.
     """
 
     def __init__(self, stages: Mapping[str, str], observer: Observer) -> None:
@@ -77,7 +80,7 @@ class BakeProgress:
             build.remarks.extend(self._lines.remarks)
 
     def _as_own(self, target: str, vertex: dict[str, Any]) -> dict[str, Any]:
-        """`vertex` under the target's own digest; what ran once for several targets came for none from the cache."""
+        """`vertex` under the target's own digest; a step that ran for several targets is cached for none of them."""
         digest = vertex["digest"]
         own = self._own.setdefault((target, vertex["name"]), digest)
         if digest != own:

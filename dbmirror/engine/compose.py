@@ -1,4 +1,4 @@
-"""Compose stacks: `docker compose` as a child process that is told project, files and variables."""
+"""Compose stacks: `docker compose` as a child process, with its project, files and variables named in each call."""
 
 from __future__ import annotations
 

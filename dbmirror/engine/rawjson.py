@@ -1,4 +1,4 @@
-"""The event stream of `docker buildx build --progress rawjson`, as steps with a state and their last words."""
+"""The event stream of `docker buildx build --progress rawjson`, as steps, each with its state and last output."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def fetch(
     """Bring all of `wanted` into `store`, which must be entered (`with Store() as store:`); what became of each.
 
     A file that is there is not fetched. What passes (a broken connection, a server that is overloaded) is tried again;
-    a file with another digest or size is not kept. `arrived` is told of each file that is there, in this thread.
+    a file with another digest or size is not kept. `arrived` is called with each file that is there, in this thread.
     Raises StoreError where the disk takes no more.
     """
     found: dict[Wanted, Fetched | NotFetched] = {}

@@ -1,4 +1,4 @@
-"""Foreign text on its way into a file, a document or a terminal: no character in it commands or misleads."""
+"""Escapes control and misleading characters of foreign text before it is written or shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""URLs that are written down: what is secret is taken out of them, what finds the file is left."""
+"""Takes credentials out of URLs before they are written; what finds the file stays."""
 
 from __future__ import annotations
 

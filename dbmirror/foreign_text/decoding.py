@@ -1,4 +1,4 @@
-"""JSON and TOML that anybody may have written: whatever is wrong with them is one error, msgspec's DecodeError."""
+"""Reads JSON and TOML that a stranger may have written: every fault is one error, msgspec's DecodeError."""
 
 from __future__ import annotations
 

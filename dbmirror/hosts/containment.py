@@ -1,4 +1,4 @@
-"""How a container is confined that runs what a cluster or a package chose: no network, no rights, nothing to write."""
+"""Confines a container that runs foreign code: no network, no rights, nothing to write."""
 
 from __future__ import annotations
 

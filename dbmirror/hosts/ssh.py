@@ -48,8 +48,8 @@ class SshHost:
         """Run `argv` with `stdin` in the user's login shell (POSIX; `argv` is quoted), for at most `timeout` seconds.
 
         What the shell's start-up files print on stdout is cut off. The code is 255 where a signal ended the shell
-        itself. Raises CommandTookTooLong (the command is told to stop), ConnectionLost, or HostError where it prints
-        more than `limit` bytes.
+        itself. Raises CommandTookTooLong (the command gets a signal to stop), ConnectionLost, or HostError where it
+        prints more than `limit` bytes.
         """
         try:
             done = self._exchange(argv, stdin=stdin, timeout=timeout, limit=limit)

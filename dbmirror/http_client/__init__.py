@@ -1,1 +1,1 @@
-"""HTTP as every room asks it: bounded in time and size, each login for its own origin, no address of this machine."""
+"""The one HTTP client: bounded in time and size, each login for its own origin, no address of this machine."""

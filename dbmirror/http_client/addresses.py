@@ -1,4 +1,4 @@
-"""Which addresses a stranger may make this machine ask: those of the internet, never its own surroundings."""
+"""Refuses addresses of this machine and its network where a stranger names the address."""
 
 from __future__ import annotations
 

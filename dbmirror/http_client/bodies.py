@@ -1,4 +1,4 @@
-"""The body of an answer, piece by piece: decompressed where it was packed for the way, never more than is allowed."""
+"""The body of an answer, piece by piece: decompressed, and never more than is allowed."""
 
 from __future__ import annotations
 

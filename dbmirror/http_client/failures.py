@@ -1,4 +1,4 @@
-"""What went wrong below HTTP, as a Refused: in words of ours, never a library's, which hold addresses and logins."""
+"""Turns a failure below HTTP into a Refused in our own words: a library's may hold addresses and logins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a lab is given of this machine before it starts: keys, host keys, the way to the driver, tokens, ports."""
+"""Prepares the start of a lab: keys, host keys, the way to the driver, tokens, ports."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _LAST_ADDRESS: Final = "DBMIRROR_LAST_ADDRESS"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceLogin:
-    """What the workspace says, and how the lab's containers log in to it; None for what could not be had."""
+    """What the workspace says, and how the lab's containers log in to it; None for what it does not say."""
 
     address: str | None = None
     """The driver's."""
@@ -50,8 +50,8 @@ class WorkspaceLogin:
 def prepare(lab: Lab, supplies: Supplies) -> None:
     """Key, pinned host keys, tokens and ports of this machine, named in the lab's environment file.
 
-    What cannot be had is warned of: JupyterLab is of use without the driver. What an earlier preparation knew is kept
-    where it is not known now, so that no container that works is replaced. First contact asks for the host key.
+    Warns of what is missing: JupyterLab is of use without the driver. Keeps what an earlier preparation knew where it
+    is not known now, so that no container that works is replaced. First contact asks for the host key.
     """
     where = places(lab.folder)
     engine = _machine()
@@ -234,7 +234,7 @@ def _problem(hops: Sequence[Hop]) -> str:
 
 
 def jumps_as_setting(jumps: Sequence[Hop]) -> str:
-    """The jump hosts as the tunnel is told of them: `USER@HOST:PORT USER@HOST:PORT`."""
+    """The jump hosts in the form of the tunnel's setting: `USER@HOST:PORT USER@HOST:PORT`."""
     return " ".join(f"{hop.user}@{hop.address}" for hop in jumps)
 
 

@@ -145,7 +145,7 @@ def build_images(lab: Lab, files: LabFiles, supplies: Supplies) -> None:
 def fetch_files(lab: Lab, files: LabFiles, supplies: Supplies) -> None:
     """Keep what the images are built from, for this build and for plain `docker compose build`.
 
-    Raises FetchError where a file cannot be had, StoreError where the disk takes no more.
+    Raises FetchError where a file cannot be fetched, StoreError where the disk is full.
     """
     where = places(lab.folder)
     make_private(where)

@@ -47,8 +47,8 @@ def archive_commit(
     The archive holds the tree of the commit, without submodules, and a PKG-INFO: there is no history in it from which
     setuptools-scm and its like could tell the `version`. The address is a cluster's word: only where `client` trusts
     it, git gets the user's own configuration, credentials and ssh keys. `limit` is the bytes that git may write,
-    `seconds` what all of it may take. Raises Refused where the repository cannot be had, is larger or slower, or its
-    address or commit is not of a form that is safe to hand to git; nothing is written then.
+    `seconds` what all of it may take. Raises Refused where the repository cannot be fetched, is larger or slower, or
+    its address or commit is not of a form that is safe to hand to git; nothing is written then.
     """
     url = safe_url(origin.url)
     commit = (origin.commit or "").lower()

@@ -37,7 +37,7 @@ class AllMirrors:
     """The mirrors that dbmirror.toml names, opened for one run.
 
     A context manager: leaving it closes the connections to all drivers. With `dry_run` the mirrors' files are made in
-    copies of their folders. Progress is told with the mirror's name behind the stage's; questions are asked one at a
+    copies of their folders. Progress names the mirror behind the stage; questions are asked one at a
     time. Raises ConfigError where no mirror is named.
     """
 

@@ -1,4 +1,4 @@
-"""Runs of dbmirror in one home: the mark on what a run makes outside of it, and whether that run is over."""
+"""Marks what a run of dbmirror makes outside of its home, and says of a mark whether its run is over."""
 
 from __future__ import annotations
 

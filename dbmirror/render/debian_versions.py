@@ -1,4 +1,4 @@
-"""The versions of an image's own Debian packages: the lists of a build context name each at the locked one."""
+"""Writes its locked version behind each Debian package in the lists of a build context."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from dbmirror.sandbox.errors import SandboxRefused
 
 _SPARK_IN_LAB: Final = {"forwards": [4040, CONNECT_PORT], "spark_remote": f"sc://tunnel:{CONNECT_PORT}"}
 _WAIVED: Final = {
-    "L02": "The sandbox's base image is Debian 12, a stand-in: an Ubuntu image is not to be had on every machine.",
+    "L02": "The sandbox's base image is Debian 12, a stand-in: not every machine can pull an Ubuntu image.",
     "L03": "The sandbox's base image is Debian 12, whose archive has no Java 8, which runtime 15.4 starts with.",
 }
 

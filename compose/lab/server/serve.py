@@ -9,7 +9,7 @@ GIVEN = Path("/run/secrets/lab-token")
 USED = Path("/dev/shm/dbmirror-lab-token")
 NOTEBOOKS = Path("/home/lab/notebooks")
 LEFT_OUT = Path("/opt/lab/share/dbmirror/left-out.txt")
-"""What this lab goes without, a sentence a line; missing where it goes without nothing."""
+"""What this lab lacks, one sentence a line; missing where it lacks nothing."""
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ LOGIN_SECONDS = CONNECT_SECONDS + 15.0
 """How long an attempt may take in all, without jump hosts; each of those gets CONNECT_SECONDS more."""
 PROBE_SECONDS = 8.0
 _CLOSED = "kex_exchange_identification:"
-"""How a client's word begins whose server is gone before its greeting, as is one that a failed hop was to lead to."""
+"""What ssh prints when the server closes the connection before its banner, also behind a failed jump host."""
 
 
 class NotConnected(Exception):
@@ -101,14 +101,14 @@ def command(settings: Settings) -> list[str]:
 def explain(lines: list[str], jumps: tuple[Jump, ...] = ()) -> tuple[Trouble, str, Jump | None]:
     """What the lines that ssh wrote before it ended mean, the one to show, and the jump host that they are about.
 
-    Every hop has a client of its own. The one that fails says why; those of the hops behind it say after that, one
-    after the other, that their connection was closed before it began.
+    Each hop has an ssh process of its own. The one that fails prints why. Then each one behind it prints that its
+    connection was closed.
     """
     first = next((place for place, line in enumerate(lines) if not line.startswith(_CLOSED)), len(lines))
     reasons = [line for line in lines[first:] if not line.startswith(_CLOSED)] or lines[:1]
     closed = sum(line.startswith(_CLOSED) for line in lines)
     behind = closed if first < len(lines) else closed - 1
-    # Without a word at all it is the client of the driver that ended.
+    # Where none printed anything, the last process ended: the driver's.
     place = max(len(jumps) - max(behind, 0), 0)
     failed = jumps[place] if place < len(jumps) else None
     trouble, said = _explain(reasons)

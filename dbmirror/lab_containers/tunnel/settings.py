@@ -1,4 +1,4 @@
-"""What the tunnel is told: environment variables of compose.yaml, and files that Docker mounts."""
+"""The tunnel's settings: environment variables of compose.yaml, and files that Docker mounts."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Settings:
     """A socket that is forwarded to the driver for the probe alone."""
     key: Path = PRIVATE / "ssh-key"
     client_config: Path = PRIVATE / "ssh_config"
-    """Written before each attempt: ssh is told everything by it."""
+    """Written before each attempt: the only settings that ssh reads."""
     token: Path = WORKSPACE_TOKEN
     ca_bundle: Path = PRIVATE / "ca-bundle"
     known_hosts: Path = PINS

@@ -61,7 +61,7 @@ def with_support(
     """`lock` with the wheels that its image is built with, each by hash.
 
     The requirements of a build are read from its source, of which no code runs, and resolved against the indexes. A
-    package whose requirements cannot be had is unavailable, for that reason. What `previous` says of the same source is
+    package whose requirements cannot be met is unavailable, for that reason. What `previous` says of the same source is
     taken over. `folder` is the mirror's. Raises LockError where an index lacks the installer or a tool, and
     IndexUnreachable where one cannot be used.
     """

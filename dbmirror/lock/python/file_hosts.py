@@ -1,4 +1,4 @@
-"""Where an index keeps its files: an address in a lock counts only as far as the index itself says it again."""
+"""Checks the addresses in a lock: one counts only where the index itself still names its host."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ class Index:
     def download(self, url: str, *, location: IndexLocation | None = None, limit: int = LARGEST_FILE) -> Download:
         """Fetch the file at `url` for its hash and size, with the login of `location` where it is of that origin.
 
-        Raises Refused where it cannot be had, whatever the cause.
+        Raises Refused where it cannot be fetched, whatever the cause.
         """
         return self.client.download(url, feed=location.url if location else None, limit=limit)
 

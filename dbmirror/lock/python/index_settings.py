@@ -106,10 +106,19 @@ def find_indexes(
 ) -> IndexSettings:
     """The indexes to ask, as the user's own tools would, from `folder` (this one).
 
-    `[index] url` decides alone where it is set. Else uv's variables and files do, where any of them names an index;
-    else pip's; else PyPI is asked. `[index] extra_urls` come before all of these, by uv's rule; `[index.packages]` pins
-    names to an index of their own. Raises IndexConfigurationError where a setting is no address, dbmirror.toml holds
-    credentials, or a file is not readable.
+    | setting                   | its indexes are asked                   | Choice            |
+    |---------------------------|-----------------------------------------|-------------------|
+    | `[index.packages]`        | alone, for the packages that it names   |                   |
+    | `[index] extra_urls`      | before all of those below               | FIRST_INDEX       |
+    | `[index] url`             | alone                                   | FIRST_INDEX       |
+    | uv's variables and files  | where `url` is not set                  | uv's own strategy |
+    | pip's variables and files | where neither `url` nor uv names one    | BEST_FILE         |
+
+    PyPI stands in for the default index that neither uv nor pip names. uv_settings.py and pip_settings.py have the
+    names of the variables and files.
+
+    Raises IndexConfigurationError where a setting is no address, dbmirror.toml holds credentials, or a file is not
+    readable.
     """
     extra = tuple(_own(url, "[index] extra_urls") for url in config.extra_urls)
     pinned = tuple((_pattern(name), _own(url, "[index.packages]")) for name, url in config.packages.items())

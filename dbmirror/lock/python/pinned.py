@@ -74,7 +74,7 @@ def pinned_files(
             if isinstance(found, Missing) or not isinstance(found.source, IndexFile):
                 reason = found.reason if isinstance(found, Missing) else "it is not there as a file"
                 raise LockError(
-                    f"{pin.name} {pin.version} is needed {purpose}, and cannot be had: {reason}.",
+                    f"{pin.name} {pin.version} is needed {purpose}, and cannot be locked: {reason}.",
                     remedy="Add it to the package index, or name a further index in [index] extra_urls.",
                 )
             file = found.source

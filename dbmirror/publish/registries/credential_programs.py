@@ -1,4 +1,4 @@
-"""Credential helpers and the az command line: what they say, and why they say nothing."""
+"""Asks a credential helper or the az command line; why one gave no credential is a value."""
 
 from __future__ import annotations
 

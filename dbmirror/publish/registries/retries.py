@@ -17,7 +17,7 @@ _LONGEST_WAIT = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How often one thing is tried, and who is told."""
+    """How often one thing is tried, and which observer is warned."""
 
     attempts: int
     """In all; at least 1."""

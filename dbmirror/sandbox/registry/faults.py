@@ -1,4 +1,4 @@
-"""What may go wrong between a client and the sandbox's registry, at will."""
+"""Faults that a test turns on between a client and the sandbox's registry."""
 
 from __future__ import annotations
 

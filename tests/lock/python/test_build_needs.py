@@ -179,7 +179,7 @@ def test_tools_are_locked_by_the_hash_that_their_requirement_states(market: Mark
     lock = market.supported(bare, BuildNeeds(pinned=("# a comment", f"uv==1.2 --hash=sha256:{sha256}")))
     assert [file.sha256 for file in lock.support] == [sha256]
 
-    with pytest.raises(LockError, match=r"uv 1\.2 is needed to build the image, and cannot be had"):
+    with pytest.raises(LockError, match=r"uv 1\.2 is needed to build the image, and cannot be locked"):
         market.supported(bare, BuildNeeds(pinned=(f"uv==1.2 --hash=sha256:{'0' * 64}",)))
 
 

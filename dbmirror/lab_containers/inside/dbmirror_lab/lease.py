@@ -1,4 +1,4 @@
-"""The lease of a kernel on the driver: what tells the tunnel whether anybody is left who minds the kernel."""
+"""The lease of a kernel on the driver: it shows the tunnel whether the kernel's lab still runs."""
 
 from __future__ import annotations
 

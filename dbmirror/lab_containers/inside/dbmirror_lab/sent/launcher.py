@@ -154,7 +154,7 @@ class Keeper:
         self.reap()
 
     def start(self) -> None:
-        """Start the kernel; that it ended is told like any other end of it."""
+        """Start the kernel; a start that fails is reported like any other end."""
         python = next((path for path in PYTHONS if os.access(path, os.X_OK)), sys.executable)
         own = {
             name: os.path.join(self.folder, path)
@@ -233,7 +233,7 @@ class Keeper:
         self.ended = True
 
     def reap(self) -> None:
-        """Take note of every child that has ended; of the kernel's end the lab is told."""
+        """Take note of every child that has ended; report the kernel's end to the lab."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)

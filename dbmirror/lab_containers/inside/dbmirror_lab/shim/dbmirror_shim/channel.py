@@ -1,4 +1,4 @@
-"""The way to the workspace's Spark that takes the lab's token anew for each call, so that a session outlives it."""
+"""A channel to the workspace's Spark that reads the lab's token at each call, so that a session outlives a token."""
 
 from __future__ import annotations
 

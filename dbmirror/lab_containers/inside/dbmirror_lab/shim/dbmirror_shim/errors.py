@@ -1,4 +1,4 @@
-"""What a cell shows when something of Databricks is not to be had here: a sentence, and no traceback."""
+"""What a cell shows where a part of Databricks does not exist here: a sentence, and no traceback."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def _connected() -> Any:
 
 
 def _by_workspace(login: Login) -> Any:
-    """A session with the lab's login, asked for its version once, so that a refused token is told here.
+    """A session with the lab's login, asked for its version once, so that a refused token is reported here.
 
     It is Spark's own, where databricks-connect's DatabricksSession would hold on to one token.
     """

@@ -1,4 +1,4 @@
-"""`dbutils.widgets`: a notebook's parameters, which have here the values that they are made with."""
+"""`dbutils.widgets`: a notebook's parameters, each with its default value."""
 
 from __future__ import annotations
 
