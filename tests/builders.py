@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dbmirror.config import FilterConfig
@@ -28,6 +28,8 @@ from dbmirror.lock.model import (
     LockedPackage,
     Target,
 )
+from dbmirror.lock.python.index_location import IndexLocation
+from dbmirror.lock.python.index_settings import Choice, IndexGroup, IndexSettings
 from dbmirror.snapshot import Cluster, Snapshot, Taken
 
 FOLDERS = {
@@ -41,6 +43,11 @@ FOLDERS = {
 """Where the distributions of each layer live on a driver."""
 R_LIBRARY = "/usr/lib/R/site-library"
 SNAPSHOT_DIGEST = "sha256:" + "5" * 64
+
+
+def index_settings(indexes: Iterable[IndexLocation], choice: Choice = Choice.FIRST_INDEX) -> IndexSettings:
+    """The settings of one group of package indexes."""
+    return IndexSettings(groups=(IndexGroup(indexes=tuple(indexes), choice=choice),))
 
 
 def a_distribution(name: str, version: str = "1.0", layer: Layer = Layer.RUNTIME, **more: Any) -> Distribution:

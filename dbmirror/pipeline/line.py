@@ -14,7 +14,7 @@ from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.parallel import go_on
 from dbmirror.pipeline import stages
 from dbmirror.pipeline.mirror import Mirror
-from dbmirror.pipeline.publish_stage import Published, publish_image, write_bill
+from dbmirror.pipeline.publish_stage import Published, publish_image, write_sbom_file
 from dbmirror.publish.destinations import Destination
 from dbmirror.snapshot import Snapshot
 from dbmirror.verify.model import Report
@@ -146,7 +146,7 @@ def finish(mirror: Mirror, prepared: Prepared, image: Image | Failed, wanted: Wa
             allow_unverified=wanted.allow_unverified,
             replace_tag=wanted.replace_tag,
         )
-    sbom = write_bill(mirror, built, lock, snapshot, report=report, published=published) if wanted.sbom else None
+    sbom = write_sbom_file(mirror, built, lock, snapshot, report=report, published=published) if wanted.sbom else None
     return Finished(
         snapshot=snapshot,
         lock=lock,

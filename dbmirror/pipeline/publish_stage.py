@@ -77,12 +77,12 @@ def pass_gate(mirror: Mirror, built: Built, *, allow_unverified: bool = False) -
     return require_verified(built, report, mirror=mirror.name, allow_unverified=allow_unverified)
 
 
-def write_bill(
+def write_sbom_file(
     mirror: Mirror, built: Built, lock: MirrorLock, snapshot: Snapshot, *, report: Report, published: Published
 ) -> Path:
     """The SBOM of the built image, in the mirror's folder."""
     # The library takes 0.7 s to import, and few runs need it.
-    from dbmirror.publish.sbom.write import write_sbom  # noqa: PLC0415
+    from dbmirror.publish.sbom.sbom_file import write_sbom  # noqa: PLC0415
 
     return write_sbom(
         mirror.folder,

@@ -61,7 +61,7 @@ from dbmirror.pipeline.mirror_filters import (
     select_r,
 )
 from dbmirror.pipeline.stages import render_files
-from dbmirror.publish.sbom.document import render_sbom
+from dbmirror.publish.sbom.cyclonedx import render_sbom
 from dbmirror.render.deployment import PullSecret, render_deployment
 from dbmirror.snapshot import Cluster, ClusterLibrary, Snapshot
 from dbmirror.verify.model import Comparison, Finding, ImportAttempt, Outcome, Report, RFailure, RPackageCheck, Severity

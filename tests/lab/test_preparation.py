@@ -15,8 +15,8 @@ from dbmirror.lab.files import ensure_token, places
 from dbmirror.lab.model import Lab, Supplies
 from dbmirror.lab.preparation import jumps_as_setting, way_to_driver
 from dbmirror.lab_containers.tunnel.settings import read_jumps
-from dbmirror.lock.python.index_settings import of_indexes
 from dbmirror.progress import Observer
+from tests.builders import index_settings
 from tests.lab_containers.conftest import make_key
 
 SUPPLIES = Supplies(
@@ -24,7 +24,7 @@ SUPPLIES = Supplies(
     profile="demo",
     workspace=lambda: pytest.fail("the ssh config needs no workspace"),
     meet_driver=lambda: pytest.fail("the ssh config needs no driver"),
-    indexes=of_indexes(()),
+    indexes=index_settings(()),
     ca_bundle=None,
 )
 

@@ -29,9 +29,9 @@ from dbmirror.inventory.model import (
 from dbmirror.lock.model import BaseImage, BaseKind
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.index_location import IndexLocation
-from dbmirror.lock.python.index_settings import Choice, of_indexes
+from dbmirror.lock.python.index_settings import Choice
 from dbmirror.snapshot import Snapshot
-from tests.builders import a_snapshot, an_inventory
+from tests.builders import a_snapshot, an_inventory, index_settings
 
 SITE_PACKAGES = "/databricks/python3/lib/python3.11/site-packages"
 
@@ -214,7 +214,7 @@ def index_of() -> Iterator[Callable[..., Index]]:
     ) -> Index:
         user, password = credentials or (None, None)
         locations = [IndexLocation(url=url, origin="the test", user=user, password=password) for url in urls]
-        client = Index(of_indexes(locations, choice), seconds=seconds, pause=0.0, ca_bundle=ca_bundle)
+        client = Index(index_settings(locations, choice), seconds=seconds, pause=0.0, ca_bundle=ca_bundle)
         clients.append(client)
         return client
 

@@ -11,11 +11,11 @@ from dbmirror.http_client.refused import Refused
 from dbmirror.lock.git_program import last_words
 from dbmirror.lock.python import project_page
 from dbmirror.lock.python.cluster_indexes import cluster_indexes
-from dbmirror.lock.python.index_settings import of_indexes
 from dbmirror.lock.python.project_page import parse_project_page
 from dbmirror.lock.r import packages_file
 from dbmirror.lock.r.packages_file import parse_packages
 from dbmirror.snapshot import ClusterLibrary
+from tests.builders import index_settings
 from tests.linear import assert_linear
 
 
@@ -154,6 +154,7 @@ def test_what_git_says(text: Callable[[int], str]) -> None:
 @pytest.mark.parametrize("text", [repeated("a"), repeated("a "), repeated(" --index-url "), repeated("[", first="a")])
 def test_a_library_of_a_cluster(text: Callable[[int], str]) -> None:
     def read(text: str) -> object:
-        return cluster_indexes([ClusterLibrary(kind="pypi", specification=text, status="INSTALLED")], of_indexes(()))
+        library = ClusterLibrary(kind="pypi", specification=text, status="INSTALLED")
+        return cluster_indexes([library], index_settings(()))
 
     assert_linear(or_refused(read), text)

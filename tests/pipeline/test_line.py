@@ -36,7 +36,8 @@ class Line:
         for name, give in gives.items():
             monkeypatch.setattr(stages, name, self._saying(name, give))
         monkeypatch.setattr(line, "publish_image", self._saying("publish_image", lambda *_, **__: PUBLISHED))
-        monkeypatch.setattr(line, "write_bill", self._saying("write_bill", lambda *_, **__: Path("sbom.cdx.json")))
+        sbom = self._saying("write_sbom_file", lambda *_, **__: Path("sbom.cdx.json"))
+        monkeypatch.setattr(line, "write_sbom_file", sbom)
         monkeypatch.setattr(Mirror, "snapshot", self._saying("read snapshot", lambda _: SNAPSHOT))
         monkeypatch.setattr(Mirror, "lock", self._saying("read lock", lambda _: LOCK))
 
@@ -64,7 +65,7 @@ def a_mirror(root: Path, *, dry_run: bool = False) -> Mirror:
 def test_a_run_goes_from_the_cluster_to_the_registry(stages_of: Line, tmp_path: Path) -> None:
     done = run_one(a_mirror(tmp_path), Wanted(destinations=TO, sbom=True))
     assert stages_of.ran == [
-        *("take_snapshot", "make_lock", "render_files", "build", "verify_image", "publish_image", "write_bill")
+        *("take_snapshot", "make_lock", "render_files", "build", "verify_image", "publish_image", "write_sbom_file")
     ]
     assert isinstance(done, Finished)
     assert (done.built, done.result, done.published, done.sbom) == (BUILT, RESULT, PUBLISHED, Path("sbom.cdx.json"))

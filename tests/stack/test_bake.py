@@ -24,15 +24,15 @@ from dbmirror.engine.images import image_history, inspect_image
 from dbmirror.inventory.model import Interpreter, Inventory
 from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
 from dbmirror.lock.python.index_location import IndexLocation
-from dbmirror.lock.python.index_settings import of_indexes
 from dbmirror.lock.python.lock_files import write_lock
 from dbmirror.pipeline.all_mirrors import AllMirrors
 from dbmirror.pipeline.line import Failed, Finished, Wanted
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.progress import Observer
-from dbmirror.publish.sbom.write import write_sbom
+from dbmirror.publish.sbom.sbom_file import write_sbom
 from dbmirror.sandbox.base import ensure_base
 from dbmirror.snapshot import Cluster, Snapshot, Taken, write_snapshot
+from tests.builders import index_settings
 from tests.supported import supported
 
 pytestmark = pytest.mark.stack
@@ -216,7 +216,7 @@ def test_credentials_and_arguments_of_r_reach_the_images_that_ask_for_them(workp
     outcomes = bake_images(
         workplace.file,
         mirrors,
-        indexes=of_indexes([IndexLocation(url="https://index.example/simple/", origin="the test")]),
+        indexes=index_settings([IndexLocation(url="https://index.example/simple/", origin="the test")]),
         ca_bundle=None,
         netrc=b"machine cran.example login me password secret\n",
         build_arguments={"KEEP_GOING": "1"},
@@ -229,7 +229,7 @@ def test_each_image_has_its_record_and_a_failed_mirror_keeps_the_one_that_it_had
     before = Built(image_id="sha256:" + "b" * 64, tags=("before:1",), snapshot="sha256:s", lock="sha256:l")
     write_built(before, bad.record)
     write_bakefile(workplace.file, [good, bad])
-    indexes = of_indexes([IndexLocation(url="https://index.example/simple/", origin="the test")])
+    indexes = index_settings([IndexLocation(url="https://index.example/simple/", origin="the test")])
     outcomes = bake_images(workplace.file, [good, bad], indexes=indexes, ca_bundle=None)
     assert isinstance(outcomes["two"], BuildFailed)
     assert isinstance(outcomes["one"], tuple)
@@ -264,14 +264,14 @@ def test_all_mirrors_of_the_file_go_to_their_verification_past_the_ones_that_fai
     assert done.report.image_id == done.built.image_id == read_built(good).image_id
     assert not done.report.passed  # a bare base keeps no contract
     assert not broken.exists()
-    bill = write_sbom(
+    sbom = write_sbom(
         good.parent,
         mirror="good",
         lock=done.lock,
         snapshot=done.snapshot,
         built=done.built,
     )
-    found = {component["name"]: component.get("purl", "") for component in json.loads(bill.read_text())["components"]}
+    found = {component["name"]: component.get("purl", "") for component in json.loads(sbom.read_text())["components"]}
     assert found["python3-minimal"].startswith("pkg:deb/")
     targets = json.loads(workplace.file.read_text())["target"]
     assert set(targets) == {"_mirror", "broken", "good"}

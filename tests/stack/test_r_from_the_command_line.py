@@ -131,8 +131,8 @@ def test_a_frozen_build_needs_no_repository_of_r(built: Done, user: User, tmp_pa
 
 def test_the_bill_of_materials_has_both_languages_and_is_the_one_of_the_images_label(built: Done, user: User) -> None:
     document = user.run("build", "demo", "--sbom", "--json").document
-    bill = json.loads(Path(document["sbom"]).read_text())
-    components = bill["components"]
+    sbom = json.loads(Path(document["sbom"]).read_text())
+    components = sbom["components"]
     said = [{p["name"]: p["value"] for p in component.get("properties", ())} for component in components]
     assert sum("dbmirror:fate" in properties for properties in said) == len(every_fate(document))
     purls = {component["name"]: component.get("purl", "") for component in components}
@@ -140,7 +140,7 @@ def test_the_bill_of_materials_has_both_languages_and_is_the_one_of_the_images_l
     assert purls["hwriterPlus"].startswith("pkg:cran/hwriterPlus@")
     image = ["docker", "image", "inspect", document["image"]["id"], "--format", "{{json .Config.Labels}}"]
     labels = json.loads(subprocess.run(image, capture_output=True, text=True, check=True, timeout=60).stdout)
-    assert labels["io.dbmirror.sbom"] == f"urn:cdx:{bill['serialNumber'].removeprefix('urn:uuid:')}/1"
+    assert labels["io.dbmirror.sbom"] == f"urn:cdx:{sbom['serialNumber'].removeprefix('urn:uuid:')}/1"
 
 
 def test_for_python_alone_every_r_package_is_excluded_by_the_flavour(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -90,11 +90,6 @@ class IndexSettings:
             if login and login[1]
         ]
         return "".join(dict.fromkeys(lines)).encode() or None
-
-
-def of_indexes(indexes: Sequence[IndexLocation], choice: Choice = Choice.FIRST_INDEX) -> IndexSettings:
-    """The settings of one group."""
-    return IndexSettings(groups=(IndexGroup(indexes=tuple(indexes), choice=choice),))
 
 
 def find_indexes(

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.http_client.limits import IDLE_SECONDS
@@ -31,7 +31,6 @@ class _Descriptor(Struct):
 class _Manifest(Struct):
     config: _Descriptor | None = None
     layers: tuple[_Descriptor, ...] = ()
-    schema_version: int = field(name="schemaVersion", default=0)
 
 
 @dataclass(frozen=True, slots=True)

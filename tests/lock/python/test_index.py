@@ -14,7 +14,7 @@ from dbmirror.http_client.refused import Refused
 from dbmirror.lock.errors import IndexUnreachable
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.index_location import IndexLocation
-from dbmirror.lock.python.index_settings import of_indexes
+from tests.builders import index_settings
 
 Clients = Callable[..., Index]
 
@@ -178,7 +178,7 @@ def test_any_other_answer_than_not_here_ends_the_run(
 def test_a_status_that_the_user_says_means_not_here_does(server: Any) -> None:
     server.say("/simple/six/", status=403)
     location = IndexLocation(url=server.url, origin="the test", ignored_statuses=frozenset({403}))
-    with Index(of_indexes([location]), pause=0.0) as client:
+    with Index(index_settings([location]), pause=0.0) as client:
         assert client.project(location, "six") is None
 
 

@@ -11,7 +11,7 @@ from dbmirror.inventory.collect import collect
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.mirror_folder.files import write_below
 from dbmirror.mirror_folder.names import SBOM
-from dbmirror.publish.sbom.document import BuiltImage, render_sbom
+from dbmirror.publish.sbom.cyclonedx import BuiltImage, render_sbom
 from dbmirror.snapshot import Snapshot
 from dbmirror.verify.model import RFailure
 from dbmirror.verify.r_facts import with_failures

@@ -1,4 +1,4 @@
-"""The bill of materials: valid CycloneDX, every package in it with its fate, and not a byte that a clock decides."""
+"""The SBOM: valid CycloneDX, every package in it with its fate, and not a byte that a clock decides."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dbmirror.inventory.model import DebianPackage, Distribution, Interpreter, I
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import AptPackage, Fate, FateKind, ImageLayer, IndexFile, Lock, LockedPackage
 from dbmirror.lock.r.model import RLacking, RLock
-from dbmirror.publish.sbom.document import BuiltImage, render_sbom
+from dbmirror.publish.sbom.cyclonedx import BuiltImage, render_sbom
 from dbmirror.render.bom_link import bom_link, serial_number
 from dbmirror.render.image import render
 from dbmirror.runtimes.lookup import lookup
