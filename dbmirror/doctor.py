@@ -18,7 +18,7 @@ from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.index_settings import find_indexes
 from dbmirror.mirror_folder.staged import left_staged
 from dbmirror.processes import temporary
-from dbmirror.workspace.profiles import list_profiles
+from dbmirror.workspace.profile_file import list_profiles
 
 _LITTLE = 10 * 1024**3
 """Bytes. A runtime's image and its build cache take some 6 GB (measured with the 134 packages of 15.4)."""

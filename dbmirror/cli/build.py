@@ -15,6 +15,7 @@ from dbmirror.cli.options import (
     dry_run_option,
     fates_option,
     lock_options,
+    optional_mirror_argument,
     push_options,
     read_password,
     switch_option,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command("build")
-@click.argument("name", metavar="MIRROR", required=False)
+@optional_mirror_argument
 @click.option("--all", "every", is_flag=True, help="Build every mirror of dbmirror.toml, in parallel by one bake.")
 @config_option
 @driver_options

@@ -7,12 +7,15 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dbmirror.cli import interruption
 from dbmirror.errors import DbmirrorError, UsageError
+
+if TYPE_CHECKING:
+    from dbmirror.pipeline.mirror_names import Named
 
 Command = Callable[..., Any]
 
@@ -49,7 +52,37 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-mirror_argument = click.argument("name", metavar="MIRROR")
+_DERIVED = "dbmirror.derived"
+"""Where a command's context keeps the mirror whose name was derived of a profile's."""
+
+
+class MirrorName(click.ParamType[str]):
+    """A mirror by its own name or its profile's, of whatever form that is."""
+
+    name = "mirror"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The mirror's name; the derivation is told once the command runs."""
+        from dbmirror.pipeline.mirror_names import name_mirror
+
+        try:
+            named = name_mirror(value)
+        except DbmirrorError as error:
+            raise click.UsageError(str(error), ctx) from None
+        if ctx is not None and named.is_derived:
+            ctx.meta[_DERIVED] = named
+        return named.mirror
+
+
+def derived_mirror() -> Named | None:
+    """The mirror that this command was called for by a profile of another name."""
+    context = click.get_current_context(silent=True)
+    found: Named | None = context.meta.get(_DERIVED) if context is not None else None
+    return found
+
+
+mirror_argument = click.argument("name", metavar="MIRROR", type=MirrorName())
+optional_mirror_argument = click.argument("name", metavar="MIRROR", type=MirrorName(), required=False)
 
 
 def config_option(function: Command) -> Command:

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dbmirror.cli.options import derived_mirror
 from dbmirror.cli.output import Output
 from dbmirror.clones.agreements import Claim
-from dbmirror.config import load_config
+from dbmirror.config import ConfigError, LoadedConfig, load_config
 from dbmirror.filters.flavour import Flavour
 from dbmirror.hosts.host_key import Fingerprint
 from dbmirror.pipeline.cluster_access import Questions
@@ -62,6 +63,7 @@ def opened(
 ) -> Iterator[Mirror]:
     """The mirror `name`, with its progress shown, for a command's options (see `choices_of`)."""
     choices, loaded = choices_of(**options), load_config(config_file)
+    _tell_derived(output, loaded)
     clear_left_behind()
     with (
         output.observing() as observer,
@@ -72,6 +74,24 @@ def opened(
         yield mirror
     if dry_run:
         output.say("Nothing was written: this was a dry run.")
+
+
+def _tell_derived(output: Output, loaded: LoadedConfig) -> None:
+    """Say what a mirror is called whose profile has another name. Raises ConfigError where a section has that name."""
+    named = derived_mirror()
+    if named is None:
+        return
+    section = loaded.config.mirrors.get(named.mirror)
+    if section is not None and section.profile not in {None, named.profile}:
+        raise ConfigError(
+            f"The profile {named.profile} would have the mirror {named.mirror}, which {loaded.origin} makes one of the "
+            f"profile {section.profile}.",
+            remedy=f"Add a [mirrors.NAME] section of another NAME with profile = '{named.profile}'.",
+        )
+    output.say(
+        f"The mirror of the profile {named.profile} is called {named.mirror}: its folder is "
+        f"{loaded.mirror_folder(named.mirror)}."
+    )
 
 
 def questions(output: Output) -> Questions:

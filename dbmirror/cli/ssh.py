@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dbmirror.cli.options import cluster_option, command, config_option, driver_options, dry_run_option
+from dbmirror.cli.options import cluster_option, command, config_option, driver_options, dry_run_option, mirror_argument
 from dbmirror.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def ssh_group() -> None:
 
 
 @ssh_group.command("setup")
-@click.argument("name", metavar="MIRROR")
+@mirror_argument
 @config_option
 @click.option("--yes", is_flag=True, help="Do not ask: the cluster restarts if it runs.")
 @cluster_option
@@ -44,7 +44,7 @@ def ssh_setup_command(
     from dbmirror.hosts.driver import DRIVER_PORT, DRIVER_USER
     from dbmirror.hosts.known_hosts import KnownHosts
     from dbmirror.workspace.clusters import read
-    from dbmirror.workspace.profiles import ssh_key_of
+    from dbmirror.workspace.profile_file import ssh_key_of
     from dbmirror.workspace.ssh_entry import include_line, not_running, ssh_entry, write_ssh_entry
     from dbmirror.workspace.ssh_keys import ensure_key, has_key, install, read_public_key
     from dbmirror.workspace.start_cluster import await_restart
@@ -105,7 +105,7 @@ def _restart(cluster: ClusterSummary) -> str:
 
 
 @ssh_group.command("test")
-@click.argument("name", metavar="MIRROR")
+@mirror_argument
 @config_option
 @driver_options
 @command
@@ -128,7 +128,7 @@ def ssh_test_command(output: Output, name: str, config_file: Path | None, **opti
 
 
 @ssh_group.command("repin")
-@click.argument("name", metavar="MIRROR")
+@mirror_argument
 @config_option
 @driver_options
 @command

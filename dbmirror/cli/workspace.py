@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
 
 
 @click.command("profiles")
+@config_option
 @command
-def profiles_command(output: Output) -> None:
+def profiles_command(output: Output, config_file: Path | None) -> None:
     """List the workspaces that you can reach, and whether their SSH key exists.
 
     \b
@@ -23,9 +25,17 @@ def profiles_command(output: Output) -> None:
       dbmirror profiles
     """
     from dbmirror.cli.layout import table
-    from dbmirror.workspace.profiles import list_profiles
+    from dbmirror.config import ConfigError, load_config
+    from dbmirror.pipeline.profile_sections import keys_by_profile
+    from dbmirror.workspace.profile_file import list_profiles
 
-    found = list_profiles()
+    try:
+        keys = keys_by_profile(load_config(config_file))
+    except ConfigError as error:
+        # A mistake in one mirror's section says nothing against the profiles.
+        output.say(f"Keys that dbmirror.toml names are not considered: {error.message}")
+        keys = {}
+    found = list_profiles(keys)
     output.document({"profiles": found})
     if not found:
         output.say(
@@ -50,9 +60,22 @@ def clusters_command(output: Output, profile: str, config_file: Path | None) -> 
       dbmirror clusters demo
     """
     from dbmirror.cli import status_tables
-    from dbmirror.cli.session import opened
+    from dbmirror.cli.session import questions
+    from dbmirror.config import load_config
+    from dbmirror.pipeline.cluster_access import ClusterAccess
+    from dbmirror.pipeline.profile_sections import section_of
 
-    with opened(output, profile, config_file) as mirror:
-        found = mirror.access.clusters
+    section = section_of(profile, load_config(config_file))
+    with output.observing() as observer, ExitStack() as resources:
+        access = ClusterAccess(
+            profile,
+            section,
+            start_cluster=False,
+            accept_host_key=False,
+            questions=questions(output),
+            observer=observer,
+            resources=resources,
+        )
+        found = access.clusters
     output.document({"profile": profile, "clusters": found})
     output.show(status_tables.clusters(found))

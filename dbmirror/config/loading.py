@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from dbmirror.clones.allowed_settings import require_login_kept, require_outside_repository, require_users_key
 from dbmirror.config.errors import ConfigError
-from dbmirror.config.sandbox import sandbox_mirrors
+from dbmirror.config.sandbox import filled, sandbox_mirrors
 from dbmirror.config.settings import FILE_NAME, MIRROR_NAME_FORM, Config, MirrorConfig, MirrorName, RConfig
 from dbmirror.config.unknown import first_unknown
 from dbmirror.config.values import decode_path
@@ -70,9 +70,14 @@ class LoadedConfig(Struct, frozen=True):
                 remedy=f"Use {MIRROR_NAME_FORM}; a Databricks profile of another form is named by 'profile' in a "
                 "[mirrors.NAME] section.",
             )
-        if name in self.config.mirrors:
-            return self.config.mirrors[name]
-        return sandbox_mirrors().get(name, MirrorConfig())
+        section = self.config.mirrors.get(name)
+        if section is None:
+            return sandbox_mirrors().get(name, MirrorConfig())
+        return filled(section, sandbox_mirrors().get(section.profile or name))
+
+    def sections(self) -> dict[str, MirrorConfig]:
+        """The sections of all mirrors that are named anywhere, the sandbox's among them."""
+        return {name: self.mirror(name) for name in (*sandbox_mirrors(), *self.config.mirrors)}
 
 
 def is_mirror_name(name: str) -> bool:

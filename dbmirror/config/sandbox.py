@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from dbmirror.config.errors import ConfigError
 from dbmirror.config.settings import FILE_NAME, MirrorConfig, MirrorName
@@ -12,6 +13,7 @@ from dbmirror.config.values import decode_path
 from dbmirror.folders import sandbox_folder
 from dbmirror.foreign_text.decoding import convert, decode_toml
 
+_Section = TypeVar("_Section", bound=Struct)
 SERVERS_FILE: Final = "servers.toml"
 """Beside the sandbox's dbmirror.toml: where its own servers on this machine are."""
 
@@ -32,6 +34,26 @@ def sandbox_mirrors() -> dict[str, MirrorConfig]:
         return convert(mirrors, dict[MirrorName, MirrorConfig], dec_hook=decode_path)
     except (ValueError, TypeError, AttributeError, msgspec.ValidationError) as error:
         raise _unusable_sandbox(error) from error
+
+
+def filled(section: MirrorConfig, sandbox: MirrorConfig | None) -> MirrorConfig:
+    """`section` of a mirror of the sandbox's profile, with what it leaves out as the sandbox has it.
+
+    A mirror of another profile (`sandbox` is None) stays as it is.
+    """
+    return section if sandbox is None else _filled(section, sandbox)
+
+
+def _filled(section: _Section, other: _Section) -> _Section:
+    default = type(section)()
+    taken: dict[str, Any] = {}
+    for name in section.__struct_fields__:
+        own, theirs = getattr(section, name), getattr(other, name)
+        if isinstance(own, Struct):
+            taken[name] = _filled(own, theirs) if type(own) is type(theirs) else own
+        elif own == getattr(default, name):
+            taken[name] = theirs
+    return msgspec.structs.replace(section, **taken)
 
 
 def _sandbox_document(name: str) -> dict[str, Any]:

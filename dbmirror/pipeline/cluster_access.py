@@ -20,6 +20,7 @@ from dbmirror.hosts.offered_keys import offered_at
 from dbmirror.hosts.ssh import SshHost, connect
 from dbmirror.hosts.ssh_config import SshTarget
 from dbmirror.hosts.ssh_errors import HostKeyChanged
+from dbmirror.pipeline.mirror_names import profile_of
 from dbmirror.progress import Observer
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class ClusterAccess:
     ) -> None:
         self.mirror = mirror
         self.section = section
-        self.profile = section.profile or mirror
+        self.profile = section.profile or profile_of(mirror)
         """The Databricks profile that the cluster is read with."""
         self._which = which
         self._start_cluster = start_cluster

@@ -22,7 +22,7 @@ from dbmirror.files import write_atomically
 from dbmirror.hosts.host_key import HostKey
 from dbmirror.workspace.answers import GET, ask, texts
 from dbmirror.workspace.errors import KeyNotInstalled, said_clearly
-from dbmirror.workspace.profiles import ssh_key_of
+from dbmirror.workspace.profile_file import ssh_key_of
 
 MOST_KEYS = 10
 """As many keys does the field ssh_public_keys of a cluster hold."""

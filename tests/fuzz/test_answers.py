@@ -29,7 +29,8 @@ from dbmirror.publish.registries.credential import Credential
 from dbmirror.publish.registries.registry_api import RegistryClient
 from dbmirror.publish.registries.target import RegistryTarget
 from dbmirror.workspace.clusters import list_clusters, read
-from dbmirror.workspace.profiles import client, list_profiles
+from dbmirror.workspace.profile_file import list_profiles
+from dbmirror.workspace.profiles import client
 from tests.fuzz.cases import CHANGES, NOISE, cases, changed, damaged, limited
 
 REFUSALS = (DbmirrorError, Refused)

@@ -14,7 +14,8 @@ from dbmirror import __version__
 from dbmirror.folders import sandbox_profile_file
 from dbmirror.workspace.clusters import list_clusters
 from dbmirror.workspace.errors import ProfileInvalid, ProfileUnknown, WorkspaceUnreachable
-from dbmirror.workspace.profiles import client, list_profiles, profile_file
+from dbmirror.workspace.profile_file import list_profiles, profile_file
+from dbmirror.workspace.profiles import client
 from tests.workspace.conftest import TOKEN, Workspace
 
 

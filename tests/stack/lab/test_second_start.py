@@ -17,7 +17,7 @@ from dbmirror.lab.variables import read_environment
 from dbmirror.pipeline import stages
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.render.lab import LabFiles
-from dbmirror.workspace.profiles import list_profiles
+from dbmirror.workspace.profile_file import list_profiles
 from tests.stack.lab.stack import (
     address_of,
     container,
