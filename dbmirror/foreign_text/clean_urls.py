@@ -58,6 +58,11 @@ def without_login(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
+def without_query(url: str) -> str:
+    """`url` without user, password, query and fragment: a file's address, as a lock holds it."""
+    return urlsplit(without_login(url))._replace(query="", fragment="").geturl()
+
+
 def _has_login(text: str) -> bool:
     return -1 < text.find(":") < text.rfind("@")
 

@@ -12,13 +12,10 @@ import urllib3.exceptions
 from dbmirror.http_client.refused import Cause, Refused
 
 _TLS = ("certificate verify failed", "wrong version number", "handshake failure", "hostname mismatch")
-_CLOSED = "it closed the connection"
 _ERRNO = {
     errno.ECONNREFUSED: "connection refused",
     errno.ENETUNREACH: "the network is unreachable",
     errno.EHOSTUNREACH: "the host is unreachable",
-    errno.ECONNRESET: _CLOSED,
-    errno.EPIPE: _CLOSED,
 }
 
 
@@ -56,8 +53,8 @@ def _unreached(error: BaseException, inner: BaseException) -> Refused:
         why = "its host name cannot be looked up" if passing else "its host name is unknown"
     elif isinstance(inner, TimeoutError) or isinstance(error, urllib3.exceptions.TimeoutError):
         cause, why = Cause.TIMEOUT, "no answer in time"
-    elif isinstance(inner, http.client.RemoteDisconnected):
-        why = _CLOSED
+    elif isinstance(inner, http.client.RemoteDisconnected | ConnectionResetError | BrokenPipeError):
+        cause, why = Cause.CLOSED, "it closed the connection"
     elif isinstance(inner, OSError) and "Tunnel connection failed" in str(inner):
         cause, why = Cause.PROXY, "the proxy refuses to connect to it"
     elif isinstance(inner, OSError):

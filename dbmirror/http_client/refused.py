@@ -23,14 +23,18 @@ class Cause(StrEnum):
     TLS = "TLS"
     DNS = "DNS"
     CONNECTION = "connection"
+    CLOSED = "closed"
+    """The server closed the connection before it answered."""
     PROXY = "proxy"
     UNUSABLE = "unusable"
     """No server is to blame: what was asked for has a form that cannot be used."""
 
 
-PASSING = frozenset({Cause.THROTTLED, Cause.BROKEN, Cause.GARBAGE, Cause.CUT, Cause.TIMEOUT, Cause.CONNECTION})
+PASSING = frozenset(
+    {Cause.THROTTLED, Cause.BROKEN, Cause.GARBAGE, Cause.CUT, Cause.TIMEOUT, Cause.CONNECTION, Cause.CLOSED}
+)
 """The same question may well be answered a little later."""
-UNREACHED = frozenset({Cause.TIMEOUT, Cause.TLS, Cause.DNS, Cause.CONNECTION, Cause.PROXY})
+UNREACHED = frozenset({Cause.TIMEOUT, Cause.TLS, Cause.DNS, Cause.CONNECTION, Cause.CLOSED, Cause.PROXY})
 """The server gave no answer at all."""
 
 

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from dbmirror.foreign_text.clean_urls import without_query
 from dbmirror.http_client.refused import Refused
 from dbmirror.inventory.model import DirectUrl, Distribution
 from dbmirror.lock.git_archive import archive_commit
@@ -39,7 +40,7 @@ def direct_source(distribution: Distribution, origin: DirectUrl, *, index: Index
     if filename is None:
         raise Refused("it was installed from an address that is not that of a wheel or a source archive")
     _check_wheel(filename, distribution)
-    url = clean_url(origin.url)
+    url = without_query(origin.url)
     try:
         found = index.download(url, limit=LARGEST)
     except Refused as refusal:
@@ -47,12 +48,6 @@ def direct_source(distribution: Distribution, origin: DirectUrl, *, index: Index
     if origin.sha256 is not None and found.sha256 != origin.sha256:
         raise Refused("the address that it was installed from has another file now than the cluster recorded")
     return UrlFile(filename=filename, url=url, sha256=found.sha256, subdirectory=origin.subdirectory)
-
-
-def clean_url(url: str) -> str:
-    """`url` without credentials, query and fragment."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def archive_name(url: str) -> str | None:

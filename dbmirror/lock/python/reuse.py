@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dbmirror.foreign_text.clean_urls import without_query
 from dbmirror.inventory.model import DirectUrl, Distribution
 from dbmirror.lock.model import (
     AptPackage,
@@ -19,7 +20,6 @@ from dbmirror.lock.model import (
     Target,
     UrlFile,
 )
-from dbmirror.lock.python.direct_urls import clean_url
 from dbmirror.mirror_folder.files import sha256_below
 
 Reused = tuple[LockedPackage | None, Fate]
@@ -64,7 +64,7 @@ def still_fits(source: Source, distribution: Distribution) -> bool:
     if isinstance(source, UrlFile):
         return (
             origin is not None
-            and source.url == clean_url(origin.url)
+            and source.url == without_query(origin.url)
             and (origin.sha256 is None or source.sha256 == origin.sha256)
         )
     if isinstance(source, IndexFile):

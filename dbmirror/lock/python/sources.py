@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import msgspec
 from pypi_simple import DistributionPackage
 
+from dbmirror.foreign_text.clean_urls import without_query
 from dbmirror.foreign_text.decoding import convert
 from dbmirror.http_client.refused import Cause, Refused
 from dbmirror.inventory.model import Distribution
@@ -141,8 +141,7 @@ def from_direct_url(distribution: Distribution, *, index: Index, target: Target,
 
 def _index_file(file: DistributionPackage, location: IndexLocation, index: Index) -> Found:
     sha256, size = file.digests.get("sha256", "").lower(), file.size
-    parts = urlsplit(file.url)
-    url = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    url = without_query(file.url)
     if not sha256:
         downloaded = index.download(file.url, location=location)
         sha256, size = downloaded.sha256, downloaded.size

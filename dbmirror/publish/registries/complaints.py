@@ -134,6 +134,19 @@ def complaint(
         kind = _EXPIRED
     elif kind.error is AuthenticationFailed and logged_in:
         kind = _SCOPE
+    own_words = _shown(credential.redact(words) if credential else words)
+    return _error(kind, f"It says: {own_words}" if own_words else "", target, credential)
+
+
+def complaint_of_ours(
+    error: type[RegistryError], sentence: str, *, target: RegistryTarget, credential: Credential | None
+) -> RegistryError:
+    """The error of that kind, with a sentence in it that says what dbmirror itself found, without its full stop."""
+    kind = next(kind for kind in _KINDS if kind.error is error)
+    return _error(kind, _shown(credential.redact(sentence) if credential else sentence), target, credential)
+
+
+def _error(kind: _Kind, further: str, target: RegistryTarget, credential: Credential | None) -> RegistryError:
     facts = {
         "host": target.host,
         "name": target.name,
@@ -142,9 +155,8 @@ def complaint(
         "source": credential.source if credential else "nowhere",
     }
     message = kind.sentence.format(**facts)
-    own_words = _shown(credential.redact(words) if credential else words)
-    if own_words:
-        message += f" It says: {own_words}" if own_words[-1] in ".!?" else f" It says: {own_words}."
+    if further:
+        message += f" {further}" if further[-1] in ".!?" else f" {further}."
     return kind.error(message, remedy=kind.remedy.format(**facts))
 
 

@@ -72,7 +72,7 @@ class RegistryClient:
         if answer.status != 200:
             raise self._transport.complaint(answer.words())
         if answer.headers.get("Content-Type", "").startswith("text/html"):
-            raise self._transport.complaint("error parsing the answer: it is a web page")
+            raise self._transport.failure("It answers with a web page")
         if not self._authorization.may_push():
             raise self._transport.complaint("insufficient_scope: the token allows no push")
 
@@ -92,7 +92,7 @@ class RegistryClient:
         try:
             manifest = decode_json(content, _Manifest)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise self._transport.complaint("error parsing the manifest: it is not a manifest") from None
+            raise self._transport.failure("What it gave is no manifest") from None
         return RemoteManifest(
             digest=digest,
             config_digest=manifest.config.digest if manifest.config else None,
@@ -111,7 +111,7 @@ class RegistryClient:
         if answer.status != 200:
             raise self._transport.complaint(answer.words(), logged_in=True)
         if "sha256:" + hashlib.sha256(answer.content).hexdigest() != digest:
-            raise self._transport.complaint(f"digest mismatch: what came is not {digest}")
+            raise self._transport.failure(f"What came is not {digest}")
         return answer.content
 
     def _get(self, method: str, path: str) -> Answer:

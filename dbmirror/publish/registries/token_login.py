@@ -65,7 +65,7 @@ class Authorization:
             facts = {}
         realm = facts.get("realm")
         if scheme.lower() != "bearer" or not realm:
-            raise self._transport.complaint(f"error parsing the challenge: {challenge or 'there is none'}")
+            raise self._transport.failure(f"Its challenge cannot be read: {challenge or 'there is none'}")
         token = self._ask(realm, facts.get("service") or "")
         self._header = f"Bearer {token.token or token.access_token}"
         self._until = time.monotonic() + max((token.expires_in or _SHORTEST) - _EARLY, 1.0)
@@ -116,7 +116,7 @@ class Authorization:
         except (msgspec.DecodeError, UnicodeDecodeError):
             token = _Token()
         if not (token.token or token.access_token):
-            raise self._transport.complaint("error parsing the token service's answer: there is no token in it")
+            raise self._transport.failure("Its token service gave no token")
         return token
 
     def _refuse_unsafe(self, realm: str) -> None:
@@ -132,7 +132,7 @@ class Authorization:
             safe = "@" not in parts.netloc and (parts.scheme == "https" or (parts.scheme == "http" and loopback))
             host = origin_of(realm)[1] if safe else ""
         except (Refused, ValueError):
-            raise self._transport.complaint("error parsing the challenge: its realm is no address") from None
+            raise self._transport.failure("Its challenge names a realm that is no address") from None
         if not safe:
             raise UnexpectedAnswer(
                 f"The registry {self._target.host} asks for the password to be sent without encryption.",

@@ -6,7 +6,7 @@ import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import msgspec
@@ -17,9 +17,15 @@ from dbmirror.http_client.addresses import is_loopback, origin_of, require_allow
 from dbmirror.http_client.exchange import Exchanges
 from dbmirror.http_client.limits import IDLE_SECONDS, REDIRECTS
 from dbmirror.http_client.refused import Cause, Refused
-from dbmirror.publish.registries.complaints import complaint
+from dbmirror.publish.registries.complaints import complaint, complaint_of_ours
 from dbmirror.publish.registries.credential import Credential
-from dbmirror.publish.registries.errors import RegistryError, UnexpectedAnswer
+from dbmirror.publish.registries.errors import (
+    ConnectionCut,
+    RegistryError,
+    RegistryUnreachable,
+    UnexpectedAnswer,
+    UntrustedCertificate,
+)
 from dbmirror.publish.registries.target import RegistryTarget
 
 LARGEST_ANSWER = 8 << 20
@@ -27,18 +33,16 @@ LARGEST_ANSWER = 8 << 20
 ANSWER_SECONDS = 60.0
 """For one whole answer: at 1.1 Mbit/s the largest one comes in that time."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_TRIGGERS = {
-    Cause.TIMEOUT: "timeout",
-    Cause.CUT: "connection reset",
-    Cause.TLS: "certificate",
-    Cause.DNS: "no such host",
-    Cause.PROXY: "connection refused",
-    Cause.GARBAGE: "error parsing the answer",
-    Cause.TOO_LARGE: "error parsing the answer: it is too long",
-    Cause.REDIRECT: "error parsing the answer",
-    Cause.ADDRESS: "error parsing the answer",
+_ERRORS: Final = {
+    Cause.TIMEOUT: ConnectionCut,
+    Cause.CUT: ConnectionCut,
+    Cause.CLOSED: ConnectionCut,
+    Cause.CONNECTION: RegistryUnreachable,
+    Cause.DNS: RegistryUnreachable,
+    Cause.PROXY: RegistryUnreachable,
+    Cause.TLS: UntrustedCertificate,
 }
-"""The words that `complaints` knows for each end that a request can come to."""
+"""What each end that a request comes to means for a push; every other one is an UnexpectedAnswer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,10 @@ class Transport:
         """The error that `words` mean for this target and credential."""
         return complaint(words, target=self._target, credential=self._credential, logged_in=logged_in)
 
+    def failure(self, sentence: str, *, error: type[RegistryError] = UnexpectedAnswer) -> RegistryError:
+        """An error of that kind for this target; `sentence`, without its full stop, says what was found."""
+        return complaint_of_ours(error, sentence, target=self._target, credential=self._credential)
+
     def _ask(self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None) -> Answer:
         loopback = self._target.insecure and is_loopback(urlsplit(url).hostname or "")
         # The registry is the user's choice; where it leads is a stranger's word.
@@ -111,8 +119,10 @@ class Transport:
                 method, url, headers=headers, form=form, limit=LARGEST_ANSWER, direct=loopback, allow=allow
             )
         except Refused as refusal:
-            trigger = _TRIGGERS.get(refusal.cause)
-            raise self.complaint(f"{trigger}: {refusal}" if trigger else str(refusal)) from None
+            error = _ERRORS.get(refusal.cause, UnexpectedAnswer)
+            host = urlsplit(url).hostname
+            asked = f"What {host} answers" if refusal.cause is Cause.TOO_LARGE else host
+            raise self.failure(f"{asked} {refusal}", error=error) from None
         return Answer(answer.status, answer.headers, answer.content)
 
     def _following(self, place: str, target: str, *, bound: bool) -> str:
@@ -121,14 +131,14 @@ class Transport:
             following = urljoin(place, target)
             origin = origin_of(following)
         except (Refused, ValueError):
-            raise self.complaint("error parsing the answer: it redirects to an address of no usable form") from None
+            raise self.failure("It redirects to an address that cannot be read") from None
         if bound and origin != origin_of(place):
             raise UnexpectedAnswer(
                 f"{urlsplit(place).hostname} redirects the credential for {self._target.host} to another host.",
                 remedy="Nothing was sent there. Check the host, and tell whoever runs the registry.",
             )
         if origin[0] == "http" and not (self._target.insecure and is_loopback(urlsplit(following).hostname or "")):
-            raise self.complaint("error parsing the answer: it redirects to an address without encryption")
+            raise self.failure("It redirects to an address without encryption")
         return following
 
 

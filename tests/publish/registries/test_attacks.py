@@ -100,7 +100,7 @@ def test_a_blob_in_another_storage_is_fetched_without_the_registrys_token(
     scripted.on(f"GET /v2/team/demo/blobs/{DIGEST}", 307, Location=f"http://{elsewhere.host}/blob")
     client = RegistryClient(scripted.target(), credential)
     client.log_in()
-    with pytest.raises(errors.UnexpectedAnswer, match="digest mismatch"):
+    with pytest.raises(errors.UnexpectedAnswer, match="What came is not"):
         client.blob(DIGEST)
     (asked,) = elsewhere.asked
     assert b"authorization" not in bytes(asked).lower()  # type: ignore[call-overload]
@@ -224,7 +224,7 @@ def test_packed_megabytes_are_not_unpacked_to_gigabytes(scripted: ScriptedRegist
 
     bomb = gzip.compress(bytes(64 << 20))
     scripted.on(f"GET /v2/team/demo/blobs/{DIGEST}", 200, bomb, Content_Encoding="gzip")
-    with pytest.raises(errors.UnexpectedAnswer, match="too long"):
+    with pytest.raises(errors.UnexpectedAnswer, match="larger than"):
         RegistryClient(scripted.target(), credential).blob(DIGEST)
 
 

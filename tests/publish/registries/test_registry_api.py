@@ -12,6 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from dbmirror.http_client.exchange import Exchanges
+from dbmirror.http_client.refused import Cause, Refused
 from dbmirror.publish.registries import errors
 from dbmirror.publish.registries.credential import ANONYMOUS, Credential
 from dbmirror.publish.registries.registry_api import RegistryClient
@@ -246,7 +248,7 @@ def test_a_manifest_is_held_against_its_digest(scripted: Any, credential: Creden
     assert manifest.config_digest == "sha256:c"
     assert [(layer.digest, layer.size) for layer in manifest.layers] == [("sha256:l", 5)]
     scripted.on(f"GET /v2/team/demo/manifests/{DIGEST}", 200, MANIFEST + b" ")
-    with pytest.raises(errors.UnexpectedAnswer, match="digest mismatch"):
+    with pytest.raises(errors.UnexpectedAnswer, match="What came is not"):
         RegistryClient(scripted.target(), credential).manifest(DIGEST)
 
 
@@ -254,13 +256,13 @@ def test_an_image_s_configuration_is_held_against_its_digest(scripted: Any, cred
     scripted.on(f"GET /v2/team/demo/blobs/{DIGEST}", 200, MANIFEST)
     assert RegistryClient(scripted.target(), credential).blob(DIGEST) == MANIFEST
     scripted.on(f"GET /v2/team/demo/blobs/{DIGEST}", 200, b"other")
-    with pytest.raises(errors.UnexpectedAnswer, match="digest mismatch"):
+    with pytest.raises(errors.UnexpectedAnswer, match="What came is not"):
         RegistryClient(scripted.target(), credential).blob(DIGEST)
 
 
 def test_an_answer_without_an_end_is_not_read_to_it(scripted: Any, credential: Credential) -> None:
     scripted.on(f"GET /v2/team/demo/blobs/{DIGEST}", 200, b"x" * (9 << 20))
-    with pytest.raises(errors.UnexpectedAnswer, match="too long"):
+    with pytest.raises(errors.UnexpectedAnswer, match="larger than"):
         RegistryClient(scripted.target(), credential).blob(DIGEST)
 
 
@@ -271,3 +273,27 @@ def test_no_error_carries_the_request_and_its_secret(scripted: Any, credential: 
         RegistryClient(scripted.target(), credential).log_in()
     assert credential.secret not in str(raised.value)
     assert raised.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("cause", "error"),
+    [
+        (Cause.TIMEOUT, errors.ConnectionCut),
+        (Cause.CLOSED, errors.ConnectionCut),
+        (Cause.CONNECTION, errors.RegistryUnreachable),
+        (Cause.PROXY, errors.RegistryUnreachable),
+        (Cause.TLS, errors.UntrustedCertificate),
+        (Cause.GARBAGE, errors.UnexpectedAnswer),
+    ],
+)
+def test_how_a_request_ended_is_known_by_its_cause_and_not_by_its_words(
+    cause: Cause, error: type[errors.RegistryError], credential: Credential, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise Refused("mentions an x509 certificate, a quota, HTTP 403 and a timeout", cause=cause)
+
+    monkeypatch.setattr(Exchanges, "ask", refuse)
+    target = RegistryTarget(name="office", kind="oci", host="registry.example", repository="team/demo")
+    with pytest.raises(errors.RegistryError, match=r"registry\.example mentions an x509") as raised:
+        RegistryClient(target, credential).log_in()
+    assert type(raised.value) is error
