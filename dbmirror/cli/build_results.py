@@ -18,7 +18,7 @@ from dbmirror.config import load_config
 from dbmirror.errors import DbmirrorError, ExitCode
 from dbmirror.pipeline.all_mirrors import AllMirrors
 from dbmirror.pipeline.line import Failed, Finished, Prepared, Wanted, run_one
-from dbmirror.publish.destinations import find_destinations
+from dbmirror.pipeline.publish_stage import destinations
 from dbmirror.verify.r_facts import as_built
 
 
@@ -45,9 +45,8 @@ def build_one(
     """One mirror, pushed to `targets`; `wanted` are the fields of Wanted that options give. Raises ImageRefuted."""
     began = time.monotonic()
     with opened(output, name, config_file, dry_run=dry_run, **options) as mirror:
-        registries, observer = mirror.loaded.config.registries, mirror.observer
-        destinations = find_destinations(targets, registries, mirror=name, password=password, observer=observer)
-        outcome = run_one(mirror, Wanted(destinations=destinations, **wanted))
+        to = destinations(mirror, targets, password=password)
+        outcome = run_one(mirror, Wanted(destinations=to, **wanted))
     output.document({"mirror": name, **_document(outcome)})
     _show(output, outcome, shown)
     if isinstance(outcome, Prepared):

@@ -48,7 +48,7 @@ def ci_command(
     """
     from dbmirror.config import load_config
     from dbmirror.mirror_folder.files import is_file_below, read_below, write_below
-    from dbmirror.publish.registries.resolve import location_variable
+    from dbmirror.publish.registries.resolve import host_to_name, location_variable
     from dbmirror.render.workflow_installation import render_requirements
     from dbmirror.render.workflows import KNOWN_HOSTS, REQUIREMENTS, is_ours, render_workflow
 
@@ -59,6 +59,8 @@ def ci_command(
     trusted = _trusted(loaded, name)
     variables = {target: location_variable(target, loaded.config.registries) for target in targets}
     located_by = {target: variable for target, variable in variables.items() if variable is not None}
+    named = {target: host_to_name(loaded.config.registries.get(target)) for target in targets}
+    hosts = {target: host for target, host in named.items() if host is not None}
     workflow = render_workflow(
         kind,  # type: ignore[arg-type]  # click has checked it
         mirror=name,
@@ -66,6 +68,7 @@ def ci_command(
         installation=installation,
         push=targets,
         located_by=located_by,
+        hosts=hosts,
         config_file=_within(loaded.origin, root) if loaded.origin else None,
         trusted=trusted,
     )

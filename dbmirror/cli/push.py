@@ -50,14 +50,12 @@ def push_command(
     from dbmirror.cli import mirror_tables
     from dbmirror.cli.json_documents import image_document
     from dbmirror.cli.session import opened
-    from dbmirror.pipeline.publish_stage import Published, publish_image
-    from dbmirror.publish.destinations import find_destinations
+    from dbmirror.pipeline.publish_stage import Published, destinations, publish_image
 
     password = read_password(password_stdin)
     with opened(output, name, config_file, dry_run=dry_run) as mirror:
         built = mirror.built()
-        registries, observer = mirror.loaded.config.registries, mirror.observer
-        to = find_destinations(targets, registries, mirror=name, password=password, observer=observer)
+        to = destinations(mirror, targets, password=password)
         done = Published()
         if not dry_run:
             done = publish_image(mirror, built, to, allow_unverified=allow_unverified, replace_tag=replace_tag)

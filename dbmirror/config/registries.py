@@ -13,6 +13,11 @@ def variable_stem(name: str) -> str:
     return "DBMIRROR_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 
+def host_variable(name: str) -> str:
+    """The variable that says which host the registry `name` is: `DBMIRROR_TEAM_HOST`."""
+    return f"{variable_stem(name)}_HOST"
+
+
 class RegistryConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where `--push NAME` pushes images to. Passwords and tokens never stand here."""
 

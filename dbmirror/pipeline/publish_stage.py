@@ -12,7 +12,7 @@ from dbmirror.mirror_folder.names import PUSHED
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.pipeline.stages import verify_image
 from dbmirror.publish.deployment_files import write_deployment
-from dbmirror.publish.destinations import Destination, Pushed, publish
+from dbmirror.publish.destinations import Destination, Pushed, find_destinations, publish
 from dbmirror.publish.gate import require_built_here, require_verified
 from dbmirror.render.deployment import DeploymentRefused
 from dbmirror.snapshot import Snapshot
@@ -26,6 +26,19 @@ class Published:
     pushed: tuple[Pushed, ...] = ()
     deployment: tuple[Path, ...] = ()
     """Files that say what to do with it; none where the platform takes no image on such a cluster."""
+
+
+def destinations(mirror: Mirror, names: Sequence[str], *, password: str | None = None) -> tuple[Destination, ...]:
+    """The registries `names`, each with a credential that it accepts; raises what `find_destinations` raises."""
+    return find_destinations(
+        names,
+        mirror.loaded,
+        mirror=mirror.name,
+        password=password,
+        ask=mirror.questions.claim,
+        keep=not mirror.dry_run,
+        observer=mirror.observer,
+    )
 
 
 def publish_image(

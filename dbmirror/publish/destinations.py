@@ -6,16 +6,19 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from dbmirror.build.image import Built
-from dbmirror.config.registries import RegistryConfig
+from dbmirror.clones.agreements import Ask
+from dbmirror.config import LoadedConfig
 from dbmirror.engine.docker import client
 from dbmirror.errors import UsageError
 from dbmirror.files import canonical_json
 from dbmirror.mirror_folder.files import write_below
 from dbmirror.progress import SILENT, Observer
 from dbmirror.publish.registries.find_credential import FoundCredential, find_credential
+from dbmirror.publish.registries.hand_over import require_named_host
 from dbmirror.publish.registries.push import push
 from dbmirror.publish.registries.resolve import resolve_target
 from dbmirror.publish.registries.target import RegistryTarget
@@ -56,25 +59,30 @@ class Pushed:
 
 def find_destinations(
     names: Sequence[str],
-    registries: Mapping[str, RegistryConfig],
+    loaded: LoadedConfig,
     *,
     mirror: str,
+    ask: Ask | None = None,
+    keep: bool = True,
     password: str | None = None,
     environ: Mapping[str, str] = os.environ,
     observer: Observer = SILENT,
 ) -> tuple[Destination, ...]:
     """Every registry of `names` with a credential that it accepts: asked before anything is built.
 
-    `password` is what --password-stdin read, for a single registry. Raises TargetError, RegistryError, UsageError.
+    `password` is what --password-stdin read, for a single registry. `ask` asks the user about a host that only
+    dbmirror.toml names; with `keep` a yes is remembered. Raises TargetError, RegistryError, UsageError.
     """
     if password is not None and len(names) != 1:
         raise UsageError(
             "--password-stdin is the password of one registry, and several are to be pushed to.",
             remedy="Push to them one after the other, or give the passwords in the environment.",
         )
+    registries = loaded.config.registries
     targets = [resolve_target(name, registries, environ, mirror=mirror) for name in dict.fromkeys(names)]
+    hand_over = partial(require_named_host, root=loaded.root, ask=ask, keep=keep)
     return tuple(
-        Destination(target, find_credential(target, environ, password=password, observer=observer))
+        Destination(target, find_credential(target, environ, password=password, hand_over=hand_over, observer=observer))
         for target in targets
     )
 

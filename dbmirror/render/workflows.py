@@ -39,6 +39,18 @@ _PART: Final = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._][A-Za-z0-9._-]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """A registry that a pipeline pushes to."""
+
+    stem: str
+    """How its variables begin."""
+    location: tuple[str, ...]
+    """Variables that say where it is, besides those of its login."""
+    host: str
+    """The host that its password may go to; empty where its name says that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow:
     """A rendered pipeline, and what its owner has to give it."""
 
@@ -59,6 +71,7 @@ def render_workflow(
     installation: Installation,
     push: Sequence[str] = (),
     located_by: Mapping[str, str] | None = None,
+    hosts: Mapping[str, str] | None = None,
     config_file: PurePosixPath | None = None,
     trusted: Sequence[str] = (),
 ) -> Workflow:
@@ -67,9 +80,10 @@ def render_workflow(
     On a schedule it asks whether the cluster has drifted, and after a drift it rebuilds from the cluster and keeps the
     result for review; after a change of the committed files it builds from them alone, verifies, and on the default
     branch pushes to the registries `push`. `located_by` names the variable that says where a registry is, for each that
-    has no section in `config_file` (dbmirror.toml, a path from the repository's root). `trusted` are the base images
-    and apt repositories that its builds may use, whatever the repository names later. The pipeline reads two files
-    beside it: `folder`/ci/requirements.txt (see `render_requirements`) and `folder`/ci/known_hosts.
+    has no section in `config_file` (dbmirror.toml, a path from the repository's root), and `hosts` the host that a
+    registry's password may go to, whatever that file names later; one that answers for its name needs none. `trusted`
+    are the base images and apt repositories that its builds may use. The pipeline reads two files beside it:
+    `folder`/ci/requirements.txt (see `render_requirements`) and `folder`/ci/known_hosts.
 
     Jobs that read secrets run for the default branch alone; a proposed change is built without any.
 
@@ -85,8 +99,13 @@ def render_workflow(
     install: list[tuple[str, ...]] = [(*pip, "--require-hashes", "--requirement", (folder / REQUIREMENTS).as_posix())]
     if (requirement := git_requirement(installation)) is not None:
         install.append((*pip, requirement))
-    located = located_by or {}
-    registries = [(variable_stem(name), (located[name],) if name in located else ()) for name in push]
+    located, named = located_by or {}, hosts or {}
+    registries = [
+        Registry(
+            stem=variable_stem(name), location=(located[name],) if name in located else (), host=named.get(name, "")
+        )
+        for name in push
+    ]
     content = fill(
         f"workflow_templates/{kind}.yml.j2",
         kind=kind,
@@ -99,6 +118,7 @@ def render_workflow(
         build=frozen,
         push=(*frozen, *targets),
         registries=registries,
+        named=[registry for registry in registries if registry.host],
         paths=[folder.as_posix() + _EVERYTHING_BELOW[kind], *([config_file.as_posix()] if config_file else [])],
         artefacts=ARTEFACTS,
     )
@@ -107,13 +127,13 @@ def render_workflow(
         content=content,
         variables=(
             *("DATABRICKS_HOST", "DATABRICKS_CLIENT_ID", "DATABRICKS_CLUSTER_ID"),
-            *(variable for _, location in registries for variable in location),
-            *(f"{stem}_USERNAME" for stem, _ in registries),
+            *(variable for registry in registries for variable in registry.location),
+            *(f"{registry.stem}_USERNAME" for registry in registries),
         ),
         secrets=(
             "DATABRICKS_CLIENT_SECRET",
             f"dbmirror-{mirror}-ssh-key" if kind == "azure-pipelines" else "DBMIRROR_SSH_KEY",
-            *(f"{stem}_PASSWORD" for stem, _ in registries),
+            *(f"{registry.stem}_PASSWORD" for registry in registries),
         ),
     )
 

@@ -19,6 +19,7 @@ import yaml
 from dbmirror.config.registries import RegistryConfig
 from dbmirror.publish.registries.credential import Credential
 from dbmirror.publish.registries.given_credentials import credential_from_environment
+from dbmirror.publish.registries.hand_over import require_named_host
 from dbmirror.publish.registries.resolve import resolve_target
 from dbmirror.render.context import BuildContext
 from dbmirror.render.errors import RenderError
@@ -39,6 +40,7 @@ CASES: dict[str, dict[str, Any]] = {
         "config_file": PurePosixPath("data/dbmirror.toml"),
         "push": ("acr", "dockerhub", "eu-west"),
         "located_by": {"acr": "DBMIRROR_ACR_REGISTRY", "dockerhub": "DBMIRROR_DOCKERHUB_REPOSITORY"},
+        "hosts": {"eu-west": "registry.example"},
     },
 }
 ALL = list(itertools.product(WORKFLOW_KINDS, CASES))
@@ -157,9 +159,12 @@ def test_the_variables_are_the_ones_that_a_push_reads(name: str):
     workflow = rendered("github")
     environment = dict.fromkeys((*workflow.variables, *workflow.secrets), "team/demo")
     environment["DBMIRROR_ACR_REGISTRY"] = "team.azurecr.io"
+    environment["DBMIRROR_EU_WEST_HOST"] = "registry.example"
     sections = {"eu-west": RegistryConfig(kind="oci", host="registry.example")}
     target = resolve_target(name, sections, environment, mirror="demo")
-    assert isinstance(credential_from_environment(target, environment), Credential)
+    credential = credential_from_environment(target, environment)
+    assert isinstance(credential, Credential)
+    require_named_host(target, credential)
 
 
 @pytest.mark.parametrize("kind", WORKFLOW_KINDS)
@@ -167,6 +172,13 @@ def test_a_configured_registry_needs_no_variable_for_its_place(kind: str):
     workflow = rendered(kind, push=("acr",), located_by={})
     assert "DBMIRROR_ACR_REGISTRY" not in workflow.variables
     assert b"DBMIRROR_ACR_REGISTRY" not in workflow.content
+
+
+@pytest.mark.parametrize("kind", WORKFLOW_KINDS)
+def test_a_registrys_password_goes_to_the_host_that_the_pipeline_names(kind: str):
+    document = json.dumps(parsed(kind))
+    assert '"DBMIRROR_EU_WEST_HOST": "registry.example"' in document
+    assert "DBMIRROR_ACR_HOST" not in document
 
 
 @pytest.mark.parametrize("kind", WORKFLOW_KINDS)
@@ -267,7 +279,8 @@ def test_every_job_has_a_deadline(kind: str):
 def test_azure_maps_no_variable_that_may_be_missing():
     """An undefined `$(NAME)` would reach the step as that very text."""
     jobs = parsed("azure-pipelines")["jobs"]
-    mapped = {name for job in jobs for step in steps_of(job) for name in step.get("env", {})}
+    settings = [setting for job in jobs for step in steps_of(job) for setting in step.get("env", {}).items()]
+    mapped = {name for name, value in settings if "$" in value}
     passwords = {f"DBMIRROR_{name}_PASSWORD" for name in ("ACR", "DOCKERHUB", "EU_WEST")}
     assert mapped == {"DATABRICKS_CLIENT_SECRET", "SSH_KEY_FILE", *passwords}
 

@@ -37,7 +37,8 @@ def user(sandbox_user: User, registry: RunningRegistry) -> User:
 
 def variables(registry: RunningRegistry, password: str | None = None) -> dict[str, str]:
     account = registry.account
-    return {"DBMIRROR_TEAM_USERNAME": account.username, "DBMIRROR_TEAM_PASSWORD": password or account.password}
+    login = {"DBMIRROR_TEAM_USERNAME": account.username, "DBMIRROR_TEAM_PASSWORD": password or account.password}
+    return {**login, "DBMIRROR_TEAM_HOST": registry.host}
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,9 @@ def pushed(user: User, registry: RunningRegistry) -> Done:
 
 def test_a_wrong_password_is_said_before_anything_is_built(user: User, registry: RunningRegistry) -> None:
     before = tree(user.folder)
+    unnamed = {name: value for name, value in variables(registry).items() if name != "DBMIRROR_TEAM_HOST"}
+    refused = user.run("build", "demo", "--push", "team", code=2, **unnamed)
+    assert f"set DBMIRROR_TEAM_HOST={registry.host}" in refused.stderr
     done = user.run("build", "demo", "--push", "team", code=3, **variables(registry, SECRET))
     assert SECRET not in done.stdout + done.stderr
     assert "snapshot" not in done.stderr

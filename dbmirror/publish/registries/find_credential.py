@@ -11,6 +11,7 @@ from dbmirror.publish.registries.credential import Credential, Unserved
 from dbmirror.publish.registries.docker_config import credential_from_docker_config
 from dbmirror.publish.registries.errors import AuthenticationFailed, CredentialExpired, InsufficientScope, NoCredential
 from dbmirror.publish.registries.given_credentials import credential_from_environment, credential_from_stdin
+from dbmirror.publish.registries.hand_over import HandOver, require_named_host
 from dbmirror.publish.registries.kind import RegistryKind, Source
 from dbmirror.publish.registries.kinds import kind_named
 from dbmirror.publish.registries.registry_api import RegistryClient
@@ -43,6 +44,7 @@ def find_credential(
     password: str | None = None,
     kind: RegistryKind | None = None,
     log_in: Callable[[RegistryTarget, Credential], None] | None = None,
+    hand_over: HandOver = require_named_host,
     observer: Observer = SILENT,
 ) -> FoundCredential:
     """The first credential that there is for `target` and that the registry accepts.
@@ -51,9 +53,10 @@ def find_credential(
     The observer notes every attempt.
     A credential that the registry refuses is passed over for the next one (a docker config often holds an old one),
     unless the user handed it over for this push: then the refusal is raised. `kind` replaces the one
-    that the target names, `log_in` the question to the registry.
+    that the target names, `log_in` the question to the registry. `hand_over` is asked before a credential goes there.
 
-    Raises NoCredential naming every source and why it did not serve; TargetError where a password has no user; the
+    Raises NoCredential naming every source and why it did not serve; NotAgreed where only a file of the repository says
+    where a password would go; TargetError where a password has no user; the
     RegistryError of a registry that refused what was handed over, or could not be asked.
     """
     kind = kind or kind_named(target.kind)
@@ -66,6 +69,7 @@ def find_credential(
             attempts.append(Attempt(name, found.reason))
             observer.note(f"Credential for {target.host}: {name}: {found.reason}.")
             continue
+        hand_over(target, found)
         try:
             log_in(target, found)
         except (AuthenticationFailed, CredentialExpired, InsufficientScope) as error:

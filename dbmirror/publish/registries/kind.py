@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import ClassVar
 
+from dbmirror.http_client.addresses import is_loopback
 from dbmirror.publish.registries.credential import Credential, Unserved
 from dbmirror.publish.registries.target import RegistryTarget
 
@@ -42,10 +43,28 @@ class RegistryKind:
         """Where else a credential may come from, after stdin, the environment and the docker config, by name."""
         yield from ()
 
+    def answers_for(self, host: str) -> bool:
+        """Whether `host` can be nobody else's: who owns a repository there does not see a password that goes there."""
+        return host == self.host
+
     def sends_token_to(self, host: str, *, own: str) -> bool:
-        """Whether the token service at `host` may get the credential of the registry at `own`."""
-        return True
+        """Whether the token service at `host` may get the credential of the registry at `own`: in the same domain."""
+        return same_site(host, own) or (is_loopback(host) and is_loopback(own))
 
     def login(self, host: str) -> str:
         """The commands that log in, as they stand in a message."""
         return f"`docker login {host}`"
+
+
+def same_site(one: str, other: str) -> bool:
+    """Whether two host names are of one domain that somebody registered: `gitlab.example.com`, `registry.example.com`.
+
+    Without a list of public suffixes: `co.uk` and its like are taken for one by their length.
+    """
+    if one == other or one.endswith(f".{other}") or ("." in one and other.endswith(f".{one}")):
+        return True
+    labels = one.split(".")
+    if len(labels) < 2 or labels[-1].isdecimal() or ":" in one:
+        return False
+    size = 3 if len(labels) > 2 and len(labels[-1]) == 2 and len(labels[-2]) <= 3 else 2
+    return labels[-size:] == other.split(".")[-size:]

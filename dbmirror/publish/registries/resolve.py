@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dbmirror.config.registries import RegistryConfig, variable_stem
+from dbmirror.config.registries import RegistryConfig, host_variable, variable_stem
 from dbmirror.publish.registries.errors import TargetError
 from dbmirror.publish.registries.kind import RegistryKind
 from dbmirror.publish.registries.kinds import KINDS, kind_named
@@ -17,12 +17,14 @@ def resolve_target(
     """The target that `--push NAME` means for the mirror `mirror`.
 
     A section `[registries.NAME]` decides; without one, a kind of that name takes what it needs from its variables in
-    `environ`. `DBMIRROR_<NAME>_HOST`, where it is set, is the only host that the section may name.
+    `environ`. `DBMIRROR_<NAME>_HOST`, where it is set, is the only host that the section may name, and
+    `DBMIRROR_<NAME>_TOKEN_HOST` names the registry's token service, where that is of another domain.
 
     Raises TargetError where the name is not known, something is missing (the message says what), or a value has not
     the form of a host or a repository.
     """
     section = registries.get(name)
+    named_by_user = section is None or bool(environ.get(host_variable(name)))
     if section is None:
         section = _from_environment(name, registries, environ)
     if section.kind not in KINDS:
@@ -48,6 +50,8 @@ def resolve_target(
         repository=repository.replace("{mirror}", mirror),
         username=section.username,
         insecure=section.insecure,
+        named_by_user=named_by_user,
+        token_host=environ.get(f"{variable_stem(name)}_TOKEN_HOST", "").lower() or None,
     )
     target.check()
     return target
@@ -60,12 +64,22 @@ def location_variable(name: str, registries: Mapping[str, RegistryConfig]) -> st
     return next(iter(kind_named(name).location_variables), None)
 
 
+def answers_for_itself(host: str) -> bool:
+    """Whether the name of `host` itself says who answers there, whatever a section calls its kind."""
+    return any(kind_named(kind).answers_for(host.lower()) for kind in KINDS)
+
+
+def host_to_name(section: RegistryConfig | None) -> str | None:
+    """The host of `section` that the user has to name, too; None for one that answers for itself, or none."""
+    return None if section is None or section.host is None or answers_for_itself(section.host) else section.host
+
+
 def _require_pinned(name: str, host: str, environ: Mapping[str, str]) -> None:
     """Raise TargetError where the user's environment pins another host for `name` than dbmirror.toml has.
 
-    That file comes with a clone; a password of the environment goes to whatever host the section names.
+    That file may come with a clone.
     """
-    variable = f"{variable_stem(name)}_HOST"
+    variable = host_variable(name)
     pinned = environ.get(variable)
     if pinned and pinned.lower() != host.lower():
         raise TargetError(

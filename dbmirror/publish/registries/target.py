@@ -35,6 +35,10 @@ class RegistryTarget:
     """Who logs in, where the source of the password does not say."""
     insecure: bool = False
     """Plain HTTP; only ever True for loopback."""
+    named_by_user: bool = False
+    """A variable of the user's names the host, not dbmirror.toml alone."""
+    token_host: str | None = None
+    """The host of the registry's token service, where a variable of the user's names it."""
 
     @property
     def base_url(self) -> str:

@@ -11,6 +11,7 @@ import jwt
 import msgspec
 from msgspec import Struct
 
+from dbmirror.config.registries import variable_stem
 from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.http_client.addresses import is_loopback, origin_of
 from dbmirror.http_client.refused import Refused
@@ -123,8 +124,9 @@ class Authorization:
         """Raise UnexpectedAnswer unless the credential may go to the token service at `realm`.
 
         Docker and containerd send it to any: registries do keep their token service at another host (Docker Hub's is
-        auth.docker.io, GitLab's the forge itself). Here it must be an encrypted one; and where it is known which host
-        that is, as for Docker Hub and for Azure, no other will do.
+        auth.docker.io, GitLab's the forge itself). Here it must be an encrypted one that the registry's kind takes for
+        the registry's own, or the one that a variable of the user's names. `push` walks this way before it gives the
+        credential to the engine, which asks nothing.
         """
         try:
             parts = urlsplit(realm)
@@ -139,8 +141,9 @@ class Authorization:
                 remedy="Nothing was sent. Check the host, and tell whoever runs the registry.",
             )
         own = origin_of(self._target.base_url)[1]
-        if not kind_named(self._target.kind).sends_token_to(host, own=own):
+        if host != self._target.token_host and not kind_named(self._target.kind).sends_token_to(host, own=own):
             raise UnexpectedAnswer(
                 f"The registry {self._target.host} asks for the password to be sent to {host}, which is not its own.",
-                remedy="Nothing was sent. Check the host, and tell whoever runs the registry.",
+                remedy="Nothing was sent. Ask whoever runs the registry; if its token service is there, set "
+                f"{variable_stem(self._target.name)}_TOKEN_HOST={host}.",
             )

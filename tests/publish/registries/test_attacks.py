@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import threading
@@ -9,16 +10,22 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dbmirror.clones import own_records
+from dbmirror.clones.agreements import Claim, NotAgreed
+from dbmirror.config import Config, LoadedConfig
 from dbmirror.config.registries import RegistryConfig
 from dbmirror.http_client import limits
+from dbmirror.publish.destinations import find_destinations
 from dbmirror.publish.registries import errors
 from dbmirror.publish.registries.credential import Credential, Unserved
 from dbmirror.publish.registries.find_credential import find_credential
 from dbmirror.publish.registries.given_credentials import credential_from_environment
+from dbmirror.publish.registries.kind import same_site
 from dbmirror.publish.registries.kinds.acr import (
     AzureContainerRegistry,
     credential_from_entra,
@@ -168,6 +175,133 @@ def test_a_pinned_host_is_the_only_one_that_a_section_may_name() -> None:
     assert resolve_target("eu-west", sections, {"DBMIRROR_EU_WEST_HOST": STRANGER}, mirror="demo").host == STRANGER
     with pytest.raises(errors.TargetError, match=f"names the host {STRANGER}, and DBMIRROR_EU_WEST_HOST says"):
         resolve_target("eu-west", sections, {"DBMIRROR_EU_WEST_HOST": "registry.corp.example"}, mirror="demo")
+
+
+GIVEN = {"DBMIRROR_TEAM_USERNAME": "mia", "DBMIRROR_TEAM_PASSWORD": CANARY}
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DBMIRROR_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(own_records, "_of_this_run", set())
+    return tmp_path / "state"
+
+
+class Clone:
+    """A cloned dbmirror.toml that names a host for the registry `team`, and what was sent there."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root = root
+        self.sent: list[RegistryClient] = []
+        self.asked: list[str] = []
+
+        def log_in(client: RegistryClient) -> None:
+            self.sent.append(client)
+
+        monkeypatch.setattr(RegistryClient, "log_in", log_in)
+
+    def push(self, host: str, *, answer: bool | None = None, password: str | None = None, **variables: str) -> None:
+        def ask(claim: Claim) -> bool:
+            self.asked.append(claim.text)
+            return answer is True
+
+        config = Config(registries={"team": RegistryConfig(kind="oci", host=host, username="mia")})
+        find_destinations(
+            ["team"],
+            LoadedConfig(config=config, origin=None, root=self.root),
+            mirror="demo",
+            password=password,
+            ask=None if answer is None else ask,
+            environ={"HOME": str(self.root), "PATH": "", **variables},
+        )
+
+
+@pytest.fixture
+def cloned(tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
+    return Clone(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("given", [{"password": CANARY}, GIVEN])
+@pytest.mark.parametrize("host", [STRANGER, "127.0.0.1:5000", "docker.io.evil.example", f"azurecr.io.{STRANGER}"])
+def test_a_password_goes_to_no_host_that_only_a_clone_names(cloned: Clone, host: str, given: dict[str, str]) -> None:
+    with pytest.raises(NotAgreed, match=f"names the host {host}") as refused:
+        cloned.push(host, **given)
+    assert f"DBMIRROR_TEAM_HOST={host}" in refused.value.remedy
+    with pytest.raises(NotAgreed):
+        cloned.push(host, answer=False, **given)
+    assert cloned.sent == []
+
+
+@pytest.mark.parametrize("given", [{"password": CANARY}, GIVEN])
+def test_it_goes_to_the_host_that_the_user_names_and_to_docker_hub_and_azure(
+    cloned: Clone, given: dict[str, str]
+) -> None:
+    cloned.push(STRANGER, **given, DBMIRROR_TEAM_HOST=STRANGER)
+    cloned.push("docker.io", **given)
+    cloned.push("team.azurecr.io", **given)
+    assert len(cloned.sent) == 3
+
+
+def test_the_user_is_asked_once_for_each_host_and_each_registry(cloned: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloned.push("registry.corp.example", answer=True, **GIVEN)
+    cloned.push("registry.corp.example", **GIVEN)
+    assert len(cloned.asked) == 1
+    with pytest.raises(NotAgreed):
+        cloned.push(STRANGER, **GIVEN)
+    with pytest.raises(NotAgreed):
+        Clone(cloned.root / "other", monkeypatch).push("registry.corp.example", **GIVEN)
+
+
+def test_what_docker_login_keeps_for_a_host_goes_there_without_a_question(cloned: Clone) -> None:
+    folder = cloned.root / ".docker"
+    folder.mkdir()
+    auth = base64.b64encode(f"mia:{CANARY}".encode()).decode()
+    (folder / "config.json").write_text(json.dumps({"auths": {"registry.corp.example": {"auth": auth}}}))
+    cloned.push("registry.corp.example")
+    assert len(cloned.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("own", "realm"),
+    [
+        ("registry.gitlab.com", "gitlab.com"),
+        ("registry.apps.example.com", "gitlab.example.com"),
+        ("registry.example.co.uk", "git.example.co.uk"),
+        ("de.icr.io", "icr.io"),
+        ("ghcr.io", "ghcr.io"),
+        ("registry.digitalocean.com", "api.digitalocean.com"),
+    ],
+)
+def test_a_token_service_of_the_registrys_own_domain_is_its_own(own: str, realm: str) -> None:
+    assert same_site(realm, own)
+
+
+@pytest.mark.parametrize(
+    ("own", "realm"),
+    [
+        ("registry.example.com", STRANGER),
+        ("registry.team.co.uk", "evil.co.uk"),
+        ("10.0.0.5", "9.0.0.5"),
+        ("registry.example.com", "notexample.com"),
+        ("registry.example.com", "com"),
+        ("registry", "evil"),
+        ("[2001:db8::1]", "[2001:db8::2]"),
+    ],
+)
+def test_a_token_service_of_another_domain_is_not(own: str, realm: str) -> None:
+    assert not same_site(realm, own)
+
+
+def test_a_registry_sends_the_password_to_another_domain_only_if_the_user_named_that(
+    scripted: ScriptedRegistry, credential: Credential, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guarded(scripted, realm=f"https://{STRANGER}/token")
+    with pytest.raises(errors.UnexpectedAnswer, match="which is not its own") as refused:
+        RegistryClient(scripted.target(), credential).log_in()
+    assert f"_TOKEN_HOST={STRANGER}" in refused.value.remedy
+    sections = {"team": RegistryConfig(kind="oci", host="registry.corp.example")}
+    environ = {"DBMIRROR_TEAM_TOKEN_HOST": "Auth.example"}
+    assert resolve_target("team", sections, environ, mirror="demo").token_host == "auth.example"
 
 
 def test_docker_hubs_token_is_for_docker_hub() -> None:

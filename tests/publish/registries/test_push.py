@@ -44,6 +44,17 @@ def test_an_engine_that_stops_talking_is_docker_s_fault(
     assert raised.value.__cause__ is None
 
 
+@pytest.mark.parametrize("realm", ["https://evil.example/token", "http://evil.example/token", "http://10.1.2.3/token"])
+def test_a_hostile_token_service_is_met_before_the_engine_has_the_password(
+    scripted: Any, engine: docker.DockerClient, credential: Credential, realm: str
+) -> None:
+    pushing(scripted)
+    scripted.on("GET /v2/", 401, WWW_Authenticate=f'Bearer realm="{realm}",service="r"')
+    with pytest.raises(errors.UnexpectedAnswer):
+        push("demo:built", scripted.target(), "v1", credential, engine=engine)
+    assert not any("push" in asked.path or "Authorization" in asked.headers for asked in scripted.asked)
+
+
 def test_a_stream_that_is_no_stream_of_events_is_docker_s_fault(
     scripted: Any, engine: docker.DockerClient, credential: Credential
 ) -> None:

@@ -73,6 +73,10 @@ class AzureContainerRegistry(RegistryKind):
         yield "service principal", lambda: credential_from_service_principal(environ)
         yield "admin account", lambda: credential_from_admin_account(target, environ)
 
+    def answers_for(self, host: str) -> bool:
+        """Every host of Azure's own domains."""
+        return host.endswith(REGISTRY_DOMAINS)
+
     def sends_token_to(self, host: str, *, own: str) -> bool:
         """The registry is its own token service."""
         return host == own
