@@ -7,12 +7,13 @@ from itertools import pairwise
 from typing import Final
 
 from dbmirror.foreign_text.characters import LONGEST_LINE, one_line
+from dbmirror.foreign_text.known_tokens import TOKENS
 
 MASK: Final = "***"
 
 # Words that make a name secret as a part of it (`X-Amz-Security-Token`, `client_secret`, `AccountKey`).
 _SECRET_WORD: Final = re.compile(
-    r"token|secret|password|passwd|pwd|passphrase|signature|credentials?|cookie|jwt"
+    r"token|secret|password|passwd|pwd|passphrase|signature|credentials?|cookie|jwt|j?sessionid|phpsessid"
     r"|(?:api|access|secret|private|account)key|(?:auth|access|refresh)token|clientsecret"
 )
 _BEFORE_KEY: Final = re.compile(r"access|account|api|auth|private|secret|shared|master|signing|encryption")
@@ -35,16 +36,13 @@ _VALUES: Final = {
 }
 """How a value ends, by the quote before it."""
 _OPTION: Final = re.compile(r"(?<![\w-])--(?P<name>[\w-]++)(?P<space>[ \t]{1,9})(?![-<|>'\"])[^\s]++")
-_NETRC: Final = re.compile(r"(?i)(?<!\w)(login\s{1,9}\S++\s{1,9}password\s{1,9})\S++")
-_TOKENS: Final = re.compile(
-    r"(?<![A-Za-z0-9])(?:"
-    r"dapi[0-9a-f]{32}(?:-[0-9]+)?|dose[0-9a-f]{32}"  # Databricks: personal access token, OAuth secret
-    r"|gh[pousr]_[A-Za-z0-9]{30,}+|github_pat_\w{20,}+|glpat-[\w-]{20,}+"  # GitHub, GitLab
-    r"|dckr_[po]at_[\w-]{20,}+|pypi-AgE[\w-]{16,}+"  # Docker Hub, PyPI
-    r"|(?:AKIA|ASIA)[0-9A-Z]{16}|ya29\.[\w-]{20,}+"  # AWS, Google
-    r"|eyJ[\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]*+)?"  # a JSON web token
-    r")"
+_USER_OPTION: Final = re.compile(
+    r"(?<![\w-])(?P<option>-u|-U|--user|--proxy-user)(?P<space>[ \t=]{0,9}[\"']?)"
+    r"(?![0-9]+:[0-9]+(?![^\s\"']))[^\s:\"'/=]{1,256}+:(?!//)[^\s\"']++"
 )
+"""`curl -u USER:PASSWORD`; a container's `--user 1000:1000` is none."""
+_ENCODED_PART: Final = re.compile(r"[/?&=#;,\"'<>()\[\]]")
+_NETRC: Final = re.compile(r"(?i)(?<!\w)(login\s{1,9}\S++\s{1,9}password\s{1,9})\S++")
 _DIGEST_OR_NAME: Final = re.compile(r"sha(?:256|384|512):")
 _HOST: Final = re.compile(
     r"(?:localhost|\[[0-9a-fA-F:.]+\]|[0-9]{1,3}(?:\.[0-9]{1,3}){3}|(?:[\w-]+\.)+[A-Za-z][\w-]*)(?![\w.])"
@@ -56,17 +54,19 @@ _SPACE: Final = re.compile(r"(\s+)")
 def without_credentials(text: str) -> str:
     """`text` with `***` for what may be a credential in it: what may reach a message, a log or a record.
 
-    Masked are user and password of every address (also without a scheme, also with odd characters), secret parameters
-    of queries, jdbc addresses and connection strings, fragments other than hashes, authorization headers and cookies,
-    secret settings (`password=…`, `"token": "…"`), and tokens of well-known forms wherever they stand. Rather one too
-    many than one too few; package requirements (`tokenizers==0.15`), digests and ssh's `git@` stay.
+    Masked are user and password of every address (also without a scheme, with odd characters, percent-encoded) and of
+    `-u`, secret parameters of queries, jdbc addresses and connection strings, fragments other than hashes,
+    authorization headers and cookies, secret settings (`password=…`, `"token": "…"`), and tokens of well-known forms
+    wherever they stand. Rather one too many than one too few; package requirements (`tokenizers==0.15`), digests and
+    ssh's `git@` stay.
     """
     text = _AUTHORIZATION.sub(rf"\1\2{MASK}", text)
-    text = "".join(_without_login(part) if "@" in part or "#" in part else part for part in _SPACE.split(text))
+    text = "".join(_without_logins(part) for part in _SPACE.split(text))
     text = _OPTION.sub(_without_argument, _without_values(text))
+    text = _USER_OPTION.sub(rf"\g<option>\g<space>{MASK}", text)
     text = _NETRC.sub(rf"\1{MASK}", text)
     text = _BEARER.sub(rf"\1\2{MASK}", text)
-    return _TOKENS.sub(MASK, text)
+    return TOKENS.sub(MASK, text)
 
 
 def foreign_line(text: str, longest: int = LONGEST_LINE) -> str:
@@ -102,6 +102,39 @@ def _is_secret(name: str, *, parameter: bool) -> bool:
     return any(map(_SECRET_WORD.fullmatch, words)) or any(
         after == "key" and _BEFORE_KEY.fullmatch(before) for before, after in pairwise(words)
     )
+
+
+def _without_logins(word: str) -> str:
+    """`word`, which has no space in it, without the logins of the addresses in it, also of percent-encoded ones."""
+    if "@" in word or "#" in word:
+        word = _without_login(word)
+    if "%40" not in word:
+        return word
+    parts = _ENCODED_PART.split(word)
+    ends = _ENCODED_PART.findall(word)
+    return "".join(_without_encoded_login(part) + end for part, end in zip(parts, [*ends, ""], strict=True))
+
+
+def _without_encoded_login(part: str) -> str:
+    """`user%3Apassword%40host` or `https%3A%2F%2Fuser%3Apassword%40host%2F` without the login."""
+    lower = part.lower()
+    scheme = lower.find("%3a%2f%2f")
+    start = scheme + len("%3a%2f%2f") if scheme >= 0 else 0
+    end = lower.rfind("%40")
+    if scheme >= 0:
+        authority = lower[start:].partition("%2f")[0]
+        port = authority.partition("%3a")[2]
+        if "%40" in authority:
+            end = start + authority.rindex("%40")
+        elif not port or port.isdecimal():
+            return part
+    elif (
+        not 0 <= lower.find("%3a") < end
+        or lower.startswith(("pkg%3a", "mailto%3a"))
+        or lower.startswith(("sha256%3a", "sha384%3a", "sha512%3a"), end + len("%40"))
+    ):
+        return part
+    return f"{part[:start]}{MASK}{part[end:]}" if end >= start else part
 
 
 def _without_login(word: str) -> str:

@@ -55,6 +55,19 @@ FORMS = [
     "--password {}",
     "--registry-token={}",
     "machine host.example login user password {}",
+    "curl -u user:{} https://host.example",
+    "curl -u 'user:{}' https://host.example",
+    "curl -uuser:{} https://host.example",
+    "curl --user user:{} https://host.example",
+    "curl --proxy-user=user:{} https://host.example",
+    "https://proxy.example/?to=user%3A{}%40host",
+    "user%3a{}%40host.example%3A8080",
+    "https%3A%2F%2Fuser%3A{}%40host.example%2Fpath",
+    "https%3A%2F%2F{}%40host.example",
+    "https%3A%2F%2Fuser%3Aa%2F{}%40host.example%2Fpath",
+    "https://host.example/login;jsessionid={}?next=1",
+    "https://host.example/login;JSESSIONID={}",
+    "PHPSESSID={}",
 ]
 WELL_KNOWN = [
     "dapi0123456789abcdef0123456789abcdef",
@@ -65,6 +78,22 @@ WELL_KNOWN = [
     "dckr_pat_0123456789abcdefghijABCDEFG",
     "pypi-AgEIcHlwaS5vcmcCJDAwMDAwMDAw",
     "AKIAIOSFODNN7EXAMPLE",
+    "AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    "AKIAIOSFODNN7EXAMPLE wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    "ghs_0123456789abcdefghijABCDEFGHIJ012345",
+    "gldt-0123456789abcdefghij",
+    "sk-0123456789abcdefghijABCDEFGHIJ0123456789abcdefgh",
+    "sk-proj-Ab0123456789abcdefghijABCDEFGHIJ",
+    "sk-ant-api03-Ab_0123456789-abcdefghijABCDEFGHIJ",
+    "sk-0123456789abcdef0123456789abcdef",
+    "sk_live_0123456789abcdefghij",
+    "xoxb-123456789012-1234567890123-AbCdEfGhIjKl",
+    "xapp-1-A0123456789-0123456789",
+    "hf_0123456789abcdefghijABCDEFGHIJ0123",
+    "npm_0123456789abcdefghijABCDEFGHIJ012345",
+    "AIzaSyA0123456789abcdefghijABCDEFGHIJ012",
+    "abc8Q~0123456789abcdefghijABCDEFGHIJ01234",
+    "hvs.0123456789abcdefghijABCD",
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3jVmNHl0w5N",
 ]
 READABLE = [
@@ -80,10 +109,37 @@ READABLE = [
     "error parsing the token service's answer: there is no token in it",
     "write to mailto:joe@host.example",
     "basic setup, bearer of news",
+    "docker run -u 1000:1000 --user 0:0 image",
+    "useradd -u 1000 lab; docker buildx create --user lab",
+    "git submodule add -u https://host.example/x",
+    "pkg%3Apypi%2Fname%401.0 and image%3A1.2%40sha256%3A0123abcd",
+    "https%3A%2F%2Fhost.example%2F%40scope%2Fname https://host.example/%40scope%2fname",
+    "sk-learn==1.0, sk-video-processing-tools-for-2026 and sk_live",
+    "xoxo-1.0, hf_transfer==0.1.9, npm_utils, eyJ, SG.1, glpat",
+    "session_id and jsessionid are names",
 ]
 HOSTILE = ["a", "A", "a=", "=:", "@", "#", "://", "://a:", "://a:b@c", "u:p@", "x:y@z.w/", "\"' ", ";", "%", "--a "]
 HOSTILE += ["token=", "token='", "eyJaaaaaaaaaa.", "Bearer ", "authorization:", "authorization", "http://u:p#"]
-HOSTILE += ["login x password "]
+HOSTILE += [
+    "login x password ",
+    "-u a:",
+    "-u a",
+    "%40",
+    "%3a%40",
+    "%3a%2f%2f",
+    "sk-",
+    "sk-a-",
+    "sk-A1",
+    "xoxb-",
+    "a8Q~",
+]
+HOSTILE += [
+    "AKIAIOSFODNN7EXAMPLE:",
+    "-----BEGIN PRIVATE KEY-----",
+    "SG.aaaaaaaaaaaaaaaaa",
+    "gl",
+    "hooks.slack.com/services/",
+]
 
 SECRETS = st.text("abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789+~._%-", min_size=12, max_size=40).map(
     lambda text: f"S3{text}9z"
@@ -96,6 +152,17 @@ def test_no_secret_of_a_known_form_passes_whatever_stands_around_it(
     form: str, secret: str, before: str, after: str
 ) -> None:
     assert secret not in without_credentials(f"{before} {form.format(secret)} {after}")
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_private_key_does_not_pass(newline: str) -> None:
+    key = newline.join(
+        ["-----BEGIN OPENSSH PRIVATE KEY-----", "b3BlbnNzaC1r", "ZXktdjEAAAAA", "-----END OPENSSH PRIVATE KEY-----"]
+    )
+    masked = without_credentials(f"read: {key} as it is")
+    assert "b3Blbn" not in masked
+    assert "ZXktdj" not in masked
+    assert masked.endswith("as it is")
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -113,6 +180,30 @@ def test_a_token_of_a_well_known_form_never_passes(token: str, around: str) -> N
 
 @pytest.mark.parametrize("text", READABLE)
 def test_what_only_looks_like_a_secret_stays(text: str) -> None:
+    assert without_credentials(text) == text
+
+
+NAMES = st.from_regex(r"[a-z][a-z0-9]{0,12}([._-][a-z0-9]{1,8}){0,3}", fullmatch=True)
+VERSIONS = st.from_regex(
+    r"[0-9]{1,4}(\.[0-9]{1,3}){0,3}((a|b|rc|\.post|\.dev)[0-9]{1,3})?(\+[a-z0-9]{1,8})?", fullmatch=True
+)
+DIGESTS = st.sampled_from([32, 40, 64, 96, 128]).flatmap(lambda n: st.text("0123456789abcdef", min_size=n, max_size=n))
+ORDINARY = [
+    "{name}=={version}",
+    "{name}-{version}-py3-none-any.whl",
+    "{name}_{version}.tar.gz is not what its hash says: sha256:{digest}",
+    "{digest}  {name}-{version}.zip",
+    "dbmirror/{name}:{version}@sha256:{digest}".replace("+", "-"),
+    "https://files.example/{name}/{version}/{name}.whl#sha256={digest}",
+    "pkg:pypi/{name}@{version}",
+    "/usr/lib/python3/dist-packages/{name}/__init__.py",
+]
+
+
+@given(form=st.sampled_from(ORDINARY), name=NAMES, version=VERSIONS, digest=DIGESTS)
+@settings(max_examples=1000)
+def test_packages_versions_and_digests_stay(form: str, name: str, version: str, digest: str) -> None:
+    text = form.format(name=name, version=version, digest=digest)
     assert without_credentials(text) == text
 
 
