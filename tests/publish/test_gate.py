@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -171,7 +172,7 @@ def test_a_home_that_cannot_be_written_is_good_for_one_run(
     home: Path, built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A mirror in a container without a home builds, verifies and pushes in one command."""
-    home.parent.mkdir(exist_ok=True)
+    shutil.rmtree(home, ignore_errors=True)
     home.write_text("not a folder")
     write_built(built, tmp_path / "build.json")
     assert built_here(built)
