@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.config import LoadedConfig
+from dbmirror.engine.compose import OLDEST_COMPOSE, require_compose
 from dbmirror.engine.docker import OLDEST_BUILDX, client, facts, require_buildx
 from dbmirror.errors import DbmirrorError
 from dbmirror.hosts import container
@@ -41,6 +42,7 @@ def examine(loaded: LoadedConfig) -> Iterator[Check]:
     yield Check(name="python", ok=True, needed=True, found=f"{sys.version.split()[0]} ({sys.executable})")
     yield _try("docker", True, _docker)
     yield _try("buildx", True, _buildx)
+    yield _try("compose", False, _compose)
     yield _try("disk", False, _disk)
     yield _try("ca bundle", False, lambda: str(find_ca_bundle(loaded.config.index.ca_bundle) or "the system's own"))
     yield _try("index", True, lambda: _index(loaded))
@@ -65,6 +67,11 @@ def _buildx() -> str:
     version = facts().buildx
     require_buildx(version)
     return f"{version} (at least {'.'.join(map(str, OLDEST_BUILDX))})"
+
+
+def _compose() -> str:
+    require_compose()
+    return f"{facts().compose} (at least {'.'.join(map(str, OLDEST_COMPOSE))}), for the lab"
 
 
 def _disk() -> str:

@@ -16,6 +16,7 @@ from dbmirror.cli.session import choices_of, opened, questions
 from dbmirror.cli.single_stages import ImageRefuted
 from dbmirror.config import load_config
 from dbmirror.errors import DbmirrorError, ExitCode
+from dbmirror.filters.flavour import Flavour
 from dbmirror.pipeline.all_mirrors import AllMirrors
 from dbmirror.pipeline.line import Failed, Finished, Prepared, Wanted, run_one
 from dbmirror.pipeline.publish_stage import destinations
@@ -48,7 +49,7 @@ def build_one(
         to = destinations(mirror, targets, password=password)
         outcome = run_one(mirror, Wanted(destinations=to, **wanted))
     output.document({"mirror": name, **_document(outcome)})
-    _show(output, outcome, shown)
+    show_outcome(output, name, outcome, shown)
     if isinstance(outcome, Prepared):
         return
     tag, published = outcome.built.tags[0], outcome.published
@@ -61,7 +62,12 @@ def build_one(
             remedy=f"The whole report is {mirror.folder / 'verification.json'}. "
             + ("It was pushed all the same, as asked." if published.pushed else "A push refuses this image."),
         )
-    output.say(f"Next: docker run --rm -it {tag} /databricks/python3/bin/python")
+    output.say(f"Next: docker run --rm -it {tag} {_first_program(outcome.lock.flavour)}")
+
+
+def _first_program(flavour: Flavour) -> str:
+    """What to start in an image to look around."""
+    return "/databricks/python3/bin/python" if flavour.has_python else "R"
 
 
 def build_every(
@@ -87,7 +93,7 @@ def build_every(
             errors[name] = outcome.error
             output.show(Text(str(outcome.error), style="red"))
             continue
-        _show(output, outcome, shown)
+        show_outcome(output, name, outcome, shown)
         if isinstance(outcome, Finished) and not outcome.report.passed:
             errors[name] = ImageRefuted(f"{outcome.built.tags[0]} did not pass verification.")
     if errors:
@@ -99,14 +105,14 @@ def build_every(
         )
 
 
-def _show(output: Output, outcome: Prepared | Finished, shown: str) -> None:
-    """What became of one mirror, for people."""
+def show_outcome(output: Output, name: str, outcome: Prepared | Finished, shown: str) -> None:
+    """What became of the mirror `name`, for people."""
     if isinstance(outcome, Prepared):
         output.show(mirror_tables.fates(outcome.lock, shown, before=outcome.before))
         return
     result = outcome.result
     output.show(mirror_tables.fates(as_built(outcome.lock, outcome.report), shown, before=outcome.before))
-    output.show(mirror_tables.verification(outcome.report))
+    output.show(mirror_tables.verification(outcome.report, mirror=name))
     built_in = f"  built in {result.seconds:.1f} s ({result.cached_steps} of {result.steps} steps cached)"
     output.show(Text.assemble((outcome.built.tags[0], "bold"), built_in))
     if outcome.published.pushed:

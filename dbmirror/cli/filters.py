@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dbmirror.cli.options import command, config_option, mirror_argument
+from dbmirror.errors import UsageError
 
 if TYPE_CHECKING:
     from dbmirror.cli.output import Output
@@ -55,17 +56,33 @@ def filter_show_command(output: Output, name: str, config_file: Path | None) -> 
 
 @click.command("explain")
 @mirror_argument
-@click.argument("package")
+@click.argument("package", required=False)
 @config_option
 @click.option("--whitelist", is_flag=True, help="Explain what the whitelist would decide.")
+@click.option(
+    "--imports", "of_imports", is_flag=True, help="Explain the imports that fail in the image as they should."
+)
 @command
-def explain_command(output: Output, name: str, package: str, config_file: Path | None, whitelist: bool) -> None:
+def explain_command(
+    output: Output, name: str, package: str | None, config_file: Path | None, whitelist: bool, of_imports: bool
+) -> None:
     """Say all about one package of the snapshot: its rules, its copies, who requires it, and its fate.
 
+    With --imports in place of PACKAGE: which imports fail in the image that was verified last without being a defect
+    of it, as they need Spark, a display or what the cluster has not either.
+
     \b
-    Example:
+    Examples:
       dbmirror explain demo numpy
+      dbmirror explain demo --imports
     """
+    if of_imports == (package is not None):
+        raise UsageError(
+            "Either a PACKAGE or --imports is needed.", remedy=f"For example: dbmirror explain {name} numpy"
+        )
+    if package is None:
+        _explain_imports(output, name, config_file)
+        return
     from dbmirror.cli import mirror_tables
     from dbmirror.cli.session import opened
     from dbmirror.lock.errors import LockError
@@ -81,6 +98,19 @@ def explain_command(output: Output, name: str, package: str, config_file: Path |
         fates = tuple(fate for fate in every if fate.name == explanation.name)
     output.document({"mirror": name, "explanation": explanation, "fates": fates})
     output.show(mirror_tables.explanation(explanation, fates, language=language))
+
+
+def _explain_imports(output: Output, name: str, config_file: Path | None) -> None:
+    from dbmirror.cli import mirror_tables
+    from dbmirror.cli.session import opened
+
+    with opened(output, name, config_file) as mirror:
+        report = mirror.report()
+    if report is None:
+        raise UsageError("No image was verified here yet.", remedy=f"Verify it with 'dbmirror verify {name}'.")
+    explained = [each for each in report.imports if each.error is not None and each.expected is not None]
+    output.document({"mirror": name, "imports": explained})
+    output.show(mirror_tables.imports(explained))
 
 
 def _turned_out(mirror: Mirror, lock: MirrorLock) -> MirrorLock:

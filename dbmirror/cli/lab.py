@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dbmirror.cli import interruption
-from dbmirror.cli.options import command, config_option, dry_run_option, mirror_argument, trust_option
+from dbmirror.cli.options import command, config_option, driver_options, dry_run_option, mirror_argument, trust_option
+from dbmirror.errors import UsageError
 
 if TYPE_CHECKING:
     from dbmirror.cli.output import Output
@@ -28,11 +29,8 @@ def lab_group() -> None:
 @lab_group.command("up")
 @mirror_argument
 @config_option
-@click.option(
-    "--accept-host-key",
-    is_flag=True,
-    help="Pin the driver's host key at first contact without asking. A changed key is still refused.",
-)
+@driver_options
+@click.option("--build", "agreed", is_flag=True, help="Build what is missing of the image first, without a question.")
 @trust_option
 @dry_run_option
 @command
@@ -40,11 +38,13 @@ def lab_up_command(
     output: Output,
     name: str,
     config_file: Path | None,
-    accept_host_key: bool,
-    trust: tuple[str, ...],
+    agreed: bool,
     dry_run: bool,
+    **options: Any,
 ) -> None:
     """Build and start the lab, wait until JupyterLab answers, and print its URL. A lab that runs is brought up to date.
+
+    The lab is made of the mirror's image. Where there is none yet, it is built first, after a question.
 
     The URL holds the lab's token: whoever has it and can reach this machine's 127.0.0.1 is in.
 
@@ -60,21 +60,46 @@ def lab_up_command(
     from dbmirror.lab import stack as lab_stack
     from dbmirror.pipeline import stages
 
-    options = {"accept_host_key": accept_host_key, "trust": trust}
+    _ensure_image(output, name, config_file, agreed=agreed, dry_run=dry_run, **options)
     with opened(output, name, config_file, dry_run=dry_run, **options) as mirror:
         lock = mirror.lock()
         if dry_run:
             files = stages.render_lab(mirror, lock, stages.lock_lab(mirror, lock))
             output.document({"mirror": name, "images": [files.tunnel_image, files.lab_image]})
-            output.show(f"Would build {files.tunnel_image} and {files.lab_image}, and start the lab of {name}.")
-            return
-        found = stages.start_lab(mirror, lock)
-        address = lab_stack.url(mirror.lab)
+        else:
+            found = stages.start_lab(mirror, lock)
+            address = lab_stack.url(mirror.lab)
+    if dry_run:
+        output.show(f"Would build {files.tunnel_image} and {files.lab_image}, and start the lab of {name}.")
+        return
     output.document({"lab": lab_document(found), "url": address})
     output.show(status_tables.lab(found))
     output.show(Text(address))
     if found.tunnel is None or found.tunnel.get("state") != "connected":
         output.say("The lab is of use without the driver; the tunnel goes on trying.")
+
+
+def _ensure_image(
+    output: Output, name: str, config_file: Path | None, *, agreed: bool, dry_run: bool, **options: Any
+) -> None:
+    """Build the image that the lab is made of, where there is none, if the user wants that. Raises UsageError."""
+    from dbmirror.cli.build_results import show_outcome
+    from dbmirror.cli.session import opened
+    from dbmirror.pipeline.line import run_one, wanted_for_lab
+
+    with opened(output, name, config_file, **options) as mirror:
+        wanted = wanted_for_lab(mirror)
+        if wanted is None:
+            return
+        source = "its lock" if wanted.frozen else "the cluster"
+        asked = f"{name} has no image yet, which its lab is made of. Build it from {source} first?"
+        if dry_run or not (agreed or output.confirm(asked)):
+            raise UsageError(
+                f"{name} has no image yet, which its lab is made of.",
+                remedy=f"'dbmirror lab up {name} --build' builds it from {source} and starts the lab.",
+            )
+        outcome = run_one(mirror, wanted)
+    show_outcome(output, name, outcome, "changed")
 
 
 @lab_group.command("down")

@@ -19,7 +19,8 @@ from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import Fate, FateKind
 from dbmirror.publish.destinations import Pushed
 from dbmirror.snapshot import Snapshot
-from dbmirror.verify.model import Finding, Outcome, Report, Severity
+from dbmirror.verify.imports import NOT_TRIED
+from dbmirror.verify.model import Finding, ImportAttempt, Outcome, Report, Severity
 
 _COLOUR = {
     FateKind.MIRRORED: "green",
@@ -96,7 +97,7 @@ def _fate_row(fate: Fate, language: str) -> tuple[str | Text, ...]:
     return fate.name, fate.version, layer, Text(fate.kind.value, style=_COLOUR[fate.kind]), why
 
 
-def verification(report: Report) -> RenderableType:
+def verification(report: Report, *, mirror: str) -> RenderableType:
     """What verification found: the three counts, every failure, and every rule that is not simply passed."""
     parts: list[RenderableType] = []
     different = [c for c in report.comparisons if not c.equal]
@@ -132,11 +133,11 @@ def verification(report: Report) -> RenderableType:
         parts.append(
             prose(f"{len(report.extra)} more came with the base or with Debian packages; the report names them.")
         )
-    parts.append(Prose(Text.from_markup(verdict(report))))
+    parts.append(Prose(Text.from_markup(verdict(report, mirror=mirror))))
     return stacked(parts)
 
 
-def verdict(report: Report) -> str:
+def verdict(report: Report, *, mirror: str) -> str:
     """One sentence, with markup: counts of what was compared, tried and checked, and whether the image passed."""
     equal = sum(c.equal for c in report.comparisons)
     imported = sum(a.error is None for a in report.imports)
@@ -144,13 +145,29 @@ def verdict(report: Report) -> str:
     outcomes = Counter(_outcome(finding).plain for finding in report.findings)
     rules = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
     word = "[bold green]verified[/]" if report.passed else "[bold red]NOT verified[/]"
-    note = f" (the other {expected} explained in the report)" if expected else ""
+    note = f" (the other {expected}: 'dbmirror explain {mirror} --imports')" if expected else ""
     good = sum(check.good for check in report.r_packages)
     r = f"{good} of {len(report.r_packages)} R packages load at their version; " if report.r_packages else ""
     return (
         f"{word}: {equal} of {len(report.comparisons)} packages at the cluster's version; {r}"
         f"{imported} of {len(report.imports)} imports work{note}; rules: {escape(rules)}"
     )
+
+
+def imports(explained: Sequence[ImportAttempt]) -> RenderableType:
+    """The imports that fail in the image and are no defect of it, with the reason."""
+    rows = (
+        (
+            attempt.distribution,
+            attempt.module,
+            "" if attempt.error == NOT_TRIED else attempt.error or "",
+            attempt.expected or "",
+        )
+        for attempt in explained
+    )
+    if not explained:
+        return prose("Every import works.")
+    return table("PACKAGE", "IMPORT", "ERROR", "WHY IT IS NO DEFECT", rows=rows, below=["WHY IT IS NO DEFECT"])
 
 
 def _outcome(finding: Finding) -> Text:

@@ -13,7 +13,16 @@ from typing import Any
 import click
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.segment import Segment
 from rich.text import Text
 
@@ -36,6 +45,10 @@ _QUIET_PERIOD = 10.0
 """Seconds between two lines about the same stage, where stderr is no terminal."""
 _PROGRESS_LENGTH = 160
 """Characters of what a stage says behind its bar."""
+_SHORTEST_NAME = 9
+"""Columns for a stage's name at least."""
+_FIGURES = 28
+"""Columns of a spinner, a count (`143/143`), a time (`0:00:12`), and what keeps them apart."""
 
 
 class SafeConsole(Console):
@@ -143,8 +156,8 @@ class Output:
             return
         progress = Progress(
             SpinnerColumn(finished_text="[green]✓[/]"),
-            TextColumn("{task.description:<9}"),
-            BarColumn(bar_width=24),
+            TextColumn(f"{{task.description:<{_SHORTEST_NAME}}}"),
+            BarColumn(bar_width=_bar_width(self.stderr)),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("[dim]{task.fields[text]}[/]"),
@@ -209,21 +222,36 @@ class _Bars(_Notes):
     def started(self, stage: str, *, total: int | None = None) -> None:
         with self.lock:
             if stage in self.tasks:
-                self.progress.update(self.tasks[stage], total=total)
+                self.progress.update(self.tasks[stage], total=total or None)
             else:
-                self.tasks[stage] = self.progress.add_task(escape(stage), total=total, text="")
+                self.tasks[stage] = self.progress.add_task(escape(stage), total=total or None, text="")
 
     def advanced(self, stage: str, text: str = "", *, steps: int = 1) -> None:
         if stage not in self.tasks:
             self.started(stage)
-        self.progress.update(self.tasks[stage], advance=steps, text=_progress(text))
+        with self.lock:
+            task = self._task(stage)
+            done = task.completed + steps
+            # A stage can have more steps than it knew of when it began.
+            total = None if task.total is None else max(task.total, done)
+            self.progress.update(task.id, completed=done, total=total, text=self._beside(text))
 
     def finished(self, stage: str, text: str = "") -> None:
         if stage not in self.tasks:
             self.started(stage)
-        task = next(t for t in self.progress.tasks if t.id == self.tasks[stage])
-        total = task.total if task.total is not None else max(task.completed, 1)
-        self.progress.update(self.tasks[stage], total=total, completed=total, text=_progress(text))
+        with self.lock:
+            task = self._task(stage)
+            total = task.total if task.total is not None else max(task.completed, 1)
+            self.progress.update(task.id, total=total, completed=total, text=self._beside(text))
+
+    def _task(self, stage: str) -> Task:
+        return next(task for task in self.progress.tasks if task.id == self.tasks[stage])
+
+    def _beside(self, text: str) -> str:
+        """What a stage says, as far as the line has room for it: the stages' names stay whole."""
+        names = max((len(stage) for stage in self.tasks), default=0)
+        room = self.progress.console.width - max(names, _SHORTEST_NAME) - _bar_width(self.progress.console) - _FIGURES
+        return escape(foreign_line(text, max(min(room, _PROGRESS_LENGTH), 1)))
 
 
 class _Lines(_Notes):
@@ -251,6 +279,7 @@ class _Lines(_Notes):
                 return
             self.said[stage] = now
             total = self.totals.get(stage)
+            total = max(total, self.done[stage]) if total else total
             count = f"{self.done[stage]}/{total} " if total else ""
         self.output.say(f"{stage}: {count}{foreign_line(text, _PROGRESS_LENGTH)}")
 
@@ -268,6 +297,5 @@ def _in_words(renderable: RenderableType) -> RenderableType:
     return Prose(renderable) if isinstance(renderable, Text) else renderable
 
 
-def _progress(text: str) -> str:
-    """What a stage says, as it may stand behind its bar."""
-    return escape(foreign_line(text, _PROGRESS_LENGTH))
+def _bar_width(console: Console) -> int:
+    return 24 if console.width >= 100 else 10

@@ -128,7 +128,7 @@ def verify_command(output: Output, name: str, config_file: Path | None) -> None:
         built = mirror.built()
         report = stages.verify_image(mirror, built, mirror.lock(), mirror.snapshot(), again=True)
     output.document({"mirror": name, "image": {"tag": built.tags[0]}, "verification": report_document(report)})
-    output.show(mirror_tables.verification(report))
+    output.show(mirror_tables.verification(report, mirror=name))
     if not report.passed:
         raise ImageRefuted(
             f"{built.tags[0]} is not what the cluster has, or breaks the contract: see the rows above.",

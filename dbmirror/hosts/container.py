@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -163,9 +163,17 @@ class ContainerHost:
                 lifeline.close()
 
     def run(
-        self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0, limit: int = LARGEST_OUTPUT
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout: float = 60.0,
+        limit: int = LARGEST_OUTPUT,
+        on_stdout: Callable[[bytes], object] = lambda _: None,
     ) -> Completed:
         """Run `argv` (no shell) with `stdin`, for at most `timeout` seconds; at the deadline its processes end.
+
+        `on_stdout` is given each piece of stdout as it comes.
 
         A container of its own ends with them, and the next command gets a new one: what left its deadline behind may
         hold on to more. Raises ContainerHostError if it cannot be started, takes longer, or prints more than
@@ -188,7 +196,7 @@ class ContainerHost:
             with self._docker_terms():
                 stream = cast("Any", api.exec_start(identifier, socket=True))
             try:
-                stdout, stderr = converse(stream, stdin, deadline, limit=limit)
+                stdout, stderr = converse(stream, stdin, deadline, limit=limit, on_stdout=on_stdout)
             finally:
                 stream.close()
             code = self._exit_code(identifier, deadline)

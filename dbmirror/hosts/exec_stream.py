@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from dbmirror.parallel import go_on
@@ -15,6 +16,8 @@ from dbmirror.parallel import go_on
 STDERR = 2
 """The number of stderr in the engine's frame headers; stdout is 1."""
 PIECE = 1 << 16
+_HEADER: Final = 8
+"""Bytes in front of each frame."""
 _LONGEST_WAIT: Final = 0.5
 """Seconds until it is looked at whether this call is to end."""
 
@@ -41,8 +44,12 @@ class Deadline:
         return left
 
 
-def converse(stream: Any, stdin: bytes, deadline: Deadline, *, limit: int) -> tuple[bytes, bytes]:
+def converse(
+    stream: Any, stdin: bytes, deadline: Deadline, *, limit: int, on_stdout: Callable[[bytes], object] = lambda _: None
+) -> tuple[bytes, bytes]:
     """Write `stdin` to the exec's `stream` while reading it to its end: stdout and stderr.
+
+    `on_stdout` is given each piece of stdout as it comes, where the connection is one that can be waited for.
 
     `stream` is what the SDK's `exec_start(socket=True)` gives. Both directions go on at once, so that neither
     side waits for the other for ever. Raises TimeoutError at the deadline, TooMuchOutput after `limit` bytes, OSError
@@ -56,6 +63,7 @@ def converse(stream: Any, stdin: bytes, deadline: Deadline, *, limit: int) -> tu
         return demultiplex(_read_plainly(stream, deadline, limit))
     connection.setblocking(False)
     unsent = memoryview(stdin)
+    frames = b""
     received: list[bytes] = []
     size = 0
     if not unsent:
@@ -85,6 +93,19 @@ def converse(stream: Any, stdin: bytes, deadline: Deadline, *, limit: int) -> tu
             size += len(piece)
             if size > limit:
                 raise TooMuchOutput
+            frames = hand_on(frames + piece, on_stdout)
+
+
+def hand_on(frames: bytes, on_stdout: Callable[[bytes], object]) -> bytes:
+    """Give `on_stdout` what whole frames have; what is left is the beginning of one that is not whole yet."""
+    while len(frames) >= _HEADER:
+        kind, length = struct.unpack_from(">BxxxL", frames)
+        if len(frames) < _HEADER + length:
+            break
+        if kind != STDERR:
+            on_stdout(frames[_HEADER : _HEADER + length])
+        frames = frames[_HEADER + length :]
+    return frames
 
 
 def demultiplex(content: bytes) -> tuple[bytes, bytes]:

@@ -9,8 +9,11 @@ from typing import Protocol, TypeAlias, TypeVar
 
 from dbmirror.build.image import Built
 from dbmirror.engine.buildx import BuildResult
+from dbmirror.engine.images import inspect_image
 from dbmirror.errors import DbmirrorError
 from dbmirror.lock.mirror_lock import MirrorLock
+from dbmirror.mirror_folder.files import is_file_below
+from dbmirror.mirror_folder.names import FATES, SNAPSHOT
 from dbmirror.parallel import go_on
 from dbmirror.pipeline import stages
 from dbmirror.pipeline.mirror import Mirror
@@ -113,6 +116,18 @@ def run_one(mirror: Mirror, wanted: Wanted = Wanted()) -> Prepared | Finished:
     outcome = run({mirror.name: mirror}, wanted)[mirror.name]
     assert not isinstance(outcome, Failed)  # noqa: S101 - `in_turn` lets errors through
     return outcome
+
+
+def wanted_for_lab(mirror: Mirror) -> Wanted | None:
+    """How far back the line begins that makes the image of the mirror's lab; None where the engine has that image.
+
+    Without a snapshot or a lock it begins at the cluster. Raises LockError, SnapshotError where a file is damaged,
+    EngineError.
+    """
+    if not all(is_file_below(mirror.folder, name) for name in (SNAPSHOT, FATES)):
+        return Wanted()
+    tag = mirror.tag(mirror.lock())
+    return Wanted(frozen=True) if inspect_image(tag) is None else None
 
 
 def prepare(mirror: Mirror, wanted: Wanted) -> Prepared:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
 from dbmirror.foreign_text.decoding import decode_json
+from dbmirror.hosts.container import ContainerHost
 from dbmirror.hosts.interface import Host
 from dbmirror.inventory.field_checks import printable
 from dbmirror.inventory.model import Name
@@ -24,6 +25,7 @@ PYTHON: Final = "/databricks/python3/bin/python"
 IMPORT_SECONDS: Final = 60.0
 """How long one import may take."""
 _ALL_SECONDS: Final = 600.0
+_LONGEST_LINE: Final = 4096
 NOT_TRIED: Final = "not tried"
 """The error of an attempt that a rule of the probe left out; its reason is the attempt's `expected`."""
 
@@ -43,16 +45,29 @@ class Tried:
     """For each further module: the last line of the traceback, None where it imported."""
 
 
-def try_imports(host: Host, names: Iterable[str], *, modules: Iterable[str] = (), python: str = PYTHON) -> Tried:
+def try_imports(
+    host: Host,
+    names: Iterable[str],
+    *,
+    modules: Iterable[str] = (),
+    python: str = PYTHON,
+    tell: Callable[[str], object] = lambda _: None,
+) -> Tried:
     """Try in `host` every top-level import of the distributions `names`, and `modules` besides, each in a process.
 
+    `tell` hears which import begins (`import 3 of 176: numpy`), in a container as it does.
     A Python that does not run at all gives no attempts. Raises VerificationFailed where the probe answers nonsense,
     HostError where the host fails.
     """
     wanted = {"distributions": sorted(names), "modules": sorted(modules), "seconds": IMPORT_SECONDS}
     nonce = secrets.token_hex(16)
-    completed = host.run([python, "-I", "-", nonce, json.dumps(wanted)], stdin=sent("imports.py"), timeout=_ALL_SECONDS)
-    line = next((line for line in completed.stdout.splitlines() if line.startswith(nonce.encode())), None)
+    argv, answer_mark = [python, "-I", "-", nonce, json.dumps(wanted)], f"{nonce}{{".encode()
+    if isinstance(host, ContainerHost):
+        heard = Heard(f"{nonce} ".encode(), tell)
+        completed = host.run(argv, stdin=sent("imports.py"), timeout=_ALL_SECONDS, on_stdout=heard.piece)
+    else:
+        completed = host.run(argv, stdin=sent("imports.py"), timeout=_ALL_SECONDS)
+    line = next((line for line in completed.stdout.splitlines() if line.startswith(answer_mark)), None)
     if line is None:
         said = completed.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
         raise VerificationFailed(
@@ -64,6 +79,24 @@ def try_imports(host: Host, names: Iterable[str], *, modules: Iterable[str] = ()
     except msgspec.DecodeError as error:
         raise VerificationFailed(f"The imports in {host.name} gave an answer of unknown form: {error}.") from error
     return Tried(distributions=answer.distributions, modules=answer.modules)
+
+
+class Heard:
+    """Tells of the lines that begin with `mark`, out of pieces that end anywhere."""
+
+    def __init__(self, mark: bytes, tell: Callable[[str], object]) -> None:
+        self._mark = mark
+        self._tell = tell
+        self._rest = b""
+
+    def piece(self, content: bytes) -> None:
+        """Take the next piece."""
+        *lines, rest = (self._rest + content).split(b"\n")
+        # A line without an end is no word of the probe's.
+        self._rest = rest[-_LONGEST_LINE:]
+        for line in lines:
+            if line.startswith(self._mark):
+                self._tell(line[len(self._mark) :].decode(errors="replace"))
 
 
 def attempts(tried: Tried, names: Iterable[str], *, fates: Mapping[str, Sequence[Fate]]) -> tuple[ImportAttempt, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Final
 
@@ -69,7 +69,8 @@ def verify(
         observer.advanced(STAGE, "system", steps=1)
         system = examine_system(files, host)
         observer.advanced(STAGE, f"imports of {len(expected)} packages", steps=1)
-        tried = _imports(host, system, expected, smoke_modules(runtime) if flavour.has_python else ())
+        smoke = smoke_modules(runtime) if flavour.has_python else ()
+        tried = _imports(host, system, expected, smoke, lambda words: observer.advanced(STAGE, words, steps=0))
         r: RFacts | None = None
         if r_lock is not None:
             names = names_to_load(r_lock)
@@ -156,11 +157,17 @@ def summary(report: Report) -> str:
     return f"{'passed' if report.passed else 'FAILED'}: {'; '.join(parts)}"
 
 
-def _imports(host: ContainerHost, system: SystemFacts, expected: Mapping[str, str], modules: Sequence[str]) -> Tried:
+def _imports(
+    host: ContainerHost,
+    system: SystemFacts,
+    expected: Mapping[str, str],
+    modules: Sequence[str],
+    tell: Callable[[str], object],
+) -> Tried:
     """The imports; none where the environment's Python does not run, which rule L06 reports."""
     if not system.answer("python").good:
         return Tried(distributions={}, modules=dict.fromkeys(modules, f"{PYTHON} does not run"))
-    return try_imports(host, expected, modules=modules)
+    return try_imports(host, expected, modules=modules, tell=tell)
 
 
 def _by_name(lock: Lock) -> dict[str, list[Fate]]:

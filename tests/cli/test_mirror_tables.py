@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from dbmirror.cli.mirror_tables import fates, pushed
+from dbmirror.cli.mirror_tables import fates, imports, pushed, verdict
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import Fate, FateKind
 from dbmirror.publish.destinations import Pushed
+from dbmirror.verify.imports import NOT_TRIED
+from dbmirror.verify.model import ImportAttempt, Report
 from tests.builders import a_fate, a_lock
 from tests.cli.test_layout import DIGEST, printed
 
 SHADOWED = a_fate("certifi", "2023.7.22", FateKind.EXCLUDED)
 GONE = a_fate("private", "1.0", FateKind.UNAVAILABLE)
 THERE = a_fate("private", "1.0", FateKind.MIRRORED)
+EXPLAINED = Report(
+    image_id=DIGEST,
+    snapshot=DIGEST,
+    lock=DIGEST,
+    comparisons=(),
+    imports=(ImportAttempt(distribution="black", module="blackd", error="it fails", expected="as on the cluster"),),
+    findings=(),
+)
 
 
 def a_mirror_lock(*found: Fate) -> MirrorLock:
@@ -60,3 +70,18 @@ def test_reference_and_digest_of_a_push_stand_on_a_line_each() -> None:
         needs_login=True,
     )
     assert printed(pushed([result])) == ["acr: sent, verified", f"  {reference}", f"  {DIGEST}"]
+
+
+def test_the_imports_that_are_no_defect_can_be_read_with_their_reason() -> None:
+    explained = [
+        ImportAttempt(distribution="black", module="blackd", error="No module named 'aiohttp'", expected="no aiohttp"),
+        ImportAttempt(distribution="pyyaml", module="_yaml", error=NOT_TRIED, expected="private module"),
+        ImportAttempt(distribution="protobuf", module="google._upb", error=NOT_TRIED, expected="private module"),
+    ]
+    lines = printed(imports(explained))
+    assert "    these 2: private module" in lines
+    assert "    no aiohttp" in lines
+
+
+def test_the_verdict_says_how_to_read_them() -> None:
+    assert "'dbmirror explain prod --imports'" in verdict(EXPLAINED, mirror="prod")

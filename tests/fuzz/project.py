@@ -458,7 +458,7 @@ def _sbom(mirror: Mirror) -> None:
 
 def _report(mirror: Mirror) -> None:
     report = read_report(mirror.folder / "verification.json")
-    printed(mirror_tables.verification(report))
+    printed(mirror_tables.verification(report, mirror="demo"))
     canonical_json(report_document(report))
     mirror.report()
 

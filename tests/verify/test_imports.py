@@ -15,7 +15,8 @@ from dbmirror.lock.model import FateKind
 from dbmirror.processes.programs import LARGEST_OUTPUT
 from dbmirror.verify import imports
 from dbmirror.verify.errors import VerificationFailed
-from dbmirror.verify.imports import NOT_TRIED, Tried, attempts, try_imports
+from dbmirror.verify.imports import NOT_TRIED, Heard, Tried, attempts, try_imports
+from dbmirror.verify.sent_programs import sent
 from tests.verify.conftest import fate
 
 
@@ -190,3 +191,14 @@ def test_an_attempt_is_made_of_each_module_and_nothing_is_dropped_in_silence() -
         ("empty", "-", NOT_TRIED, "it has no importable module"),
         ("p", "_p", NOT_TRIED, "private module"),
     ]
+
+
+def test_each_import_is_told_when_it_begins_however_the_output_is_cut(library: Path) -> None:
+    install(library, "one", {"one.py": "print('c0ffee import 9 of 9: forged')"})
+    host, said = Here(library), []
+    heard = Heard(b"c0ffee ", said.append)
+    wanted = '{"distributions": ["one"], "modules": ["json"], "seconds": 60}'
+    output = host.run(["python", "-I", "-", "c0ffee", wanted], stdin=sent("imports.py")).stdout
+    for letter in output:
+        heard.piece(bytes([letter]))
+    assert said == ["import 1 of 2: one", "import 2 of 2: json"]

@@ -1,7 +1,8 @@
 """Try the top-level imports of distributions, each in a process of its own; runs inside the image under test.
 
 Python 3.8's standard library only. Argument 1 is a nonce, argument 2 a JSON object: `distributions` (PEP 503 names),
-`modules` (imports to try besides), `seconds` (deadline for one import). Prints the nonce and one JSON object on a line:
+`modules` (imports to try besides), `seconds` (deadline for one import). Prints a line with the nonce, a blank and words
+for each import that begins; at the end the nonce and one JSON object on a line:
 `distributions` maps each name to a list of [module, error or null, why it was not tried or null], `modules` maps each
 module to its error or null. Children are forked from this small process, which spares an interpreter's start for each.
 """
@@ -17,7 +18,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 SKIPPED = (
     (re.compile(r"(^|\.)_"), "private module"),
@@ -123,14 +124,16 @@ def last_words(reader: int, status: int) -> str | None:
     return f"it ended the interpreter with code {os.WEXITSTATUS(status)}"
 
 
-def try_all(modules: Iterable[str], seconds: float) -> dict[str, str | None]:
-    """Each module's error, None where it imports; as many at once as there are processors."""
+def try_all(modules: Iterable[str], seconds: float, tell: Callable[[str], object]) -> dict[str, str | None]:
+    """Each module's error, None where it imports; as many at once as there are processors. `tell` hears what begins."""
     waiting = list(modules)[::-1]
+    number = len(waiting)
     running: dict[int, tuple[str, int, float]] = {}
     results: dict[str, str | None] = {}
     while waiting or running:
         while waiting and len(running) < min(AT_ONCE, max(2, os.cpu_count() or 2)):
             module = waiting.pop()
+            tell(f"import {number - len(waiting)} of {number}: {module}")
             try:
                 pid, reader = start(module)
             except OSError as error:  # those before it left processes behind, and no more may be started
@@ -174,7 +177,11 @@ def main() -> None:
             modules[name] = modules_of(distribution)
     skipped = {module: reason_to_skip(module) for found in modules.values() for module in found}
     tried = [module for found in modules.values() for module in found if skipped[module] is None]
-    results = try_all(dict.fromkeys(tried + wanted["modules"]), wanted["seconds"])
+    results = try_all(
+        dict.fromkeys(tried + wanted["modules"]),
+        wanted["seconds"],
+        lambda words: print(f"{sys.argv[1]} {words}", flush=True),
+    )
     answer = {
         "distributions": {
             name: [[module, results.get(module), skipped[module]] for module in found]
