@@ -121,7 +121,7 @@ class BuildRequirement(Struct, frozen=True, kw_only=True):
     name: Name
     version: Version
     sha256: Sha256
-    """Of its wheel, which is one of `Lock.support`."""
+    """Of its file, which is one of `Lock.support`: a wheel, or a source that is built for this build."""
 
 
 class FateKind(StrEnum):

@@ -34,6 +34,7 @@ class Native(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     always: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
+    built: tuple[str, ...] = ()
 
 
 class _Distributions(msgspec.Struct, forbid_unknown_fields=True):

@@ -82,6 +82,7 @@ def build_needs(lock: Lock, runtime: Runtime, *, flavour: Flavour) -> BuildNeeds
         constraints={"": default}
         | {name: (*default, *found.constraints) for name, found in native.items() if found.constraints},
         extra={name: found.imports for name, found in native.items() if found.imports},
+        built={name: found.built for name, found in native.items() if found.built},
     )
 
 

@@ -59,6 +59,7 @@ def test_a_package_has_its_own_build_constraints_beside_those_of_all(everything)
     assert needs.constraints["pyyaml"] == ("setuptools<82", "cython<3")
     assert needs.constraints[""] == ("setuptools<82",)
     assert needs.extra["fasttext"] == ("pybind11",)
+    assert needs.built["pygobject"] == ("pycairo==1.26.1",)
 
 
 def test_a_lock_that_does_not_say_where_a_needed_file_is_cannot_be_rendered(everything):

@@ -46,6 +46,8 @@ class BuildNeeds:
     """Upper bounds of build requirements, by the name of the package that is built; under "" those of the others."""
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """What the builds of some packages import without saying so, by their name."""
+    built: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What the builds of some packages require as a source, where there is no wheel: `NAME==VERSION`, by their name."""
 
 
 def with_support(
@@ -105,16 +107,24 @@ def _resolved(
     solved: dict[tuple[object, ...], tuple[BuildRequirement, ...]] = {}
     for package, archive in _archives(packages, index=index, store=store, folder=folder):
         try:
-            wanted = _wanted(package, archive, needs)
+            chosen = _chosen(package, needs, target, index=index)
+            wanted = [line for line in _wanted(package, archive, needs) if _project(line) not in chosen]
+            sources = [found for found in chosen.values() if _is_built(found)]
+            for source, its_archive in _archives(sources, index=index, store=store, folder=folder):
+                wanted += _wanted(source, its_archive, needs)
             bounds = _bounds(package, needs)
-            key = (wanted, bounds)
+            key = (*wanted, bounds, *chosen)
             if key not in solved:
                 pins = resolve(
                     wanted, constraints=bounds, target=target, settings=index.settings, ca_bundle=index.client.ca_bundle
                 )
-                wheels = [(name, version, _wheel(name, version, index, target)) for name, version in pins]
-                files |= {file.sha256: file for _, _, file in wheels}
-                solved[key] = tuple(BuildRequirement(name=n, version=v, sha256=file.sha256) for n, v, file in wheels)
+                required = [(name, version, _wheel(name, version, index, target)) for name, version in pins]
+                required += [(c.name, c.version, c.source) for c in chosen.values() if isinstance(c.source, IndexFile)]
+                files |= {file.sha256: file for _, _, file in required}
+                solved[key] = tuple(
+                    BuildRequirement(name=name, version=version, sha256=file.sha256)
+                    for name, version, file in sorted(required, key=lambda each: each[:2])
+                )
             outcomes[package.name] = solved[key]
         except Refused as refusal:
             outcomes[package.name] = refusal
@@ -157,6 +167,23 @@ def _wanted(package: LockedPackage, archive: Path | NotFetched, needs: BuildNeed
     return (*stated, *needs.extra.get(package.name, ()))
 
 
+def _chosen(package: LockedPackage, needs: BuildNeeds, target: Target, *, index: Index) -> dict[str, LockedPackage]:
+    """What the build of `package` requires and may be a source, by name."""
+    chosen = {}
+    for pin in needs.built.get(package.name, ()):
+        name, _, version = pin.partition("==")
+        found = from_index(Pin(name, version), index=index, target=target)
+        if isinstance(found, Missing) or not isinstance(found.source, IndexFile):
+            raise Refused(f"its build requires {name} {version}, which no index has")
+        chosen[name] = LockedPackage(name=name, version=version, layer=package.layer, source=found.source)
+    return chosen
+
+
+def _project(line: str) -> str:
+    with ONE_PARSER:
+        return canonicalize_name(Requirement(line).name)
+
+
 def _wheel(name: str, version: str, index: Index, target: Target) -> IndexFile:
     found = from_index(Pin(name, version), index=index, target=target)
     if isinstance(found, Missing) or not isinstance(found.source, IndexFile) or not found.source.is_wheel:
@@ -174,7 +201,8 @@ def _still_right(old: LockedPackage, package: LockedPackage, needs: BuildNeeds, 
         return False
     versions = {pin.name: pin.version for pin in old.build_requires}
     with ONE_PARSER:
-        extra = [Requirement(line) for line in needs.extra.get(package.name, ())]
+        lines = (*needs.extra.get(package.name, ()), *needs.built.get(package.name, ()))
+        extra = [Requirement(line) for line in lines]
         bounds = [*extra, *(Requirement(line) for line in _bounds(package, needs))]
     return (
         all(pin.sha256 in known for pin in old.build_requires)

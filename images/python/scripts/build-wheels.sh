@@ -41,9 +41,10 @@ build() {
     if [[ $subdirectory != - ]]; then
         source=$source/$subdirectory
     fi
-    # Without isolation, in which uv would ask an index for what the package's own code names at this moment.
+    # Without isolation, in which uv would ask an index for what the package's own code names at this moment. A
+    # requirement that is locked as a source is built here, with what lies in files/.
     /uv/bin/uv venv --quiet --no-project --python /uv/bin/python "$folder/environment" || return 1
-    /uv/bin/uv pip install --quiet --python "$folder/environment" --no-deps --no-build --require-hashes --no-index \
+    /uv/bin/uv pip install --quiet --python "$folder/environment" --no-deps --require-hashes --no-index \
         --find-links /run/dbmirror/files --requirement "$builds/requirements/$name.txt" || return 1
     PATH=$folder/environment/bin:$PATH /uv/bin/uv build --python "$folder/environment/bin/python" --no-build-isolation \
         --wheel --no-create-gitignore --out-dir /wheels "$source"

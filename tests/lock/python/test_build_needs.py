@@ -127,6 +127,26 @@ def test_bounds_and_what_no_file_names_are_those_of_the_package(market: Market) 
     assert pins(market.supported(market.lock("backend"), bound)) == {"backend": "1.0", "helper": "1.1"}
 
 
+def test_a_requirement_without_a_wheel_is_locked_as_a_source_with_what_its_own_build_needs(
+    market: Market, tmp_path: Path
+) -> None:
+    ran = tmp_path / "ran"
+    text = f"[build-system]\nrequires = ['helper']\n# open({str(ran)!r}, 'w')"
+    sha256 = market.server.add("py-cairo", "py-cairo-1.0.tar.gz", source(text))
+    market.server.add("py-cairo", "py-cairo-2.0.tar.gz", source(text))
+    needs = BuildNeeds(built={"acme": ("py-cairo==1.0",)})
+
+    lock = market.supported(market.lock("backend<2", "Py_Cairo>=0.9"), needs)
+
+    assert pins(lock) == {"backend": "1.0", "helper": "1.1", "py-cairo": "1.0"}
+    assert sha256 in {pin.sha256 for pin in lock.packages[0].build_requires}
+    assert {file.filename for file in lock.support} >= {"py-cairo-1.0.tar.gz", "helper-1.1-py3-none-any.whl"}
+    assert market.supported(market.lock("backend<2", "Py_Cairo>=0.9"), needs, previous=lock) == lock
+    newer = BuildNeeds(built={"acme": ("py-cairo==2.0",)})
+    assert pins(market.supported(market.lock("backend<2", "Py_Cairo"), newer, previous=lock))["py-cairo"] == "2.0"
+    assert not ran.exists()
+
+
 def test_only_wheels_are_build_requirements_because_a_source_would_run_code_here(
     market: Market, tmp_path: Path
 ) -> None:
