@@ -47,9 +47,9 @@ def require_login_kept(url: str, *, origin: str) -> None:
         return  # said where the address is used
     if parts.scheme != "http" or is_loopback(host):
         return
-    from requests.utils import get_netrc_auth  # noqa: PLC0415 - few need it, and it takes its time
+    from dbmirror.http_client.netrc_file import netrc_login  # noqa: PLC0415 - few need it, and it takes its time
 
-    if get_netrc_auth(url) is not None:
+    if netrc_login(url, users=False) is not None:
         raise SettingNotAllowed(
             f"{origin} names {host} over http, and ~/.netrc has a login for it: it is sent over https alone.",
             remedy="Write the address with https://.",

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
-from requests.utils import get_netrc_auth
-
 from dbmirror.http_client.addresses import Origin, origin_of
+from dbmirror.http_client.netrc_file import netrc_login
 from dbmirror.processes.programs import ProcessFailed, capture
 
 Login = tuple[str, str]
@@ -22,7 +21,7 @@ KEYRING_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
-    """A place that the user named: an index, a repository."""
+    """A place that the user or the repository named: an index, a repository of R."""
 
     url: str
     """Without credentials."""
@@ -31,6 +30,8 @@ class Feed:
     """None where it was not given: then netrc has it, or the keyring, or nobody."""
     keyring: bool = False
     """The user's configuration asks for the keyring program."""
+    cloned: bool = False
+    """Only a file of a repository names it, which may have come with a clone."""
 
 
 class Logins:
@@ -81,7 +82,7 @@ class Logins:
 
 def _look_up(feed: Feed) -> Login | None:
     """The login of a feed whose address has no password; a user alone may be a token, which has none."""
-    found: Login | None = get_netrc_auth(feed.url)
+    found: Login | None = netrc_login(feed.url, users=not feed.cloned)
     if found and feed.user in {None, found[0]}:
         return found
     if feed.keyring and feed.user is not None and (password := ask_keyring(feed.url, feed.user)) is not None:

@@ -63,6 +63,19 @@ def test_netrc_has_what_the_address_does_not_say(netrc: Path) -> None:
     assert Logins([Feed(url=f"{HOST}/", user="token")]).of(f"{HOST}/x") == ("token", "")
 
 
+def test_netrcs_default_is_for_no_feed_that_only_a_clone_names(netrc: Path) -> None:
+    netrc.write_text("machine pkgs.example login jane password word\ndefault login joe password any\n")
+    for url, login in {"https://evil.example/": None, f"{HOST}/": ("jane", "word")}.items():
+        assert Logins([Feed(url=url, cloned=True)]).of(url) == login
+    assert Logins([Feed(url="https://mine.example/")]).of("https://mine.example/") == ("joe", "any")
+
+
+@pytest.mark.parametrize("written", ["", "machine", "default", "machine a login"])
+def test_a_netrc_file_that_is_none_has_no_login(netrc: Path, written: str) -> None:
+    netrc.write_text(written)
+    assert Logins([Feed(url="https://evil.example/", cloned=True)]).of("https://evil.example/") is None
+
+
 def test_the_keyring_is_asked_only_where_the_user_said_so_and_once(keyring: Path) -> None:
     assert Logins([Feed(url=f"{HOST}/simple/", user="jane")]).of(f"{HOST}/x") == ("jane", "")
     assert not keyring.exists()

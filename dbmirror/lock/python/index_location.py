@@ -26,6 +26,8 @@ class IndexLocation:
     """Out of its URL or uv's variables; what netrc and the keyring have is looked up with the first request."""
     keyring: bool = False
     """The user's configuration asks for the keyring program."""
+    cloned: bool = False
+    """Only a file of the repository names it, which may have come with a clone."""
     ignored_statuses: frozenset[int] = frozenset()
     """HTTP statuses that mean, for this index, that it does not have what it was asked for."""
     is_users: bool = True
@@ -44,7 +46,7 @@ class IndexLocation:
     @property
     def feed(self) -> Feed:
         """Its login."""
-        return Feed(url=self.url, user=self.user, password=self.password, keyring=self.keyring)
+        return Feed(url=self.url, user=self.user, password=self.password, keyring=self.keyring, cloned=self.cloned)
 
 
 def location(written: str, origin: str, *, root: Path | None = None) -> IndexLocation:

@@ -157,7 +157,7 @@ def _own(url: str, origin: str) -> IndexLocation:
             f"{origin} in dbmirror.toml holds credentials.",
             remedy="Take them out: they belong into ~/.netrc or a variable such as UV_DEFAULT_INDEX.",
         )
-    return found
+    return replace(found, cloned=True)
 
 
 def _pattern(name: str) -> str:

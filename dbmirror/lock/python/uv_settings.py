@@ -146,7 +146,8 @@ def _with_login(
     index = replace(entry.index, keyring=keyring)
     if entry.cloned:
         require_login_kept(index.url, origin=index.origin)
-        index = replace(index, keyring=keyring and not index.url.startswith("http:"))
+        keyring = keyring and not index.url.startswith("http:")
+        index = replace(index, keyring=keyring, cloned=_origin(entry) not in own)
     if entry.name is None:
         return index
     variable = "UV_INDEX_" + re.sub(r"[^A-Z0-9]", "_", entry.name.upper())

@@ -10,10 +10,9 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from requests.utils import get_netrc_auth
-
 from dbmirror.config import RConfig
 from dbmirror.http_client.logins import Feed, Logins
+from dbmirror.http_client.netrc_file import netrc_login
 from dbmirror.lock.r.errors import RepositoryConfigurationError
 from dbmirror.runtimes.lookup import known_versions, lookup
 
@@ -35,6 +34,8 @@ class RepositoryLocation:
     """What named it: a variable, a setting."""
     binary: bool = False
     """It has packages built for the image's distribution."""
+    cloned: bool = False
+    """Only dbmirror.toml names it, which may have come with a clone."""
     credentials: tuple[str, str] | None = field(default=None, repr=False)
     """User and password out of its URL; those of a netrc file are looked up with each request."""
 
@@ -74,6 +75,7 @@ class RepositorySettings:
                 url=each.feed,
                 user=each.credentials and each.credentials[0],
                 password=(each.credentials and each.credentials[1]) or None,
+                cloned=each.cloned,
             )
             for each in self.repositories
             if each.folder is None
@@ -84,7 +86,7 @@ class RepositorySettings:
         """The credentials as a netrc file, for a build (a secret: never to be written to disk)."""
         lines = []
         for each in self.repositories:
-            credentials = each.credentials or (None if each.folder else get_netrc_auth(each.url))
+            credentials = each.credentials or (None if each.folder else netrc_login(each.url, users=not each.cloned))
             if credentials:
                 lines.append(f"machine {each.host} login {credentials[0]} password {credentials[1]}\n")
         return "".join(dict.fromkeys(lines)).encode() or None
@@ -170,5 +172,6 @@ def _location(written: str, origin: str, root: Path, *, binary: bool = False) ->
         url=urlunsplit((parts.scheme, place, path_part, "", "")),
         origin=origin,
         binary=binary,
+        cloned=origin.startswith("[r"),
         credentials=(unquote(parts.username), unquote(parts.password or "")) if parts.username else None,
     )

@@ -153,6 +153,30 @@ def test_credentials_of_a_netrc_file_reach_the_build_secret(tmp_path: Path, monk
     assert found.netrc() == b"machine index.example login jane password secret\n"
 
 
+CLONED_PLACES = {
+    "url": lambda folder: IndexConfig(url="https://index.example/simple"),
+    "extra_urls": lambda folder: IndexConfig(extra_urls=("https://index.example/simple",)),
+    "packages": lambda folder: IndexConfig(packages={"acme": "https://index.example/simple"}),
+    "uv.toml": lambda folder: (folder / "uv.toml").write_text('[[index]]\nurl = "https://index.example/simple"\n'),
+}
+
+
+@pytest.mark.parametrize("place", CLONED_PLACES)
+def test_netrcs_default_is_for_no_index_that_only_a_clone_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login jane password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    config = CLONED_PLACES[place](tmp_path)
+    found = find(tmp_path, {}, config if isinstance(config, IndexConfig) else IndexConfig())
+    assert "https://index.example/simple/" in found.urls
+    assert found.logins().of("https://index.example/simple/acme/", feed="https://index.example/simple/") is None
+    mine = find(tmp_path, {"UV_INDEX": "https://index.example/simple"})
+    assert mine.logins().of("https://index.example/simple/acme/") == ("jane", "secret")
+
+
 def test_without_credentials_there_is_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     assert find(tmp_path, {"UV_DEFAULT_INDEX": "https://index.example/simple"}).netrc() is None

@@ -71,6 +71,18 @@ def test_credentials_are_taken_out_of_a_variable_and_refused_in_the_file() -> No
     assert "secret" not in str(caught.value)
 
 
+def test_netrcs_default_is_for_no_repository_that_only_a_clone_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login jane password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    url = "https://cran.example"
+    assert find(RConfig(repositories=(url,))).logins().of(f"{url}/src/contrib/PACKAGES") is None
+    assert find(RConfig(), R_REPOS=url).logins().of(f"{url}/src/contrib/PACKAGES") == ("jane", "secret")
+
+
 @pytest.mark.parametrize("written", ["ftp://cran.example", "https://", "https://exa mple", "http://[::1", "git+ssh:x"])
 def test_what_is_no_address_is_refused(written: str) -> None:
     with pytest.raises(RepositoryConfigurationError, match=r"\[r\] repositories"):
