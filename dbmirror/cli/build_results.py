@@ -13,7 +13,7 @@ from dbmirror.cli import mirror_tables
 from dbmirror.cli.json_documents import error_document, image_document, lock_document, report_document
 from dbmirror.cli.output import Output
 from dbmirror.cli.session import choices_of, opened, questions
-from dbmirror.cli.single_stages import ImageRefuted
+from dbmirror.cli.single_stages import refuted
 from dbmirror.config import load_config
 from dbmirror.errors import DbmirrorError, ExitCode
 from dbmirror.filters.flavour import Flavour
@@ -57,11 +57,8 @@ def build_one(
         output.say(mirror_tables.what_to_do(published.deployment))
     output.say(f"Done in {time.monotonic() - began:.1f} s. All files are in {mirror.folder}; commit them.")
     if not outcome.report.passed:
-        raise ImageRefuted(
-            f"{tag} was built, but it is not what the cluster has, or breaks the contract: see the rows above.",
-            remedy=f"The whole report is {mirror.folder / 'verification.json'}. "
-            + ("It was pushed all the same, as asked." if published.pushed else "A push refuses this image."),
-        )
+        then = "It was pushed all the same, as asked." if published.pushed else "A push refuses this image."
+        raise refuted(outcome.report, tag, mirror=mirror.name, folder=mirror.folder, then=then)
     output.say(f"Next: docker run --rm -it {tag} {_first_program(outcome.lock.flavour)}")
 
 
@@ -95,7 +92,9 @@ def build_every(
             continue
         show_outcome(output, name, outcome, shown)
         if isinstance(outcome, Finished) and not outcome.report.passed:
-            errors[name] = ImageRefuted(f"{outcome.built.tags[0]} did not pass verification.")
+            errors[name] = refuted(
+                outcome.report, outcome.built.tags[0], mirror=name, folder=mirrors.mirrors[name].own_folder
+            )
     if errors:
         first = next(iter(errors.values()))
         raise SomeMirrorsFailed(

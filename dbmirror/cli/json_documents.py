@@ -37,7 +37,14 @@ def image_document(built: Built) -> dict[str, Any]:
 
 def report_document(report: Report) -> dict[str, Any]:
     """A verification's report."""
-    return {"passed": report.passed, "report": report}
+    obstacles = [{"rule": finding.rule, "reason": finding.message} for finding in report.boot_obstacles]
+    return {
+        "passed": report.passed,
+        "matches_cluster": report.matches,
+        "can_boot": not obstacles,
+        "boot_obstacles": obstacles,
+        "report": report,
+    }
 
 
 def error_document(error: DbmirrorError) -> dict[str, Any]:

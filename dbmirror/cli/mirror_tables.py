@@ -134,7 +134,24 @@ def verification(report: Report, *, mirror: str) -> RenderableType:
             prose(f"{len(report.extra)} more came with the base or with Debian packages; the report names them.")
         )
     parts.append(Prose(Text.from_markup(verdict(report, mirror=mirror))))
+    parts += [Prose(line) for line in two_answers(report)]
     return stacked(parts)
+
+
+def two_answers(report: Report) -> tuple[Text, Text]:
+    """Whether the image is what the cluster has, and whether a cluster could boot from it."""
+    needed = report.purpose == "cluster"
+    yes, no = Text("yes", style="green"), Text("no", style="red")
+    boots = yes
+    if report.boot_obstacles:
+        reasons = "; ".join(f"{f.rule}: {f.message.rstrip('.')}" for f in report.boot_obstacles)
+        boots = Text.assemble(("no", "red" if needed else "yellow"), f", because {reasons}")
+        if not needed:
+            boots.append(". The mirror is for the lab, which does without.")
+    return (
+        Text.assemble("matches the cluster: ", yes if report.matches else no),
+        Text.assemble("can boot under Container Services: ", boots),
+    )
 
 
 def verdict(report: Report, *, mirror: str) -> str:

@@ -21,10 +21,27 @@ from dbmirror.errors import DifferenceFound
 
 if TYPE_CHECKING:
     from dbmirror.cli.output import Output
+    from dbmirror.verify.model import Report
 
 
 class ImageRefuted(DifferenceFound):
     """The image is not what the lock says, or does not keep the contract."""
+
+
+def refuted(report: Report, tag: str, *, mirror: str, folder: Path, then: str = "") -> ImageRefuted:
+    """What is said of an image that did not pass; `then` is a sentence about what became of it."""
+    from dbmirror.mirror_folder.names import VERIFICATION
+
+    place = f"The whole report is {folder / VERIFICATION}."
+    if report.matches and report.purpose == "cluster":
+        return ImageRefuted(
+            f"{tag} matches the cluster, but cannot boot under Container Services: "
+            f"{', '.join(finding.rule for finding in report.boot_obstacles)} above.",
+            remedy=f'If it is for the lab alone, say so in dbmirror.toml: for = "lab" in [mirrors.{mirror}]. {place} '
+            f"{then}".rstrip(),
+        )
+    what = "holds what no image may" if report.matches else "is not what the cluster has"
+    return ImageRefuted(f"{tag} {what}: see the rows above.", remedy=f"{place} {then}".rstrip())
 
 
 @click.command("snapshot")
@@ -130,7 +147,4 @@ def verify_command(output: Output, name: str, config_file: Path | None) -> None:
     output.document({"mirror": name, "image": {"tag": built.tags[0]}, "verification": report_document(report)})
     output.show(mirror_tables.verification(report, mirror=name))
     if not report.passed:
-        raise ImageRefuted(
-            f"{built.tags[0]} is not what the cluster has, or breaks the contract: see the rows above.",
-            remedy=f"The whole report is {mirror.folder / 'verification.json'}.",
-        )
+        raise refuted(report, built.tags[0], mirror=name, folder=mirror.folder)

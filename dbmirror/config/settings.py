@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from dbmirror.config.registries import RegistryConfig
 
@@ -73,6 +73,9 @@ class MirrorConfig(Struct, frozen=True, forbid_unknown_fields=True):
     base: Annotated[str | None, Meta(examples=["databricksruntime/python:15.4-LTS"])] = None
     """The base image; any Ubuntu or Debian image will do, once you said so (see `--trust`). Else the official one of
     the cluster's runtime."""
+    purpose: Annotated[Literal["cluster", "lab"], Meta(examples=["lab"])] = field(default="cluster", name="for")
+    """What the image is for. `lab`: it counts as verified when it matches the cluster, also where it cannot boot under
+    Container Services (machine learning runtimes, standard access mode)."""
     filter: Annotated[str, Meta(pattern=r"\A(blacklist|whitelist)\Z", examples=["whitelist"])] = "blacklist"
     """`blacklist` mirrors every package that no list drops, `whitelist` only those that a list keeps."""
     image: Annotated[ImageName | None, Meta(examples=["team/cluster-mirror"])] = None

@@ -251,7 +251,14 @@ class Mirror:
     def still_holds(self, report: Report, built: Built) -> bool:
         """Whether verifying `built` again, as this mirror is configured, would find just what `report` says."""
         waivers = {waiver.rule: waiver.reason for waiver in self.section.waive}
-        return still_holds(report, image_id=built.image_id, lock=built.lock, snapshot=built.snapshot, waivers=waivers)
+        return still_holds(
+            report,
+            image_id=built.image_id,
+            lock=built.lock,
+            snapshot=built.snapshot,
+            waivers=waivers,
+            purpose=self.section.purpose,
+        )
 
     def claimed_report(self) -> Report | None:
         """The report in the mirror's folder, whoever made it; None where there is none. Raises ReportError."""

@@ -66,8 +66,12 @@ def publish_image(
         replace=replace_tag,
         observer=mirror.observer,
     )
+    report = mirror.report()
+    if report is not None and report.purpose == "lab" and report.boot_obstacles:
+        mirror.observer.note("No files for a cluster are written: the mirror is for the lab, its image cannot boot.")
+        return Published(pushed=pushed)
     try:
-        cluster, report = mirror.snapshot().cluster, mirror.report()
+        cluster = mirror.snapshot().cluster
         files = write_deployment(mirror.folder, cluster, pushed, mirror=mirror.name, report=report)
     except DeploymentRefused as refusal:
         mirror.observer.warn(f"{refusal.message} {refusal.remedy}")

@@ -229,6 +229,7 @@ def verify_image(mirror: Mirror, built: Built, lock: MirrorLock, snapshot: Snaps
         snapshot=snapshot,
         runtime=find_runtime(mirror, snapshot),
         waivers=mirror.section.waive,
+        purpose=mirror.section.purpose,
         observer=mirror.observer,
         r_lock=lock.r_in_image,
         flavour=lock.flavour,

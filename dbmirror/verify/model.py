@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from dbmirror.inventory.model import Name, RName, Text
+
+OF_THE_MATCH: Final = frozenset({"L06", "L17"})
+"""Rules that say whether Python and R are the cluster's; all others ask whether the platform could boot the image."""
+ALWAYS_HELD: Final = frozenset({"L28"})
+"""Whatever an image is for, it holds no secret."""
 
 
 class Severity(StrEnum):
@@ -118,12 +124,31 @@ class Report:
     verifier: Text = ""
     """What made the report, as `verifier()` says it; empty for one that does not say."""
 
+    purpose: Text = "cluster"
+    """What the mirror is for, as its section says: `cluster` or `lab`."""
+
     @property
-    def passed(self) -> bool:
-        """No comparison differs, no import or R package failed unexpectedly, no rule of severity error unwaived."""
+    def broken(self) -> tuple[Finding, ...]:
+        """The rules of severity error that do not hold and are not waived."""
+        return tuple(f for f in self.findings if f.outcome is Outcome.FAILED and f.severity is Severity.ERROR)
+
+    @property
+    def matches(self) -> bool:
+        """It is what the cluster has: no comparison differs, no import or R package fails unexpectedly."""
         return (
             all(comparison.equal for comparison in self.comparisons)
             and all(check.good for check in self.r_packages)
             and all(attempt.error is None or attempt.expected for attempt in self.imports)
-            and not any(f.outcome is Outcome.FAILED and f.severity is Severity.ERROR for f in self.findings)
+            and not any(finding.rule in OF_THE_MATCH for finding in self.broken)
         )
+
+    @property
+    def boot_obstacles(self) -> tuple[Finding, ...]:
+        """Why it could not boot under Container Services; empty where it could."""
+        return tuple(finding for finding in self.broken if finding.rule not in OF_THE_MATCH)
+
+    @property
+    def passed(self) -> bool:
+        """It matches the cluster, and no rule is broken that matters for what it is for."""
+        for_lab = self.purpose == "lab"
+        return self.matches and not any(f.rule in ALWAYS_HELD or not for_lab for f in self.boot_obstacles)

@@ -30,6 +30,7 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
     r_packages: tuple[RPackageCheck, ...] = ()
     r_failed: tuple[RFailure, ...] = ()
     verifier: str = ""
+    purpose: str = "cluster"
 
 
 def encode_report(report: Report) -> bytes:

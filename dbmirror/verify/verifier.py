@@ -22,13 +22,15 @@ def verifier() -> str:
     return f"dbmirror {__version__}, rules {sha256_hex(''.join(parts).encode())[:12]}"
 
 
-def still_holds(report: Report, *, image_id: str, lock: str, snapshot: str, waivers: Mapping[str, str]) -> bool:
+def still_holds(
+    report: Report, *, image_id: str, lock: str, snapshot: str, waivers: Mapping[str, str], purpose: str = "cluster"
+) -> bool:
     """Whether verifying that image against these digests again would find just what `report` says.
 
-    `waivers` are the reasons by rule that the configuration waives them for.
+    `waivers` are the reasons by rule that the configuration waives them for, `purpose` is what the mirror is for.
     """
     same = (report.image_id, report.lock, report.snapshot, report.verifier) == (image_id, lock, snapshot, verifier())
-    return same and all(
+    return (same and report.purpose == purpose) and all(
         finding.waiver == waivers.get(finding.rule)
         for finding in report.findings
         if finding.outcome in {Outcome.WAIVED, Outcome.FAILED}

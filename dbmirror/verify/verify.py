@@ -41,6 +41,7 @@ def verify(
     snapshot: Snapshot,
     runtime: Runtime,
     waivers: Sequence[Waiver] = (),
+    purpose: str = "cluster",
     observer: Observer = SILENT,
     r_lock: RLock | None = None,
     flavour: Flavour = Flavour.PYTHON,
@@ -100,6 +101,7 @@ def verify(
         extra=extra(inventory, expected),
         r_packages=checks(r_lock, r) if r_lock is not None and r is not None else (),
         r_failed=r.failed if r is not None else (),
+        purpose=purpose,
     )
     observer.finished(STAGE, summary(report))
     return report

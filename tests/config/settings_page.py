@@ -76,7 +76,8 @@ def settings(kind: type[Struct]) -> dict[str, tuple[str, str, Any]]:
     for field in type_of(kind).fields:
         if inner(field.type) is None:
             (example,) = (field.type.extra_json_schema or {}).get("examples", [None])
-            found[field.name] = (default(field.default, field.default_factory), written.get(field.name, ""), example)
+            preset = default(field.default, field.default_factory)
+            found[field.encode_name] = (preset, written.get(field.name, ""), example)
     return found
 
 
