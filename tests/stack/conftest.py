@@ -18,6 +18,9 @@ import pytest
 
 from dbmirror.sandbox.base import ensure_base
 
+# Its image, which removes what a killed run left, cannot be pulled everywhere; each test removes its own.
+os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
+
 PROGRAM = Path(sys.executable).parent / "dbmirror"
 RUNTIME_LISTS = Path(__file__).parents[1] / "runtime_lists"
 

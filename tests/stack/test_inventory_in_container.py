@@ -16,6 +16,7 @@ from pathlib import Path
 import docker
 import pytest
 from docker.models.containers import Container
+from testcontainers.core.container import DockerContainer
 
 from dbmirror.errors import DockerError
 from dbmirror.files import canonical_json
@@ -92,11 +93,10 @@ def host(image: str) -> Iterator[ContainerHost]:
 
 
 @pytest.fixture
-def container(engine: docker.DockerClient, image: str) -> Iterator[Container]:
+def container(image: str) -> Iterator[Container]:
     """A running container that is not dbmirror's own."""
-    container = engine.containers.run(image, ["sleep", "600"], detach=True, labels={"dbmirror.test": "attach"})
-    yield container
-    container.remove(force=True)
+    with DockerContainer(image).with_command(["sleep", "600"]) as started:
+        yield started.get_wrapped_container()
 
 
 def inspections(engine: docker.DockerClient) -> set[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import docker
 import pytest
+from testcontainers.core.container import DockerContainer
 
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.inventory.capture_r import capture_r
@@ -63,12 +64,11 @@ def image() -> str:
 @pytest.fixture
 def host(image: str) -> Iterator[ContainerHost]:
     """A container that can be written to: one of this test's own."""
-    client = docker.from_env()
-    container = client.containers.run(image, ["sleep", "900"], detach=True, labels={"dbmirror.test": "r-packages"})
-    with ContainerHost.attach(container) as host:
+    with (
+        DockerContainer(image).with_command(["sleep", "900"]) as container,
+        ContainerHost.attach(container.get_wrapped_container()) as host,
+    ):
         yield host
-    container.remove(force=True)
-    client.close()
 
 
 def ran(host: ContainerHost, *argv: str, stdin: bytes = b"") -> str:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
+from testcontainers.core.container import DockerContainer
 
 from tests.stack.conftest import User, new_user
 from tests.stack.driver_tunnel import INSIDE, SHIM, Notebook, Tunnel, tunnel_to
@@ -228,14 +230,21 @@ def test_the_lab_adds_nothing_in_front_of_what_the_mirror_has(image: str, spark_
 @pytest.fixture
 def engines(image: str, parallel: Path, engines_folder: Path) -> Iterator[list[str]]:
     """Two engines as `docker compose up --scale engine=2` starts them."""
-    names = [f"scratch-engine-{secrets.token_hex(4)}" for _ in range(2)]
-    for name in names:
-        argv = ["docker", "run", "-d", "--init", "--restart", "unless-stopped", "--name", name, "-u", "1000:1000"]
-        argv += ["-e", "HOME=/tmp", "-e", "DBMIRROR_EXTRA_PATH=/client/parallel", "-v", f"{SHIM}:/shim:ro"]
-        argv += ["-v", f"{parallel}:/client/parallel:ro", "-v", f"{engines_folder}:/run/dbmirror/engines", image]
-        subprocess.run([*argv, PYTHON, "/shim/start_engine.py"], check=True, stdout=subprocess.DEVNULL)
-    yield names
-    subprocess.run(["docker", "rm", "-f", *names], check=True, capture_output=True)
+    variables = {"HOME": "/tmp", "DBMIRROR_EXTRA_PATH": "/client/parallel"}
+    folders = [
+        (str(SHIM), "/shim", "ro"),
+        (str(parallel), "/client/parallel", "ro"),
+        (str(engines_folder), "/run/dbmirror/engines", "rw"),
+    ]
+    with ExitStack() as running:
+        yield [
+            running.enter_context(
+                DockerContainer(image, env=variables, volumes=folders)
+                .with_command([PYTHON, "/shim/start_engine.py"])
+                .with_kwargs(init=True, user="1000:1000", restart_policy={"Name": "unless-stopped"})
+            ).get_container_id()
+            for _ in range(2)
+        ]
 
 
 def test_the_parallel_example_runs_on_engines_in_containers(mirror_side: Side, engines: list[str]) -> None:
