@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 FOLDER = Path(os.environ.get("DBMIRROR_ENGINES") or "/run/dbmirror/engines")
 """Where the lab's engines leave how to reach them; a volume that all of its containers share."""
 CLIENT_FILE = FOLDER / "profile" / "security" / "ipcontroller-client.json"
+ANSWER_SECONDS = 10.0
+"""For the controller's answer; after that the file is read again: a controller that was restarted writes a new one."""
 
 
 def engines(count: int = 2, *, timeout: float = 60.0) -> Any:
@@ -43,13 +45,18 @@ def engines(count: int = 2, *, timeout: float = 60.0) -> Any:
                 os.environ["PYTHONPATH"] = before
     deadline = time.monotonic() + timeout
     how = f"Start them beside the lab: docker compose up -d --scale engine={count}"
-    while not CLIENT_FILE.is_file():
-        if time.monotonic() > deadline:
-            raise Unavailable(f"engines: none of the lab's engines runs. {how}")
-        time.sleep(0.2)
-    try:
-        client = ipyparallel.Client(str(CLIENT_FILE), timeout=max(1.0, deadline - time.monotonic()))
-        client.wait_for_engines(count, timeout=max(1.0, deadline - time.monotonic()), interactive=False)
-    except (TimeoutError, OSError) as error:
-        raise Unavailable(f"engines: fewer than {count} of them answer. {how}") from error
-    return client
+    while True:
+        while not CLIENT_FILE.is_file():
+            if time.monotonic() > deadline:
+                raise Unavailable(f"engines: none of the lab's engines runs. {how}")
+            time.sleep(0.2)
+        left = max(1.0, deadline - time.monotonic())
+        try:
+            client = ipyparallel.Client(str(CLIENT_FILE), timeout=min(ANSWER_SECONDS, left))
+            client.wait_for_engines(count, timeout=max(1.0, deadline - time.monotonic()), interactive=False)
+        except (TimeoutError, OSError) as error:
+            if time.monotonic() > deadline:
+                raise Unavailable(f"engines: fewer than {count} of them answer. {how}") from error
+            time.sleep(0.2)
+        else:
+            return client
