@@ -32,6 +32,13 @@ def test_every_link_leads_to_a_page_and_a_heading_that_exist(page: Path) -> None
         assert not anchor or anchor in anchors(other), f"{page.name} links to {target}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_is_named_exists(page: Path) -> None:
+    named = re.findall(r"`((?:dbmirror|images|compose|docs|tests|tools)/[\w./*-]+)", page.read_text())
+    # dbmirror/NAME is the name of an image.
+    assert [name for name in named if name != "dbmirror/NAME" and not list(ROOT.glob(name.rstrip("/")))] == []
+
+
 def test_the_readme_is_short_and_leads_to_every_page() -> None:
     text = (ROOT / "README.md").read_text()
     assert len(text.splitlines()) < 150
