@@ -62,7 +62,7 @@ def require_own_image(mirror: Mirror, built: Built, lock: MirrorLock) -> None:
         kind="image",
         bound_to=built.image_id,
         text=f"{mirror.own_folder / BUILT} names the image {tag}, which this machine did not build. The lab is made of "
-        "it, with the workspace's login.",
+        f"it, with the login of the profile {mirror.access.profile!r}.",
         remedy=f"'dbmirror build {mirror.name} --frozen' builds it from the lock. {_remedy(tag)}",
     )
     _require(mirror, tag, claim)
@@ -96,7 +96,7 @@ def _claims(mirror: Mirror, base: BaseImage, *, apt: bool, named_by: str) -> Ite
                     kind="base",
                     bound_to=f"{reference} {image}".rstrip(),
                     text=f"{named_by} names the base image {reference}, which is none of Databricks' own. {_SEES}, in "
-                    "the lab and its tunnel with the workspace's login and the SSH key.",
+                    f"the lab and its tunnel with the login of the profile {mirror.access.profile!r} and the SSH key.",
                     remedy=_remedy(reference.partition("@")[0]),
                 ),
             )

@@ -139,6 +139,7 @@ def test_a_base_that_a_clone_names_does_not_run_where_nobody_can_be_asked(
     built_by(mirror, engine)
     with pytest.raises(NotAgreed, match=f"names the base image {HOSTILE}") as refused:
         STEPS[step](mirror)
+    assert "the login of the profile 'demo'" in refused.value.message
     assert "--trust evil.example/base:1' or set DBMIRROR_TRUST=evil.example/base:1" in refused.value.remedy
 
 
