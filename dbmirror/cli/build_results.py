@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.text import Text
 
-from dbmirror.cli import mirror_tables
+from dbmirror.cli import mirror_tables, verification_tables
 from dbmirror.cli.json_documents import error_document, image_document, lock_document, report_document
 from dbmirror.cli.output import Output
 from dbmirror.cli.session import choices_of, opened, questions
@@ -111,7 +111,7 @@ def show_outcome(output: Output, name: str, outcome: Prepared | Finished, shown:
         return
     result = outcome.result
     output.show(mirror_tables.fates(as_built(outcome.lock, outcome.report), shown, before=outcome.before))
-    output.show(mirror_tables.verification(outcome.report, mirror=name))
+    output.show(verification_tables.verification(outcome.report, mirror=name))
     built_in = f"  built in {result.seconds:.1f} s ({result.cached_steps} of {result.steps} steps cached)"
     output.show(Text.assemble((outcome.built.tags[0], "bold"), built_in))
     if outcome.published.pushed:

@@ -101,7 +101,7 @@ def explain_command(
 
 
 def _explain_imports(output: Output, name: str, config_file: Path | None) -> None:
-    from dbmirror.cli import mirror_tables
+    from dbmirror.cli import verification_tables
     from dbmirror.cli.session import opened
 
     with opened(output, name, config_file) as mirror:
@@ -110,7 +110,7 @@ def _explain_imports(output: Output, name: str, config_file: Path | None) -> Non
         raise UsageError("No image was verified here yet.", remedy=f"Verify it with 'dbmirror verify {name}'.")
     explained = [each for each in report.imports if each.error is not None and each.expected is not None]
     output.document({"mirror": name, "imports": explained})
-    output.show(mirror_tables.imports(explained))
+    output.show(verification_tables.imports(explained))
 
 
 def _turned_out(mirror: Mirror, lock: MirrorLock) -> MirrorLock:

@@ -136,7 +136,7 @@ def verify_command(output: Output, name: str, config_file: Path | None) -> None:
     Example:
       dbmirror verify demo
     """
-    from dbmirror.cli import mirror_tables
+    from dbmirror.cli import verification_tables
     from dbmirror.cli.json_documents import report_document
     from dbmirror.cli.session import opened
     from dbmirror.pipeline import stages
@@ -145,6 +145,6 @@ def verify_command(output: Output, name: str, config_file: Path | None) -> None:
         built = mirror.built()
         report = stages.verify_image(mirror, built, mirror.lock(), mirror.snapshot(), again=True)
     output.document({"mirror": name, "image": {"tag": built.tags[0]}, "verification": report_document(report)})
-    output.show(mirror_tables.verification(report, mirror=name))
+    output.show(verification_tables.verification(report, mirror=name))
     if not report.passed:
         raise refuted(report, built.tags[0], mirror=name, folder=mirror.folder)

@@ -16,7 +16,7 @@ import msgspec
 from rich.console import Console, RenderableType
 
 from dbmirror.build.image import Built, read_built
-from dbmirror.cli import mirror_tables
+from dbmirror.cli import mirror_tables, verification_tables
 from dbmirror.cli.json_documents import lock_document, report_document
 from dbmirror.config import load_config
 from dbmirror.errors import DbmirrorError
@@ -458,7 +458,7 @@ def _sbom(mirror: Mirror) -> None:
 
 def _report(mirror: Mirror) -> None:
     report = read_report(mirror.folder / "verification.json")
-    printed(mirror_tables.verification(report, mirror="demo"))
+    printed(verification_tables.verification(report, mirror="demo"))
     canonical_json(report_document(report))
     mirror.report()
 

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from dbmirror.cli.json_documents import report_document
-from dbmirror.cli.mirror_tables import two_answers
 from dbmirror.cli.single_stages import refuted
+from dbmirror.cli.verification_tables import two_answers
 from dbmirror.config import load_config
 from dbmirror.verify.model import Comparison, Finding, Outcome, Report, Severity
 from dbmirror.verify.report import encode_report, read_report
