@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, Property, XsUri
@@ -148,14 +148,19 @@ def _of_fate(fate: Fate, package: LockedPackage | None, system: System, referenc
         component = _installed(package, system, reference)
         component.properties.update(said)
         return component
+    return fate_component(fate, reference, purl_type="pypi", properties=said)
+
+
+def fate_component(fate: Fate, reference: str, *, purl_type: str, properties: Iterable[Property]) -> Component:
+    """A package of which the image has no more than the fate says: it is the base's, or it is not there."""
     present = fate.kind in IN_THE_IMAGE
     return Component(
         bom_ref=reference,
         name=fate.name,
         version=fate.version,
         scope=ComponentScope.REQUIRED if present else ComponentScope.EXCLUDED,
-        purl=PackageURL("pypi", None, fate.name, fate.version) if present else None,
-        properties=said,
+        purl=PackageURL(purl_type, None, fate.name, fate.version) if present else None,
+        properties=properties,
     )
 
 

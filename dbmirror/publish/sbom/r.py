@@ -19,7 +19,7 @@ from dbmirror.lock.r.model import (
     RLacking,
     RLock,
 )
-from dbmirror.publish.sbom.components import IN_THE_IMAGE, System, properties
+from dbmirror.publish.sbom.components import System, fate_component, properties
 from dbmirror.render.r_layers import r_part
 
 
@@ -55,7 +55,7 @@ def r_components(lock: RLock, base: BaseImage) -> Iterator[RComponent]:
             component = installed(packages.pop(fate.name), reference)
             component.properties.update(_said(fate))
         else:
-            component = _of_fate(fate, reference)
+            component = fate_component(fate, reference, purl_type="cran", properties=_said(fate))
         yield RComponent(component=component, fate=fate)
     for package in packages.values():
         component = installed(package, f"r/{package.name}@{package.version}/addition")
@@ -73,19 +73,6 @@ def _said(fate: Fate) -> list[Property]:
             "substitute": fate.substitute,
             "cluster:library": fate.location,
         }
-    )
-
-
-def _of_fate(fate: Fate, reference: str) -> Component:
-    """The package of a fate that the image has not from the lock: of the base, of R itself, or of nowhere."""
-    present = fate.kind in IN_THE_IMAGE
-    return Component(
-        bom_ref=reference,
-        name=fate.name,
-        version=fate.version,
-        scope=ComponentScope.REQUIRED if present else ComponentScope.EXCLUDED,
-        purl=PackageURL("cran", None, fate.name, fate.version) if present else None,
-        properties=_said(fate),
     )
 
 
