@@ -88,8 +88,10 @@ class Output:
         self.stdout = SafeConsole()
         self.stderr = SafeConsole(stderr=True)
         self._progress: Progress | None = None
-        # What libraries say of their retries would stand between our lines; our own messages say what came of them.
-        logging.getLogger("urllib3").addHandler(logging.NullHandler())
+        # What libraries say of their retries and logins would stand between our lines; our own messages say what came
+        # of them.
+        for name in ("azure", "databricks", "docker", "msal", "urllib3"):
+            logging.getLogger(name).addHandler(logging.NullHandler())
 
     def document(self, body: Mapping[str, Any]) -> None:
         """What the command's one JSON document holds, which `flush` prints."""

@@ -88,8 +88,8 @@ CAUSES: Final[tuple[Cause, ...]] = (
         key="hash",
         pattern=r"(?i)hash mismatch|DO NOT MATCH THE HASHES|hash sum mismatch",
         meaning="what was downloaded has not the hash that the lock states",
-        remedy="Make the lock anew with 'dbmirror lock'. If it happens again, the index serves another file than "
-        "before: find out why before you trust it.",
+        remedy="Make the lock anew with 'dbmirror lock MIRROR'. If it happens again, the index serves another file "
+        "than before: find out why before you trust it.",
     ),
     Cause(
         key="network",
@@ -101,6 +101,13 @@ CAUSES: Final[tuple[Cause, ...]] = (
         "on to them; a proxy on localhost cannot be reached from there.",
     ),
     Cause(
+        key="apt-version",
+        pattern=r"E: Version '[^']*' for '(?P<package>[^']+)' was not found|"
+        r"E: Failed to fetch \S+/(?P<file>[^/\s]+\.deb)\s+404",
+        meaning="the archive of the base's distribution no longer has {package} at the locked version",
+        remedy="Make the lock anew with 'dbmirror lock MIRROR --refresh': it takes the versions that are there now.",
+    ),
+    Cause(
         key="apt-package",
         pattern=r"E: (Unable to locate package (?P<package>\S+)|"
         r"Package '(?P<obsolete>[^']+)' has no installation candidate)",
@@ -108,17 +115,12 @@ CAUSES: Final[tuple[Cause, ...]] = (
         remedy="Check that the base is the runtime's own distribution, or blacklist what needs that package.",
     ),
     Cause(
-        key="apt-version",
-        pattern=r"E: Version '[^']*' for '(?P<package>[^']+)' was not found",
-        meaning="the archive of the base's distribution no longer has {package} at the locked version",
-        remedy="Make the lock anew with 'dbmirror lock MIRROR --refresh': it takes the versions that are there now.",
-    ),
-    Cause(
         key="apt-repository",
         pattern=r"(?i)does not have a Release file|is not signed|NO_PUBKEY|GPG error|"
         r"E: Failed to fetch (?P<url>\S+)\s+404",
         meaning="a package repository of the base image is gone, outdated or not signed",
-        remedy="Build with '--no-cache' so that its lists are read anew; if it fails again, use a newer base image.",
+        remedy="Build again after 'docker buildx prune', which makes it read the lists anew; if it fails again, name a "
+        "newer base with '--base IMAGE'.",
     ),
     Cause(
         key="native-header",
@@ -154,14 +156,14 @@ CAUSES: Final[tuple[Cause, ...]] = (
         r"(No matching distribution found|Could not find a version that satisfies the requirement) (for )?"
         r"(?P<second>[^\s,]+)|Because (?P<third>\S+) was not found in the package registry",
         meaning="the index that the build asks has no {requirement}",
-        remedy="Make the lock anew with 'dbmirror lock'; the build and the lock must see the same index.",
+        remedy="Make the lock anew with 'dbmirror lock MIRROR'; the build and the lock must see the same index.",
     ),
     Cause(
         key="context-file",
         pattern=r"failed to calculate checksum of ref .{0,500}?(\"/?(?P<file>[^\"]+)\": not found|"
         r"/buildkit-mount\d+/(?P<second>\S+): no such file)",
         meaning="the build context lacks {file}",
-        remedy="Make the lock and the build files anew with 'dbmirror lock' and 'dbmirror render'.",
+        remedy="Make the lock and the build files anew with 'dbmirror lock MIRROR' and 'dbmirror render MIRROR'.",
     ),
     Cause(
         key="memory",
@@ -205,6 +207,8 @@ NATIVE_PACKAGES: Final[dict[str, str]] = {
 """Header, pkg-config name or program to the Debian package that has it (packages.debian.org, contents search)."""
 
 _MARKER = re.compile(r"^dbmirror: failed (?P<name>[A-Za-z0-9._-]+) (?P<version>[\w.+!~-]+) \((?P<step>[^)]*)\)")
+_OTHERS: Final = re.compile(r"^dbmirror: (building|built|failed|log of|not tried) ")
+"""Between two of these lines stand one package's words, where several packages are built at a time."""
 _PACKAGES: Final[tuple[re.Pattern[str], ...]] = tuple(
     re.compile(pattern)
     for pattern in (
@@ -225,15 +229,16 @@ def diagnose(progress: BuildProgress, *, code: int) -> BuildFailed:
     failed = progress.failed
     log = list(failed.log) if failed else []
     step = failed.words if failed else ""
-    said = "\n".join([*log, failed.error if failed else "", *progress.remarks])
     package = find_package(log)
+    log = own_lines(log)
+    said = "\n".join([*log, failed.error if failed else "", *progress.remarks])
     where = f"The build stopped at '{step}'" if step else f"The build did not start (buildx ended with {code})"
     subject = f"{package} could not be installed" if package else ""
     cause, words, remedy = find_cause(said)
     if cause is None:
         last = next((line.strip() for line in reversed(log or list(progress.remarks)) if line.strip()), "")
         words = f"its last words are: {last}" if last else "it said nothing"
-        remedy = "The lines before that say more; 'dbmirror build --no-cache' tells a broken cache from a real failure."
+        remedy = "The lines before that say more."
     if any((match := _MARKER.match(line)) is not None and match["step"] == "R" for line in log):
         remedy += " To build the mirror of all the other R packages, add '--keep-going'."
     message = ": ".join(part for part in (where, subject, words) if part)
@@ -246,6 +251,22 @@ def diagnose(progress: BuildProgress, *, code: int) -> BuildFailed:
         log=shown,
         remedy=remedy,
     )
+
+
+def own_lines(log: list[str]) -> list[str]:
+    """The lines of the package that `log` names as failed last, its marker included; all where it names none.
+
+    Several packages are built at a time, and what another one said is not why this one failed.
+    """
+    end = max((number for number, line in enumerate(log) if _MARKER.match(line)), default=None)
+    if end is None:
+        return log
+    # Where one program failed with several packages, their marks stand in a row below its words.
+    last = end
+    while last and _MARKER.match(log[last - 1]):
+        last -= 1
+    start = max((number for number in range(last) if _OTHERS.match(log[number])), default=-1)
+    return [*log[start + 1 : last], log[end]]
 
 
 def find_package(log: list[str]) -> str:

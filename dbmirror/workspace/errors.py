@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -117,13 +118,18 @@ def said_clearly(host: str | None, *, profile: str | None = None, auth: str | No
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         # The SDK takes an answer apart without a look at its form.
         raise AnswerInvalid(
-            f"The workspace {where} gave an answer that is none of its API ({foreign_line(str(error), 200)}).",
+            f"The workspace {where} gave an answer that is none of its API ({own_words(error)[:200]}).",
             remedy="Check that the profile's host is a Databricks workspace.",
         ) from error
 
 
+def own_words(error: BaseException) -> str:
+    """What the workspace or the SDK said, without the configuration that the SDK repeats behind it, on one line."""
+    return foreign_line(re.split(r"[.:]?\s*\b(?:Config|Env): ", str(error), maxsplit=1)[0], 400).rstrip(".")
+
+
 def _of_api(error: DatabricksError, host: str, profile: str | None, auth: str | None) -> WorkspaceError:
-    words = foreign_line(str(error), 400).rstrip(".")
+    words = own_words(error)
     expired = any(sign in words.lower() for sign in ("invalid access token", "token is expired", "expired token"))
     if isinstance(error, api.Unauthenticated) or expired:
         return LoginRefused(host, words, profile=profile, auth=auth)

@@ -15,7 +15,7 @@ from databricks.sdk.config import Config
 from dbmirror import __version__
 from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.http_client.addresses import is_loopback
-from dbmirror.workspace.errors import ProfileInvalid, ProfileUnknown, said_clearly
+from dbmirror.workspace.errors import ProfileInvalid, ProfileUnknown, own_words, said_clearly
 from dbmirror.workspace.profile_file import host_of, profile_file, profile_files, sections
 
 # Without a handler Python would print the SDK's warnings on stderr.
@@ -59,7 +59,7 @@ def client(profile: str | None) -> WorkspaceClient:
             )
         except (ValueError, AttributeError, configparser.Error) as error:
             # Behind this the SDK lists its settings.
-            words = foreign_line(str(error).split(". Config:")[0].split(". Env:")[0], 400).rstrip(".")
+            words = own_words(error)
             what = f"The profile {profile!r} in {file}" if from_file else "The login of the environment"
             raise ProfileInvalid(
                 f"{what} cannot be used: {words}.",

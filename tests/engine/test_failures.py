@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from dbmirror.engine.failures import CAUSES, find_cause, find_package
+from dbmirror.engine.failures import CAUSES, find_cause, find_package, own_lines
 
 LOGS = Path(__file__).parent / "build_logs"
 
 EXPECTED = {
     "apt-dns": ("network", "", "HTTPS_PROXY"),
-    "apt-no-package": ("apt-package", "", "base"),
-    "apt-no-release": ("apt-repository", "", "--no-cache"),
+    "apt-no-package": ("apt-version", "", "dbmirror lock"),
+    "apt-no-release": ("apt-repository", "", "--base"),
     "pip-certificate": ("certificate", "six 1.16.0", "--ca-bundle"),
     "pip-configure": ("native-library", "dbus-python", "libdbus-1-dev"),
     "pip-disk-full": ("disk-full", "", "docker system df"),
@@ -74,6 +74,8 @@ def test_every_recorded_log_is_in_the_table_above() -> None:
             "authorization: server message: insufficient_scope: authorization failed",
             "base-unknown",
         ),
+        ("E: Unable to locate package nosuchpackage", "apt-package"),
+        ("E: Failed to fetch http://deb.example/dists/x/Release  404  Not Found", "apt-repository"),
         ("process did not complete successfully: exit code: 137", "memory"),
         ("/usr/bin/ld: cannot find -lodbc: No such file or directory", "native-linker"),
         (
@@ -123,3 +125,62 @@ def test_every_cause_fills_its_sentences_from_groups_that_its_pattern_has() -> N
         if re.findall(r"{(\w+)}", cause.meaning + cause.remedy):
             assert re.compile(cause.pattern).groupindex, cause.key
     assert len({cause.key for cause in CAUSES}) == len(CAUSES)
+
+
+def test_what_another_package_said_meanwhile_is_not_why_this_one_failed() -> None:
+    log = [
+        "dbmirror: building lxml 4.9.2",
+        "dbmirror: building pyodbc 4.0.38",
+        "dbmirror: log of lxml 4.9.2",
+        "fatal error: sql.h: No such file or directory",
+        "dbmirror: failed lxml 4.9.2 (build)",
+        "dbmirror: log of pyodbc 4.0.38",
+        "Error: pg_config executable not found.",
+        "dbmirror: failed pyodbc 4.0.38 (build)",
+    ]
+    assert find_package(log) == "pyodbc 4.0.38"
+    assert own_lines(log) == log[-2:]
+    cause, _, _ = find_cause("\n".join(own_lines(log)))
+    assert cause is not None
+    assert cause.key == "native-program"
+
+
+def test_a_line_between_a_packages_words_and_its_mark_is_its_own() -> None:
+    log = [
+        "dbmirror: built six 1.16.0",
+        "dbmirror: log of lap 0.4.0",
+        "ModuleNotFoundError: No module named 'numpy'",
+        "dbmirror: the build of lap imports numpy, which is not among its locked build requirements",
+        "dbmirror: failed lap 0.4.0 (build)",
+        "dbmirror: built attrs 21.1.0",
+    ]
+    assert own_lines(log) == log[2:5]
+
+
+def test_packages_that_failed_together_share_what_was_said() -> None:
+    log = [
+        "E: Version '1' for 'curl' was not found",
+        "dbmirror: failed curl 1 (apt)",
+        "dbmirror: failed wget 1 (apt)",
+    ]
+    assert own_lines(log) == [log[0], log[2]]
+
+
+def test_where_no_package_is_named_all_lines_count() -> None:
+    assert own_lines(["one", "two"]) == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "E: Version '7.88.1-10+deb12u5' for 'curl' was not found",
+        "E: Failed to fetch http://deb.example/debian/pool/main/c/curl/curl_7.88_amd64.deb  404  Not Found [IP: 1]",
+        "E: Version '1' for 'curl' was not found\nE: Unable to locate package curl-dev",
+    ],
+)
+def test_a_version_that_the_archive_no_longer_has_is_named_as_that(said: str) -> None:
+    cause, meaning, remedy = find_cause(said)
+    assert cause is not None
+    assert cause.key == "apt-version"
+    assert "no longer has curl" in meaning
+    assert "'dbmirror lock MIRROR --refresh'" in remedy

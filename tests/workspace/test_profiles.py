@@ -9,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from databricks.sdk import errors as api
 
 from dbmirror import __version__
 from dbmirror.folders import sandbox_profile_file
 from dbmirror.workspace.clusters import list_clusters
-from dbmirror.workspace.errors import ProfileInvalid, ProfileUnknown, WorkspaceUnreachable
+from dbmirror.workspace.errors import LoginRefused, ProfileInvalid, ProfileUnknown, WorkspaceUnreachable, said_clearly
 from dbmirror.workspace.profile_file import list_profiles, profile_file
 from dbmirror.workspace.profiles import client
 from tests.workspace.conftest import TOKEN, Workspace
@@ -196,3 +197,19 @@ def test_an_indented_line_below_an_option_without_a_value_is_no_traceback(
 ) -> None:
     write_profiles("x\n [other]\n[demo]\nhost = https://x.example\n")
     assert isinstance(list_profiles(), tuple)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Invalid access token. Config: host=https://w.example, token=***, auth_type=pat. Env: DATABRICKS_HOST",
+        "Invalid access token: Config: host=https://w.example",
+        "Invalid access token",
+    ],
+)
+def test_what_the_sdk_says_of_its_configuration_is_not_repeated(said: str) -> None:
+    with pytest.raises(LoginRefused) as caught, said_clearly("https://w.example", profile="prod", auth="pat"):
+        raise api.Unauthenticated(said)
+    assert caught.value.message == (
+        "The workspace https://w.example does not accept the login (Invalid access token): it is wrong or has expired."
+    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.publish.registries.credential import Credential
 from dbmirror.publish.registries.errors import (
+    AddressRefused,
     AuthenticationFailed,
     ConnectionCut,
     CredentialExpired,
@@ -18,6 +19,7 @@ from dbmirror.publish.registries.errors import (
     RegistryUnavailable,
     RegistryUnreachable,
     RepositoryUnknown,
+    TagImmutable,
     UnexpectedAnswer,
     UntrustedCertificate,
 )
@@ -63,8 +65,23 @@ _KINDS = (
     ),
     _EXPIRED,
     _kind(
+        AddressRefused,
+        r"client with IP|aka\.ms/acr/firewall|firewall|ip address .{0,60}not (allowed|permitted|authorized)"
+        r"|not allowed (access )?from (this|your) (ip|network|address)|public network access",
+        "The firewall of {host} does not let this machine in.",
+        "Let its administrator allow the address that it names, or push from a network that it allows.",
+    ),
+    _kind(
+        TagImmutable,
+        r"immutable|TAG_ALREADY_EXISTS|ImageTagAlreadyExists|cannot be overwritten|configured as immutable"
+        r"|write operation is (disabled|not permitted)|manifest .{0,60}is locked",
+        "The registry {host} does not let this tag of {repository} be replaced.",
+        "An image whose lock has changed gets a tag of its own. To replace this one, have it unlocked there first.",
+    ),
+    _kind(
         RegistryFull,
-        r"HTTP (status: )?507|insufficient storage|no space left|disk (is )?full|storage (limit|quota)",
+        r"HTTP (status: )?507|insufficient storage|no space left|disk (is )?full|storage (limit|quota)"
+        r"|adding .{0,80} of storage resource|exceed the configured upper limit",
         "The registry {host} has no room left.",
         "Delete images there, or enlarge its storage, and push again: layers that arrived are kept.",
     ),

@@ -38,6 +38,14 @@ class InsufficientScope(RegistryError):
     """The registry knows the user, who may not push here."""
 
 
+class AddressRefused(RegistryError):
+    """The registry's firewall lets nobody in from this machine's address."""
+
+
+class TagImmutable(RegistryError):
+    """The registry lets nobody replace this tag."""
+
+
 class QuotaRefused(RegistryError):
     """A quota or a rate limit is used up."""
 

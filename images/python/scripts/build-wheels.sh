@@ -50,8 +50,16 @@ build() {
         --wheel --no-create-gitignore --out-dir /wheels "$source"
 }
 
-echo "dbmirror: building $name $version"
+say() {
+    flock /wheels echo "dbmirror: $*"
+}
+
+say "building $name $version"
 if ! build >"$folder/log" 2>&1; then
+    # No line of another package may stand among these: what failed is read off them.
+    exec 9</wheels
+    flock 9
+    echo "dbmirror: log of $name $version"
     cat "$folder/log"
     missing=$(sed -nE "s/^ModuleNotFoundError: No module named '([A-Za-z0-9_.]+)'.*/\1/p" "$folder/log" | tail -n 1)
     if [[ -n $missing ]]; then
@@ -60,5 +68,5 @@ if ! build >"$folder/log" 2>&1; then
     echo "dbmirror: failed $name $version (build)"
     exit 1
 fi
-echo "dbmirror: built $name $version"
+say "built $name $version"
 rm -rf "$folder"

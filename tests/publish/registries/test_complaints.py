@@ -18,6 +18,23 @@ WORDS = [
     (errors.InsufficientScope, "denied: requested access to the resource is denied"),
     (errors.InsufficientScope, "HTTP 401 UNAUTHORIZED authentication required insufficient_scope"),
     (errors.InsufficientScope, "HTTP 403"),
+    (
+        errors.AddressRefused,
+        "denied: client with IP '203.0.113.7' is not allowed access, refer https://aka.ms/acr/firewall to grant access",
+    ),
+    (errors.AddressRefused, "HTTP 403 DENIED client with IP '203.0.113.7' is not allowed access"),
+    (
+        errors.TagImmutable,
+        "tag invalid: The image tag '15.4' already exists in the 'team/demo' repository and cannot be overwritten "
+        "because the repository is immutable.",
+    ),
+    (errors.TagImmutable, "denied: Failed to process request due to 'demo:15.4' configured as immutable."),
+    (errors.TagImmutable, "denied: The operation is disallowed on this registry, write operation is disabled"),
+    (
+        errors.RegistryFull,
+        "denied: adding 1.2 GiB of storage resource, which when updated to current usage of 9.5 GiB will exceed the "
+        "configured upper limit of 10.0 GiB.",
+    ),
     (errors.QuotaRefused, "toomanyrequests: You have reached your pull rate limit"),
     (errors.QuotaRefused, "HTTP 429"),
     (errors.QuotaRefused, "denied: the quota of this project is used up"),

@@ -86,6 +86,13 @@ class AzureContainerRegistry(RegistryKind):
         return f"`az login`, `docker login {host}`"
 
 
+_NO_TOKEN: Final = {
+    "CredentialUnavailableError": "nobody is logged in to Azure on this machine ('az login' does)",
+    "ClientAuthenticationError": "Entra ID refuses the logins of this machine, or there is none ('az login' makes one)",
+    "ServiceRequestError": "Entra ID cannot be reached",
+}
+"""What azure-identity means, by its errors' names: its own text is a page about each way to log in."""
+
 KIND: Final = AzureContainerRegistry()
 
 
@@ -131,7 +138,7 @@ def credential_from_entra(
     except Exception as error:
         # Any error: azure-core's cannot be named without importing it. Not its text: that repeats what the token
         # service answered to requests that carried secrets.
-        return Unserved(f"Entra ID gave no token ({type(error).__name__})")
+        return Unserved(_NO_TOKEN.get(type(error).__name__, f"Entra ID gave no token ({type(error).__name__})"))
     bearer = Credential(username=NULL_USER, secret=access_token, source="Entra ID")
     form = {"grant_type": "access_token", "service": target.host, "access_token": access_token}
     if environ.get("AZURE_TENANT_ID"):
