@@ -100,7 +100,7 @@ def test_a_second_push_sends_nothing(pushed: Done, user: User, registry: Running
 
 def test_the_password_can_come_from_stdin(pushed: Done, user: User, registry: RunningRegistry) -> None:
     account = registry.account
-    environment = {"DBMIRROR_TEAM_USERNAME": account.username}
+    environment = {"DBMIRROR_TEAM_USERNAME": account.username, "DBMIRROR_TEAM_HOST": registry.host}
     user.run("push", "demo", "team", "--password-stdin", stdin=account.password + "\n", **environment)
 
 
