@@ -191,5 +191,9 @@ class Inventory:
         return effective(self.distributions, notebook_environment)
 
     def effective_r(self, notebook_environment: str | None = None) -> dict[str, RPackage]:
-        """The package that `library()` on the driver loads, by name; see `dbmirror.inventory.layers.effective`."""
-        return effective(self.r_packages, notebook_environment)
+        """The copy of each R package that counts, by name: the nearest library's (see `dbmirror.inventory.layers`).
+
+        The library that the platform brings into every container stands back: an image cannot change what lies there.
+        """
+        own = (package for package in self.r_packages if package.layer is not Layer.PLATFORM)
+        return {**effective(self.r_packages, notebook_environment), **effective(own, notebook_environment)}

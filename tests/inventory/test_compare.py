@@ -86,14 +86,14 @@ def test_what_cannot_be_read_is_there_all_the_same() -> None:
 
 R_LIBRARIES = (
     "/local_disk0/.ephemeral_nfs/envs/rEnv-1234",
-    "/databricks/spark/R/lib",
     "/local_disk0/.ephemeral_nfs/cluster_libraries/r",
     "/usr/local/lib/R/site-library",
     "/usr/lib/R/site-library",
     "/usr/lib/R/library",
     "/usr/local/lib/R/library",
+    "/databricks/spark/R/lib",
 )
-"""The order of .libPaths() on a driver with one R notebook."""
+"""The order of .libPaths() on a driver with one R notebook; the platform's library, second there, stands back."""
 
 
 @pytest.mark.parametrize(("nearer", "farther"), list(pairwise(R_LIBRARIES)))

@@ -9,7 +9,7 @@ from dbmirror.filters.language import Language, notebook_environment
 from dbmirror.filters.lists import Spelling
 from dbmirror.filters.model import Rule, Ruling, Verdict
 from dbmirror.filters.needs import Need, Required, needed_by
-from dbmirror.inventory.layers import Layer, effective
+from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Inventory, RPackage
 from dbmirror.runtimes.r_notebooks import R_ITSELF, R_NOTEBOOK_PACKAGES
 
@@ -31,13 +31,11 @@ def r_language(inventory: Inventory, *, notebook: str | None = None) -> Language
     """The R packages of `inventory`. `notebook` as with Python.
 
     R's own packages, those that R notebooks need, and all that these require on the cluster are kept whatever the
-    lists say. Of a name in several libraries the nearest one counts; the library that the platform brings into every
-    container stands back, for the image cannot change what lies there.
+    lists say. Of a name in several libraries the copy counts that `Inventory.effective_r` names.
     Raises FilterError for a notebook environment that the driver has not.
     """
     chosen = notebook_environment(inventory, notebook)
-    own_copies = effective((p for p in inventory.r_packages if p.layer is not Layer.PLATFORM), chosen)
-    copies = {**effective(inventory.r_packages, chosen), **own_copies}
+    copies = inventory.effective_r(chosen)
 
     def requires(name: str, _extras: Collection[str]) -> Iterator[Required]:
         return (Required(name=each) for each in copies[name].depends if each in copies) if name in copies else iter(())
