@@ -27,6 +27,7 @@ def sandbox_group() -> None:
 )
 @click.option("--r", is_flag=True, help="Give the driver R, and R packages of every kind.")
 @click.option("--spark", is_flag=True, help="Let the driver run Spark; fetches 430 MB the first time.")
+@click.option("--registry", is_flag=True, help="Start a registry, too, which images go to with '--push sandbox'.")
 @click.option(
     "--ca-bundle",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
@@ -34,25 +35,33 @@ def sandbox_group() -> None:
 )
 @command
 def sandbox_up_command(
-    output: Output, name: str, packages: Path | None, r: bool, spark: bool, ca_bundle: Path | None
+    output: Output, name: str, packages: Path | None, r: bool, spark: bool, registry: bool, ca_bundle: Path | None
 ) -> None:
     """Start the sandbox; a sandbox that runs already is left as it is.
 
     \b
-    Example:
+    Examples:
       dbmirror sandbox up && dbmirror build demo
+      dbmirror sandbox up --registry && dbmirror build demo --push sandbox
     """
     from dbmirror import sandbox
     from dbmirror.ca_bundle import find_ca_bundle
     from dbmirror.cli import status_tables
+    from dbmirror.config import SANDBOX_REGISTRY
 
     with output.observing() as observer:
         state = sandbox.up(
-            name=name, packages=packages, r=r, spark=spark, observer=observer, ca_bundle=find_ca_bundle(ca_bundle)
+            name=name,
+            packages=packages,
+            r=r,
+            spark=spark,
+            registry=registry,
+            observer=observer,
+            ca_bundle=find_ca_bundle(ca_bundle),
         )
     output.document({"sandbox": state})
     output.show(status_tables.sandbox(state))
-    output.say(f"Next: dbmirror build {state.profile}")
+    output.say(f"Next: dbmirror build {state.profile}" + (f" --push {SANDBOX_REGISTRY}" if state.registry else ""))
 
 
 @sandbox_group.command("down")

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from dbmirror.cli.layout import facts, table
+from dbmirror.config import SANDBOX_REGISTRY
 
 if TYPE_CHECKING:
     from dbmirror.doctor import Check
@@ -30,6 +31,7 @@ def sandbox(state: SandboxState) -> RenderableType:
             ("driver", f"{state.driver_address or 'none'} ({state.driver_container or 'no container'})"),
             ("base", f"{state.base_image}, {state.base_origin}"),
             ("packages", f"{state.pins} pins; missing: {missing}"),
+            ("registry", f"{state.registry} (--push {SANDBOX_REGISTRY})" if state.registry else "none"),
         )
     )
 

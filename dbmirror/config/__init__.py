@@ -2,7 +2,7 @@
 
 from dbmirror.config.errors import ConfigError
 from dbmirror.config.loading import LoadedConfig, is_mirror_name, load_config
-from dbmirror.config.sandbox import SERVERS_FILE, sandbox_servers
+from dbmirror.config.sandbox import LOGINS_FILE, SANDBOX_REGISTRY, SERVERS_FILE, sandbox_servers
 from dbmirror.config.settings import (
     FILE_NAME,
     MIRROR_NAME_FORM,
@@ -24,7 +24,9 @@ from dbmirror.config.settings import (
 
 __all__ = [
     "FILE_NAME",
+    "LOGINS_FILE",
     "MIRROR_NAME_FORM",
+    "SANDBOX_REGISTRY",
     "SERVERS_FILE",
     "CiConfig",
     "Config",

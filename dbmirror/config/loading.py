@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from msgspec import Struct
 
 from dbmirror.clones.allowed_settings import require_login_kept, require_outside_repository, require_users_key
 from dbmirror.config.errors import ConfigError
-from dbmirror.config.sandbox import filled, sandbox_mirrors
+from dbmirror.config.registries import RegistryConfig
+from dbmirror.config.sandbox import SANDBOX_REGISTRY, filled, sandbox_logins, sandbox_mirrors, sandbox_registries
 from dbmirror.config.settings import FILE_NAME, MIRROR_NAME_FORM, Config, MirrorConfig, MirrorName, RConfig
 from dbmirror.config.unknown import first_unknown
 from dbmirror.config.values import decode_path
@@ -46,6 +48,16 @@ class LoadedConfig(Struct, frozen=True):
     def r(self, name: str) -> RConfig:
         """Where the R of the mirror `name` comes from."""
         return self.mirror(name).r or self.config.r
+
+    def registries(self) -> dict[str, RegistryConfig]:
+        """Where images can be pushed to: the sections of the file, else the sandbox's own registry."""
+        return {**sandbox_registries(), **self.config.registries}
+
+    def registry_environment(self, environ: Mapping[str, str]) -> Mapping[str, str]:
+        """`environ` with the sandbox's login, for its own registry alone: another of that name gets none of it."""
+        own = sandbox_registries().get(SANDBOX_REGISTRY)
+        ours = own is not None and self.registries()[SANDBOX_REGISTRY] == own
+        return {**sandbox_logins(), **environ} if ours else environ
 
     def apt_key(self, r: RConfig) -> str:
         """The text of the key file that `r` names. Raises ConfigError where it cannot be read."""

@@ -8,14 +8,19 @@ import msgspec
 from msgspec import Struct
 
 from dbmirror.config.errors import ConfigError
-from dbmirror.config.settings import FILE_NAME, MirrorConfig, MirrorName
+from dbmirror.config.registries import RegistryConfig
+from dbmirror.config.settings import FILE_NAME, MirrorConfig, MirrorName, RegistryName
 from dbmirror.config.values import decode_path
 from dbmirror.folders import sandbox_folder
 from dbmirror.foreign_text.decoding import convert, decode_toml
 
 _Section = TypeVar("_Section", bound=Struct)
+SANDBOX_REGISTRY: Final = "sandbox"
+"""What `--push` calls the sandbox's own registry."""
 SERVERS_FILE: Final = "servers.toml"
 """Beside the sandbox's dbmirror.toml: where its own servers on this machine are."""
+LOGINS_FILE: Final = "logins.toml"
+"""Beside it, for its owner alone: the variables that log in to the sandbox's registry."""
 
 
 def sandbox_servers() -> tuple[str, ...]:
@@ -54,6 +59,19 @@ def _filled(section: _Section, other: _Section) -> _Section:
         elif own == getattr(default, name):
             taken[name] = theirs
     return msgspec.structs.replace(section, **taken)
+
+
+def sandbox_registries() -> dict[str, RegistryConfig]:
+    """The section of the sandbox's own registry; none where it has none."""
+    try:
+        return convert(_sandbox_document(FILE_NAME).get("registries", {}), dict[RegistryName, RegistryConfig])
+    except msgspec.ValidationError as error:
+        raise _unusable_sandbox(error) from error
+
+
+def sandbox_logins() -> dict[str, str]:
+    """The variables that log in to the sandbox's registry, which is on this machine's loopback."""
+    return {name: value for name, value in _sandbox_document(LOGINS_FILE).items() if isinstance(value, str)}
 
 
 def _sandbox_document(name: str) -> dict[str, Any]:

@@ -78,7 +78,8 @@ def find_destinations(
             "--password-stdin is the password of one registry, and several are to be pushed to.",
             remedy="Push to them one after the other, or give the passwords in the environment.",
         )
-    registries = loaded.config.registries
+    environ = loaded.registry_environment(environ)
+    registries = loaded.registries()
     targets = [resolve_target(name, registries, environ, mirror=mirror) for name in dict.fromkeys(names)]
     hand_over = partial(require_named_host, root=loaded.root, ask=ask, keep=keep)
     return tuple(

@@ -28,12 +28,16 @@ from dbmirror.sandbox.driver.r import REPOSITORY_PATH
 from dbmirror.sandbox.driver.spark import await_spark, ensure_spark_image
 from dbmirror.sandbox.errors import SandboxRefused, WorkspaceNotAnswering
 from dbmirror.sandbox.network import build_gateway, ensure_network, remove_network, require_unused
+from dbmirror.sandbox.registry.detached import read_detached, start_detached, stop_detached
+from dbmirror.sandbox.registry.server import find_docker_registry
 from dbmirror.sandbox.state import Record, SandboxState, instance, only_one, read_record, write_record
 from dbmirror.sandbox.workspace import process
 from dbmirror.sandbox.workspace.catalogue import new_cluster_id
 from dbmirror.workspace.ssh_keys import parse_public_key
 
 STAGE = "sandbox"
+_REGISTRY_SECONDS = 7 * 24 * 3600.0
+"""After a week the registry ends by itself; the next `up --registry` starts another."""
 
 
 def up(
@@ -42,29 +46,40 @@ def up(
     packages: Path | None = None,
     r: bool = False,
     spark: bool = False,
+    registry: bool = False,
     observer: Observer = SILENT,
     ca_bundle: Path | None = None,
 ) -> SandboxState:
     """Make the sandbox, or what is missing of it, and return when its cluster runs.
 
     `name` names the profile and the mirror; `packages` is a file of `name==version` lines for the driver instead of
-    the project's own; `r` asks for a driver with R, `spark` for one that runs Spark; `ca_bundle` is a PEM file of
-    certificate authorities that the driver's build has to trust.
+    the project's own; `r` asks for a driver with R, `spark` for one that runs Spark, `registry` for a registry on
+    loopback; `ca_bundle` is a PEM file of certificate authorities that the driver's build has to trust.
     Nothing is written outside `places.state_folder()`. A second call finds all there and changes nothing.
     Raises SandboxRefused (a usage error), SandboxNotBuilt or EngineError (Docker), WorkspaceNotAnswering.
     """
     profile.require_free_name(name)
     wanted = read_packages(packages)
+    if registry:
+        find_docker_registry()
     with only_one(), closing(client(timeout=120)) as connected:
         require_same_name(name)
         observer.started(STAGE)
         try:
             record = _build(
-                connected, name=name, packages=wanted, r=r, spark=spark, ca_bundle=ca_bundle, observer=observer
+                connected,
+                name=name,
+                packages=wanted,
+                r=r,
+                spark=spark,
+                registry=registry,
+                ca_bundle=ca_bundle,
+                observer=observer,
             )
         except BaseException as error:
             if read_record() is None:
                 _stop_workspace()
+                stop_detached(_registry_folder())
                 shutil.rmtree(sandbox_folder(), ignore_errors=True)
             if isinstance(error, docker.errors.DockerException | requests.RequestException):
                 raise unavailable(error) from error
@@ -88,6 +103,7 @@ def down(observer: Observer = SILENT) -> None:
             require_unused(connected, instance())
             observer.started(STAGE)
             _stop_workspace()
+            stop_detached(_registry_folder())
             remove_containers(connected, instance())
             remove_network(connected, instance())
         except (docker.errors.DockerException, requests.RequestException) as error:
@@ -111,6 +127,7 @@ def _build(
     packages: PackageList,
     r: bool,
     spark: bool,
+    registry: bool,
     ca_bundle: Path | None,
     observer: Observer,
 ) -> Record:
@@ -142,6 +159,9 @@ def _build(
         observer.advanced(STAGE, "starting Spark")
         await_spark(connected, container_name(instance(), settings.cluster_id))
     _pin_host_key(connected, settings.cluster_id)
+    if registry:
+        observer.advanced(STAGE, "starting the registry")
+        start_detached("dockerhub", folder=_registry_folder(), lifetime=_REGISTRY_SECONDS)
     identity_file, _ = profile.ensure_key(name)
     profile.write_profile(name=name, host=_url(settings.port), token=settings.token, cluster_id=settings.cluster_id)
     profile.write_mirror(
@@ -153,6 +173,7 @@ def _build(
         files_url=settings.files_url,
         r_repository=f"{settings.files_url}{REPOSITORY_PATH}" if r else None,
         spark=spark,
+        registry=read_detached(_registry_folder()),
     )
     record = Record(
         profile=name,
@@ -252,6 +273,7 @@ def _state(record: Record) -> SandboxState:
         base_origin=record.base_origin,
         pins=record.pins,
         missing=record.missing,
+        registry=running.host if (running := read_detached(_registry_folder())) else None,
     )
 
 
@@ -266,6 +288,10 @@ def require_same_name(name: str) -> None:
         f"a home of its own: DBMIRROR_HOME={shlex.quote(str(state_folder()))}-{name} dbmirror sandbox up --name "
         f"{name}",
     )
+
+
+def _registry_folder() -> Path:
+    return sandbox_folder() / "registry"
 
 
 def _stop_workspace() -> None:

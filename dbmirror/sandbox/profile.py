@@ -11,11 +11,20 @@ import tomli_w
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from dbmirror.config import FILE_NAME, MIRROR_NAME_FORM, SERVERS_FILE, is_mirror_name
+from dbmirror.config import (
+    FILE_NAME,
+    LOGINS_FILE,
+    MIRROR_NAME_FORM,
+    SANDBOX_REGISTRY,
+    SERVERS_FILE,
+    is_mirror_name,
+)
+from dbmirror.config.registries import host_variable, variable_stem
 from dbmirror.files import write_atomically
 from dbmirror.folders import sandbox_folder, sandbox_profile_file
 from dbmirror.sandbox.driver.spark import CONNECT_PORT
 from dbmirror.sandbox.errors import SandboxRefused
+from dbmirror.sandbox.registry.detached import DetachedRegistry
 
 _SPARK_IN_LAB: Final = {"forwards": [4040, CONNECT_PORT], "spark_remote": f"sc://tunnel:{CONNECT_PORT}"}
 _WAIVED: Final = {
@@ -73,12 +82,13 @@ def write_mirror(
     files_url: str,
     r_repository: str | None = None,
     spark: bool = False,
+    registry: DetachedRegistry | None = None,
 ) -> None:
     """Write the `[mirrors.NAME]` section that makes `dbmirror build NAME` work with no other configuration.
 
     `files_url` is the server of the packages that the driver has from addresses of their own: it is on this machine,
     and may be asked. With `spark` the lab reaches the driver's Spark Connect server, which no workspace stands in front
-    of here.
+    of here. `registry` becomes `[registries.sandbox]`; its login goes into a file for its owner alone.
     """
     section: dict[str, Any] = {
         "profile": name,
@@ -90,7 +100,18 @@ def write_mirror(
     }
     if r_repository is not None:
         section["r"] = {"repositories": [r_repository]}
-    write_atomically(sandbox_folder() / FILE_NAME, tomli_w.dumps({"mirrors": {name: section}}).encode())
+    document: dict[str, Any] = {"mirrors": {name: section}}
+    logins = {}
+    if registry is not None:
+        document["registries"] = {SANDBOX_REGISTRY: {"kind": "oci", "host": registry.host, "insecure": True}}
+        stem = variable_stem(SANDBOX_REGISTRY)
+        logins = {
+            host_variable(SANDBOX_REGISTRY): registry.host,
+            f"{stem}_USERNAME": registry.username,
+            f"{stem}_PASSWORD": registry.password,
+        }
+    write_atomically(sandbox_folder() / LOGINS_FILE, tomli_w.dumps(logins).encode(), mode=0o600)
+    write_atomically(sandbox_folder() / FILE_NAME, tomli_w.dumps(document).encode())
     write_atomically(sandbox_folder() / SERVERS_FILE, tomli_w.dumps({"files_url": files_url}).encode())
 
 

@@ -43,6 +43,8 @@ class SandboxState:
     """How many pins the package list has."""
     missing: tuple[tuple[str, str], ...] = ()
     """Each pin that the driver could not be given, with the reason."""
+    registry: str | None = None
+    """Host and port of the sandbox's registry on loopback; None where none runs."""
 
     @property
     def ready(self) -> bool:

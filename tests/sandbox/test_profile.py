@@ -4,10 +4,12 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from dbmirror.config import load_config, sandbox_servers
+from dbmirror.config import LOGINS_FILE, load_config, sandbox_servers
 from dbmirror.folders import sandbox_profile_file
+from dbmirror.publish.registries.resolve import resolve_target
 from dbmirror.sandbox import profile
 from dbmirror.sandbox.errors import SandboxRefused
+from dbmirror.sandbox.registry.detached import DetachedRegistry
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +90,7 @@ def test_the_mirror_works_without_a_configuration_file_and_waives_in_the_open(tm
     assert mirror.ssh.host is None
     assert sandbox_servers() == ("http://127.0.0.1:1",)
     assert mirror.lab.spark_remote is None
+    assert load_config(start=tmp_path).registries() == {}
     assert {waiver.rule for waiver in mirror.waive} == {"L02", "L03"}
     assert all("Debian 12" in waiver.reason for waiver in mirror.waive)
 
@@ -106,3 +109,30 @@ def test_the_lab_of_a_driver_that_runs_spark_reaches_it_through_the_tunnel(tmp_p
     lab = load_config(start=tmp_path).mirror("demo").lab
     assert lab.spark_remote == "sc://tunnel:15002"
     assert lab.forwards == (4040, 15002)
+
+
+def test_its_registry_is_found_with_its_login_which_no_other_of_that_name_gets(tmp_path: Path) -> None:
+    registry = DetachedRegistry(host="127.0.0.1:5001", kind="dockerhub", pid=1, username="sandbox", password="word")
+    profile.write_mirror(
+        name="demo",
+        cluster_id="1-2-3",
+        base="base:1",
+        identity_file=tmp_path / "key",
+        network="drivers",
+        files_url="http://127.0.0.1:1",
+        registry=registry,
+    )
+    own = load_config(start=tmp_path)
+    assert resolve_target("sandbox", own.registries(), {}, mirror="demo").full_name == "127.0.0.1:5001/dbmirror/demo"
+    environment = own.registry_environment({"HOME": "x"})
+    login = {
+        "DBMIRROR_SANDBOX_HOST": "127.0.0.1:5001",
+        "DBMIRROR_SANDBOX_USERNAME": "sandbox",
+        "DBMIRROR_SANDBOX_PASSWORD": "word",
+    }
+    assert environment == {"HOME": "x", **login}
+    logins = tmp_path / "state" / "sandbox" / LOGINS_FILE
+    assert stat.S_IMODE(logins.stat().st_mode) == 0o600
+    assert "word" not in (logins.parent / "dbmirror.toml").read_text()
+    (tmp_path / "dbmirror.toml").write_text('[registries.sandbox]\nkind = "oci"\nhost = "elsewhere.example"\n')
+    assert load_config(start=tmp_path).registry_environment({"HOME": "x"}) == {"HOME": "x"}

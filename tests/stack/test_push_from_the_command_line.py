@@ -187,6 +187,28 @@ def test_no_credential_is_in_any_layer(pushed: Done, registry: RunningRegistry) 
     assert read > 100_000_000, "the layers were not in what was searched"
 
 
+def test_the_sandboxs_own_registry_takes_a_push_without_a_word_of_configuration(
+    pushed: Done, sandbox_user: User, user: User
+) -> None:
+    """`sandbox up --registry`, `build demo --push sandbox`: the second finds all that it needs."""
+    configuration = user.folder / "dbmirror.toml"
+    kept = configuration.read_bytes()
+    configuration.unlink()
+    try:
+        state = user.run("sandbox", "up", "--registry", "--json").document["sandbox"]
+        assert user.run("sandbox", "status", "--json").document["sandbox"]["registry"] == state["registry"]
+        (result,) = user.run("build", "demo", "--push", "sandbox", "--json").document["pushed"]
+    finally:
+        configuration.write_bytes(kept)
+    assert result["reference"].startswith(f"{state['registry']}/dbmirror/demo:")
+    assert result["verified"] is True
+    logins = sandbox_user.home / "state" / "sandbox" / "logins.toml"
+    assert logins.stat().st_mode & 0o077 == 0
+    password = logins.read_text().rpartition(' = "')[2].strip().strip('"')
+    assert password
+    assert not [name for name, content in tree(user.folder).items() if password.encode() in content]
+
+
 def test_what_was_pushed_is_pulled_back_by_digest_and_verified_again(
     pushed: Done, user: User, registry: RunningRegistry
 ) -> None:

@@ -26,6 +26,7 @@ from dbmirror.sandbox import SandboxState, down, status, up
 from dbmirror.sandbox.driver.containers import DriverContainers
 from dbmirror.sandbox.errors import SandboxNotBuilt, SandboxRefused
 from dbmirror.sandbox.network import LABEL, ensure_network, remove_network
+from dbmirror.sandbox.registry.detached import read_detached
 from dbmirror.sandbox.state import instance
 from dbmirror.sandbox.workspace import process
 
@@ -358,11 +359,13 @@ def test_down_stops_before_anything_where_a_lab_is_still_on_the_network(
     assert sandbox().ready
 
 
-def test_down_leaves_nothing_but_the_images(
-    sandbox: Callable[[], SandboxState], engine: docker.DockerClient, home: Path
-) -> None:
-    state = sandbox()
+@pytest.mark.usefixtures("sandbox")
+def test_down_leaves_nothing_but_the_images(engine: docker.DockerClient, home: Path) -> None:
+    state = up(registry=True, ca_bundle=CA_BUNDLE)
     pid = int((state.profile_file.parent / "workspace.pid").read_text())
+    registry = read_detached(state.profile_file.parent / "registry")
+    assert registry is not None
+    assert state.registry == registry.host
     label = f"{LABEL}={instance()}"
     down()
     down()
@@ -370,6 +373,7 @@ def test_down_leaves_nothing_but_the_images(
     assert not engine.containers.list(all=True, filters={"label": label})
     assert not engine.networks.list(filters={"label": label})
     assert not Path(f"/proc/{pid}").exists()
+    assert not Path(f"/proc/{registry.pid}").exists()
     # The run is this process, which still goes on; the home's name tells the marks of its runs from others'.
     ours = {"runs", "runs/home", f"runs/{runs.mark().partition('-')[2]}"}
     assert {str(path.relative_to(home / "state")) for path in (home / "state").rglob("*")} == ours
