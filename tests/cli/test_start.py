@@ -90,8 +90,15 @@ def completed(line: str) -> list[str]:
             "COMP_CWORD": str(len(words) - 1),
         },
     )
-    assert " rich" not in done.stderr
-    assert "msgspec" not in done.stderr
+    imported = {row.rpartition("|")[2].strip().partition(".")[0] for row in done.stderr.splitlines()}
+    assert imported - set(sys.stdlib_module_names) - of_the_environment() - {
+        "imported package",
+        "sitecustomize",
+        "usercustomize",
+    } <= {
+        "click",
+        "dbmirror",
+    }
     return [offer.partition(",")[2] for offer in done.stdout.splitlines()]
 
 
@@ -100,6 +107,8 @@ def test_a_tab_offers_verbs_and_options() -> None:
     assert completed("dbmirror lab s") == ["shell", "status", "sync"]
     assert completed("dbmirror build --fro") == ["--frozen"]
     assert "profiles" in completed("dbmirror ")
+    assert completed("dbmirror sandbox up --reg") == ["--registry"]
+    assert completed("dbmirror filter show wh") == ["whitelist"]
 
 
 def test_the_package_itself_is_a_program() -> None:
