@@ -9,14 +9,12 @@ import pytest
 from dbmirror.filters.flavour import Flavour, choose_flavour, official_base, without_python
 from dbmirror.filters.model import Verdict
 from dbmirror.inventory.layers import Layer
-from dbmirror.inventory.model import Distribution, Interpreter, Inventory, RPackage
+from dbmirror.inventory.model import Distribution, RPackage
 from dbmirror.runtimes.lookup import lookup
-from dbmirror.snapshot import Cluster, ClusterLibrary, Snapshot, Taken
-from tests.builders import python_selection
+from dbmirror.snapshot import ClusterLibrary, Snapshot
+from tests.builders import a_cluster, a_distribution, a_snapshot, python_selection
 
-NUMPY = Distribution(
-    name="numpy", spelling="numpy", version="1.23.5", layer=Layer.RUNTIME, location="/databricks/python3/lib"
-)
+NUMPY = a_distribution("numpy", "1.23.5")
 PIP = replace(NUMPY, name="pip", spelling="pip", version="23.2.1")
 APT = replace(NUMPY, name="dbus-python", layer=Layer.APT, location="/usr/lib/python3/dist-packages")
 BASE = RPackage(name="base", version="4.2.2", library="/usr/lib/R/library", priority="base")
@@ -26,19 +24,9 @@ SPARKR = RPackage(name="SparkR", version="3.5.0", library="/databricks/spark/R/l
 
 
 def snapshot(*distributions: Distribution, r: tuple[RPackage, ...] = (), libraries: tuple[str, ...] = ()) -> Snapshot:
-    inventory = Inventory(
-        os_id="ubuntu",
-        os_version="22.04",
-        architecture="x86_64",
-        glibc="2.35",
-        python=Interpreter(path="/databricks/python3/bin/python", version="3.11.11"),
-        distributions=distributions,
-        r_version="4.2.2" if r else None,
-        r_packages=r,
-    )
     stated = tuple(ClusterLibrary(kind="cran", specification=name, status="INSTALLED") for name in libraries)
-    cluster = Cluster(cluster_id="a", cluster_name="a", spark_version="15.4.x-scala2.12", libraries=stated)
-    return Snapshot(cluster=cluster, inventory=inventory, taken=Taken(at="2026-11-27T12:00:00Z", host="", dbmirror=""))
+    cluster = a_cluster(libraries=stated)
+    return a_snapshot(*distributions, cluster=cluster, r_version="4.2.2" if r else None, r_packages=r)
 
 
 @pytest.mark.parametrize(

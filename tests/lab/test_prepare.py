@@ -18,13 +18,14 @@ from dbmirror.engine.compose import Service
 from dbmirror.folders import known_hosts_file
 from dbmirror.hosts.host_key import HostKey
 from dbmirror.hosts.known_hosts import KnownHosts
-from dbmirror.inventory.model import Interpreter, Inventory
 from dbmirror.lab.files import places
 from dbmirror.lab.preparation import prepare, settle_ports, url_in_containers
 from dbmirror.lab.variables import read_environment
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.progress import Observer
-from dbmirror.snapshot import Cluster, Snapshot, Taken, write_snapshot
+from dbmirror.snapshot import write_snapshot
+from tests import builders
+from tests.builders import a_snapshot
 from tests.lab_containers.conftest import CLUSTER, make_key
 from tests.workspace.conftest import (  # noqa: F401 - fixtures
     TOKEN,
@@ -122,18 +123,7 @@ def lab(
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT"):
         monkeypatch.delenv(name, raising=False)
     made = Lab(root=tmp_path, home=home, workspace=workspace)
-    inventory = Inventory(
-        os_id="ubuntu",
-        os_version="22.04",
-        architecture="x86_64",
-        glibc="2.35",
-        python=Interpreter(path="/databricks/python3/bin/python", version="3.11.11"),
-    )
-    snapshot = Snapshot(
-        cluster=Cluster(cluster_id=CLUSTER, cluster_name="analytics", spark_version="15.4.x-scala2.12"),
-        inventory=inventory,
-        taken=Taken(at="2026-11-20T12:00:00Z", host="driver", dbmirror="0"),
-    )
+    snapshot = a_snapshot(cluster=builders.a_cluster(cluster_id=CLUSTER, cluster_name="analytics"))
     write_snapshot(snapshot, made.folder / "snapshot.json")
     (home / ".ssh").mkdir()
     make_key(home / ".ssh" / "id_demo")

@@ -13,23 +13,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
+from dbmirror.lock.model import BaseKind, Lock
 from dbmirror.render.dockerfile_templates import shipped_folder
 from dbmirror.render.errors import RenderError
 from dbmirror.render.lab import OWNER_LABEL, LabFiles, LabSettings, render_lab
 from dbmirror.render.lab_files import lab_requirements
-from tests.builders import a_lab_lock
+from tests.builders import a_base, a_lab_lock, a_lock
 from tests.render.steps import assert_foreign_code_meets_no_secret
 
 TOOLS = Path(sys.executable).parent
-LOCK = Lock(
-    snapshot="sha256:" + "5" * 64,
-    runtime="15.4",
-    target=Target(python="3.11.11", architecture="x86_64", glibc="2.35"),
-    base=BaseImage(reference="debian:bookworm", kind=BaseKind.BARE, os_id="debian", os_version="12"),
-    packages=(),
-    fates=(),
-)
+LOCK = a_lock(base=a_base(reference="debian:bookworm", os_id="debian", os_version="12"))
 IMAGE = "dbmirror/demo:15.4-0123456789ab"
 SETTINGS = LabSettings(mirror="demo", cluster="0101-120000-abcdefgh", forwards=(4040, 15002), networks=("drivers",))
 

@@ -10,7 +10,8 @@ import pytest
 from dbmirror.lock.archives import read_archives
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.mirror_lock import MirrorLock
-from dbmirror.lock.model import BaseImage, BaseKind, CapturedWheel, ImageLayer, Lock, LockedPackage, Target
+from dbmirror.lock.model import CapturedWheel
+from tests.builders import a_lock, a_locked_package
 
 PATH = "wheels/acme-1.0-py3-none-any.whl"
 
@@ -20,16 +21,7 @@ def lock(tmp_path: Path) -> MirrorLock:
     (tmp_path / "wheels").mkdir()
     (tmp_path / PATH).write_bytes(b"as it was captured")
     source = CapturedWheel(path=PATH, sha256=hashlib.sha256(b"as it was captured").hexdigest())
-    return MirrorLock(
-        python=Lock(
-            snapshot="sha256:0",
-            runtime="15.4",
-            target=Target(python="3.11.2", architecture="x86_64", glibc="2.36"),
-            base=BaseImage(reference="debian:bookworm", kind=BaseKind.BARE),
-            packages=(LockedPackage(name="acme", version="1.0", layer=ImageLayer.CLUSTER, source=source),),
-            fates=(),
-        )
-    )
+    return MirrorLock(python=a_lock(a_locked_package("acme", source=source)))
 
 
 def test_an_archive_is_read_as_it_was_locked(lock: MirrorLock, tmp_path: Path) -> None:

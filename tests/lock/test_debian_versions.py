@@ -6,17 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dbmirror.lock.debian_versions import with_debian_versions
-from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
+from dbmirror.lock.model import Lock
 from dbmirror.lock.python.pylock import decode, encode_fates, encode_pylock
+from tests.builders import a_base, a_lock
 
-LOCK = Lock(
-    snapshot="sha256:0",
-    runtime="15.4",
-    target=Target(python="3.11.2", architecture="x86_64", glibc="2.36"),
-    base=BaseImage(reference="debian:bookworm", kind=BaseKind.BARE),
-    packages=(),
-    fates=(),
-)
+LOCK = a_lock(base=a_base(reference="debian:bookworm", os_id="debian", os_version="12"))
 
 
 class Archive:
@@ -51,5 +45,5 @@ def test_a_version_stays_until_the_lock_is_made_anew_or_has_another_base() -> No
         "sudo": "1.9",
     }
     assert newer.asked == [["sudo"]], "only what is new is asked for"
-    other = replace(LOCK, base=BaseImage(reference="ubuntu:22.04", kind=BaseKind.BARE))
+    other = replace(LOCK, base=a_base())
     assert versions(with_debian_versions(other, ["git"], candidates=newer, previous=first)) == {"git": "1:2.45"}

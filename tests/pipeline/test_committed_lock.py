@@ -8,15 +8,14 @@ from pathlib import Path
 import pytest
 
 from dbmirror.config import Config, LoadedConfig
-from dbmirror.inventory.layers import Layer
-from dbmirror.inventory.model import Interpreter, Inventory, RPackage
 from dbmirror.lock.errors import LockError
-from dbmirror.lock.model import BaseImage, BaseKind, Fate, FateKind, Lock, Target
+from dbmirror.lock.model import FateKind
 from dbmirror.lock.python.lock_files import write_lock
 from dbmirror.lock.r.lock_files import write_r_lock
 from dbmirror.lock.r.model import RLock
 from dbmirror.pipeline.mirror import Mirror
-from dbmirror.snapshot import Cluster, Snapshot, Taken, write_snapshot
+from dbmirror.snapshot import Snapshot, write_snapshot
+from tests.builders import a_lock, a_snapshot, an_r_fate, an_r_package
 
 LIBRARY = "/usr/local/lib/R/site-library"
 
@@ -24,48 +23,20 @@ LIBRARY = "/usr/local/lib/R/site-library"
 @pytest.fixture
 def snapshot() -> Snapshot:
     """Of a cluster with one R package."""
-    inventory = Inventory(
-        os_id="ubuntu",
-        os_version="22.04",
-        architecture="x86_64",
-        glibc="2.35",
-        python=Interpreter(path="/databricks/python3/bin/python", version="3.11.11"),
-        r_version="4.3.2",
-        r_packages=(RPackage(name="jsonlite", version="1.8.0", library=LIBRARY),),
-    )
-    return Snapshot(
-        cluster=Cluster(cluster_id="1120-demo", cluster_name="demo", spark_version="15.4.x-scala2.12"),
-        inventory=inventory,
-        taken=Taken(at="2026-11-20T12:00:00Z", host="driver", dbmirror="0"),
-    )
+    return a_snapshot(r_version="4.3.2", r_packages=(an_r_package("jsonlite", "1.8.0", LIBRARY),))
 
 
 @pytest.fixture
 def mirror(snapshot: Snapshot, tmp_path: Path) -> Mirror:
     folder = tmp_path / "mirrors" / "demo"
     write_snapshot(snapshot, folder / "snapshot.json")
-    lock = Lock(
-        snapshot=snapshot.digest,
-        runtime="15.4",
-        target=Target(python="3.11.11", architecture="x86_64", glibc="2.35"),
-        base=BaseImage(reference="ubuntu:22.04", kind=BaseKind.BARE, os_id="ubuntu", os_version="22.04"),
-        packages=(),
-        fates=(),
-    )
-    write_lock(lock, folder)
+    write_lock(a_lock(snapshot=snapshot.digest), folder)
     return Mirror("demo", LoadedConfig(config=Config(), origin=None, root=tmp_path))
 
 
 @pytest.fixture
 def r_lock(snapshot: Snapshot) -> RLock:
-    fate = Fate(
-        name="jsonlite",
-        version="1.8.0",
-        layer=Layer.RUNTIME,
-        location=LIBRARY,
-        kind=FateKind.EXCLUDED,
-        reason="A rule.",
-    )
+    fate = an_r_fate("jsonlite", "1.8.0", FateKind.EXCLUDED, LIBRARY)
     return RLock(snapshot=snapshot.digest, r_version="4.3.2", repositories=(), packages=(), fates=(fate,))
 
 

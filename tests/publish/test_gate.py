@@ -12,17 +12,16 @@ import pytest
 from dbmirror.build.image import Built, built_here, read_built, write_built
 from dbmirror.clones.own_records import MOST, Kind, is_own, remember
 from dbmirror.config import Config, LoadedConfig
-from dbmirror.inventory.model import Interpreter, Inventory
-from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
 from dbmirror.lock.python.lock_files import write_lock
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.pipeline.publish_stage import pass_gate
 from dbmirror.progress import Observer
 from dbmirror.publish.gate import NotBuiltHere, NotVerified
-from dbmirror.snapshot import Cluster, Snapshot, Taken, write_snapshot
+from dbmirror.snapshot import write_snapshot
 from dbmirror.verify.model import Report
 from dbmirror.verify.report import made_here, remember_report, write_report
 from dbmirror.verify.verifier import verifier
+from tests.builders import a_lock, a_snapshot
 
 IMAGE = "sha256:" + "1" * 64
 
@@ -47,28 +46,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def mirror(home: Path, tmp_path: Path) -> Mirror:
     """A cloned project with snapshot and lock."""
     root = tmp_path / "project"
-    inventory = Inventory(
-        os_id="ubuntu",
-        os_version="22.04",
-        architecture="x86_64",
-        glibc="2.35",
-        python=Interpreter(path="/databricks/python3/bin/python", version="3.11.11"),
-    )
-    snapshot = Snapshot(
-        cluster=Cluster(cluster_id="1120-demo", cluster_name="demo", spark_version="15.4.x-scala2.12"),
-        inventory=inventory,
-        taken=Taken(at="2026-11-20T12:00:00Z", host="driver", dbmirror="0"),
-    )
+    snapshot = a_snapshot()
     write_snapshot(snapshot, root / "mirrors" / "demo" / "snapshot.json")
-    lock = Lock(
-        snapshot=snapshot.digest,
-        runtime="15.4",
-        target=Target(python="3.11.11", architecture="x86_64", glibc="2.35"),
-        base=BaseImage(reference="ubuntu:22.04", kind=BaseKind.BARE, os_id="ubuntu", os_version="22.04"),
-        packages=(),
-        fates=(),
-    )
-    write_lock(lock, root / "mirrors" / "demo")
+    write_lock(a_lock(snapshot=snapshot.digest), root / "mirrors" / "demo")
     return Mirror("demo", LoadedConfig(config=Config(), origin=None, root=root), observer=Recorder())
 
 
