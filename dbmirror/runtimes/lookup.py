@@ -121,6 +121,7 @@ def _read() -> _File:
     return msgspec.toml.decode(files(__package__).joinpath("runtimes.toml").read_bytes(), type=_File)
 
 
+@cache
 def _locked(kind: str, version: str) -> tuple[str, ...]:
     text = files(__package__).joinpath("locked", f"{kind}-{version}.txt").read_text("utf-8")
     return tuple(line for line in text.splitlines() if line and not line.startswith("#"))

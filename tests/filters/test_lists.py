@@ -1,5 +1,7 @@
 """The two lists: entries with reasons, globs, PEP 503 names, the user's entries first."""
 
+import tomllib
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,14 @@ def test_the_whitelist_knows_the_data_science_of_the_real_runtimes(runtime: str,
     assert len(known) >= at_least
     assert {"numpy", "pandas", "scipy", "scikit-learn", "matplotlib", "pyarrow", "mlflow-skinny"} <= known
     assert not known & {"unattended-upgrades", "dbus-python", "ssh-import-id", "launchpadlib"}
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path(str(files("dbmirror"))).glob("filters/*.toml")), ids=lambda path: path.name
+)
+def test_a_list_of_dbmirrors_own_holds_groups_of_names_with_reasons_and_nothing_else(path: Path) -> None:
+    document = tomllib.loads(path.read_text())
+    assert document.keys() == {"group"}
+    for group in document["group"]:
+        assert group.keys() == {"title", "entries"}
+        assert all(names and reason.endswith(".") for names, reason in group["entries"])

@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dbmirror.lab.model import Lab
+from dbmirror.lab.stack import render_files
+from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import BaseKind, Lock
 from dbmirror.render.dockerfile_templates import shipped_folder
 from dbmirror.render.errors import RenderError
@@ -302,3 +305,15 @@ def test_no_path_of_this_machine_is_in_the_files(tmp_path: Path) -> None:
     files = rendered()
     here = str(Path(__file__).parents[2]).encode()
     assert here not in files.compose + b"".join((*files.lab.files.values(), *files.tunnel.files.values()))
+
+
+def test_what_jupyterlab_and_this_machine_leave_is_ignored_and_notebooks_are_not(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    folder = tmp_path / "mirrors" / "demo"
+    folder.mkdir(parents=True)
+    render_files(
+        Lab(mirror="demo", folder=folder), MirrorLock(python=LOCK), image=IMAGE, cluster="0101-120000-abcdefgh"
+    )
+    names = [".env", "notebooks/.ipynb_checkpoints/a-checkpoint.ipynb", "notebooks/a.ipynb", "compose.yaml"]
+    command = ["git", "-C", folder, "check-ignore", *names]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == names[:2]
