@@ -29,7 +29,6 @@ class ImageFacts:
 
     image_id: str
     """`sha256:…`"""
-    repo_tags: tuple[str, ...]
     repo_digests: tuple[str, ...]
     """`repository@sha256:…` for each registry that it was pulled from or pushed to."""
     os: str
@@ -99,7 +98,6 @@ def image_facts(document: Mapping[str, Any]) -> ImageFacts:
     variables = (entry.partition("=") for entry in configuration.get("Env") or ())
     return ImageFacts(
         image_id=document["Id"],
-        repo_tags=tuple(sorted(document.get("RepoTags") or ())),
         repo_digests=tuple(sorted(document.get("RepoDigests") or ())),
         os=document.get("Os") or "",
         architecture=document.get("Architecture") or "",

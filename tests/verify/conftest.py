@@ -112,7 +112,6 @@ GOOD_ANSWERS: Mapping[str, Answer] = {
 
 GOOD_IMAGE = ImageFacts(
     image_id="sha256:" + "1" * 64,
-    repo_tags=("dbmirror/demo:15.4",),
     repo_digests=(),
     os="linux",
     architecture="amd64",
