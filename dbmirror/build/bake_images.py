@@ -1,4 +1,4 @@
-"""The build stage of many mirrors at once: one bake file, one bake, and a record of each image that came of it."""
+"""The build stage of many mirrors at once: one bake file, one bake, and a record of each image."""
 
 from __future__ import annotations
 

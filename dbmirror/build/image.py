@@ -113,7 +113,7 @@ def read_built(record: Path) -> Built:
 def build_secrets(
     indexes: IndexSettings, ca_bundle: Path | None, *, netrc: bytes | None = None
 ) -> Iterator[dict[str, Path]]:
-    """The secret mounts of a build: id to file, in a folder that only this user can read and that goes afterwards.
+    """The secret mounts of a build: id to file, in a folder that only this user can read, removed afterwards.
 
     `netrc` holds the credentials of the indexes and the given ones, `proxy` the proxies' variables, `ca-bundle` the
     certificate authorities (see images/python/). None of them is in a cache key or in a layer.

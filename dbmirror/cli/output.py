@@ -173,7 +173,7 @@ class Output:
                 self._progress = None
 
     def confirm(self, question: str) -> bool:
-        """Ask a question that is answered by no unless somebody says yes; no, too, where nobody can answer."""
+        """Ask a yes-or-no question. The answer is no unless the user says yes; without a terminal it is no."""
         if not sys.stdin.isatty():
             return False
         with self._paused():

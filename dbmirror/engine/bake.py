@@ -1,4 +1,4 @@
-"""Build many images at once: `docker buildx bake` as a child process, and what became of each of its targets.
+"""Build many images at once: `docker buildx bake` as a child process, with a result for each target.
 
 One solve for all targets: what their Dockerfiles have in common is built once, the rest in parallel. A step that
 fails makes bake cancel every other target and report on none. So the targets that have the failed step are set

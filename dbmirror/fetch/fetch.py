@@ -70,7 +70,7 @@ def fetch(
 
     A file that is there is not fetched. What passes (a broken connection, a server that is overloaded) is tried again;
     a file with another digest or size is not kept. `arrived` is called with each file that is there, in this thread.
-    Raises StoreError where the disk takes no more.
+    Raises StoreError where the disk is full.
     """
     found: dict[Wanted, Fetched | NotFetched] = {}
     stop = threading.Event()

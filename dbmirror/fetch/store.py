@@ -84,7 +84,7 @@ class Store:
     def put(self, write: Callable[[Callable[[bytes], None]], None]) -> tuple[Path, str, int]:
         """What `write` hands on piece by piece, as a file: its path, SHA-256 and size.
 
-        Where `write` raises, nothing is kept. Raises StoreError where the disk takes no more.
+        Where `write` raises, nothing is kept. Raises StoreError where the disk is full.
         """
         digest, size = hashlib.sha256(), 0
         with _as_store_error(self.folder):

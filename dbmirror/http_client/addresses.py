@@ -147,7 +147,7 @@ def _plain(written: str) -> Address:
 
 
 def _is_public(address: Address) -> bool:
-    """Whether it is an address of the internet. 6to4 and Teredo are none: they stand for one that is not seen here."""
+    """Whether it is an address of the internet. 6to4 and Teredo do not count: they hide the address behind them."""
     if isinstance(address, ipaddress.IPv4Address):
         return address.is_global
     return address.is_global and address in _UNICAST and address.sixtofour is None and address.teredo is None

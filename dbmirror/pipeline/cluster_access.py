@@ -47,7 +47,7 @@ class DriverUnknown(RemoteError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Questions:
-    """What a stage asks the user; None where nobody can answer, and then the answer is no."""
+    """What a stage asks the user; None without a terminal, and then the answer is no."""
 
     host_key: Callable[[Fingerprint], bool] | None = None
     """First contact with a driver: is this its host key?"""

@@ -140,7 +140,7 @@ def render_lab(mirror: Mirror, lock: MirrorLock, lab_lock: LabLock | None = None
 def lock_lab(mirror: Mirror, lock: MirrorLock) -> LabLock:
     """Which files the lab's images are made from: the lock that is there, where it is still right, else a new one.
 
-    One with files of an index that is none of this user's is made anew, too: they may be out of reach.
+    One with files of an index that this user does not have is made anew, too: they may be out of reach.
     """
     known = _known_lab_lock(mirror, lock)
     if known is not None and known.indexes() <= set(mirror.indexes.urls):

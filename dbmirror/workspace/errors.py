@@ -118,7 +118,7 @@ def said_clearly(host: str | None, *, profile: str | None = None, auth: str | No
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         # The SDK takes an answer apart without a look at its form.
         raise AnswerInvalid(
-            f"The workspace {where} gave an answer that is none of its API ({own_words(error)[:200]}).",
+            f"The workspace {where} gave an answer that does not belong to its API ({own_words(error)[:200]}).",
             remedy="Check that the profile's host is a Databricks workspace.",
         ) from error
 

@@ -17,7 +17,7 @@ _INSTALLABLE = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz", ".egg", ".exe")
 MOST_FILES = 100_000
 """Of one project: none comes near it. A link of 15 bytes takes a kilobyte of memory, and gzip packs links well."""
 _CHARSETS = frozenset({"ascii", "us-ascii", "iso-8859-1", "latin-1", "utf-8", "utf8", "windows-1252"})
-"""Of pages. Python knows others that are none of text, and some that take quadratic time (punycode)."""
+"""Encodings of pages. Python has others that are not for text, and some that take quadratic time (punycode)."""
 _OF_FORMS = (b"<form", b"<input")
 _OF_OTHER_PAGES = (b"<script", b"<iframe", b'"refresh"')
 """What login pages and notices of an outage have, and project pages do not."""

@@ -97,7 +97,7 @@ class Repositories:
         return RFile(sha256=sha256_hex(content), content=content)
 
     def keep(self, found: RFile) -> None:
-        """Put a file into the store, for the build. Raises StoreError where the disk takes no more."""
+        """Put a file into the store, for the build. Raises StoreError where the disk is full."""
         if self._store is not None:
             self._store.put(lambda take: take(found.content))
 

@@ -1,4 +1,4 @@
-"""Find the credential for a registry: each source in its order, and what came of it."""
+"""Finds the credential for a registry: asks each source in order, and notes the outcome."""
 
 from __future__ import annotations
 

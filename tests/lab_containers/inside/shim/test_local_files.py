@@ -68,7 +68,7 @@ def test_a_widget_keeps_its_value_when_it_is_made_again(dbutils: Utilities) -> N
 
 
 def test_a_default_has_to_be_a_choice(dbutils: Utilities) -> None:
-    with pytest.raises(ValueError, match="none of its choices"):
+    with pytest.raises(ValueError, match="not one of its choices"):
         dbutils.widgets.dropdown("kind", "c", ["a", "b"])
 
 

@@ -29,7 +29,7 @@ else echo missing; fi
 _KINDS = {"folder": "folder", "file": "file", "other": "other", "missing": None}
 _ONLY_SOME = 23
 _VANISHED = 24
-"""Exit codes: not all could be copied; files went away meanwhile, which is none of our business."""
+"""Exit codes: not all could be copied; files went away meanwhile, which is no failure."""
 _READING = ("link_stat", "send_files", "opendir", "change_dir", "readdir", "read errors", "file has vanished")
 
 

@@ -28,7 +28,7 @@ class Widgets:
     ) -> None:
         """A parameter that is one of `choices`."""
         if defaultValue not in choices:
-            raise ValueError(f"the default value {defaultValue!r} of {name!r} is none of its choices")
+            raise ValueError(f"the default value {defaultValue!r} of {name!r} is not one of its choices")
         self._values.setdefault(name, str(defaultValue))
 
     def combobox(
