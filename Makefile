@@ -14,7 +14,7 @@ T ?= tests
 # pytest's exit code for "no test here": a folder may have tests of the other kind alone.
 NONE = $(if $(filter tests,$(T)),, || [ $$? = 5 ])
 
-.PHONY: help demo test check pure stack fuzz golden format lock engine tools clean
+.PHONY: help demo test check types-inside pure stack fuzz golden format lock engine tools clean
 
 help:  ## what can be made
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -30,9 +30,12 @@ check: $(READY)  ## formatting, lint, types, import directions
 	.venv/bin/ruff format --check $(CODE)
 	.venv/bin/ruff check $(CODE)
 	.venv/bin/mypy
+	@$(MAKE) --no-print-directory types-inside
+	.venv/bin/lint-imports --no-logo
+
+types-inside: $(READY)
 	MYPYPATH=$(INSIDE):$(INSIDE)/dbmirror_lab/shim .venv/bin/mypy --config-file= --strict --warn-unreachable \
 	    --explicit-package-bases $(INSIDE)/dbmirror_lab
-	.venv/bin/lint-imports --no-logo
 
 pure: $(READY)  ## the tests that need neither Docker nor a network
 	$(PYTHON) -m pytest -m "not stack" --numprocesses auto --dist loadfile $(T)$(NONE)
