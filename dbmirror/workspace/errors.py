@@ -12,6 +12,7 @@ from databricks.sdk.errors.base import DatabricksError
 
 from dbmirror.errors import RemoteError, UsageError
 from dbmirror.foreign_text.redaction import foreign_line
+from dbmirror.workspace.patience import ATTEMPTS
 
 
 class WorkspaceError(RemoteError):
@@ -70,6 +71,10 @@ class PermissionMissing(WorkspaceError):
 
 class RateLimited(WorkspaceError):
     """The workspace asked to slow down, and went on doing so."""
+
+
+class WorkspaceBusy(WorkspaceError):
+    """The workspace failed itself (5xx), and went on doing so."""
 
 
 class AnswerInvalid(WorkspaceError):
@@ -140,9 +145,24 @@ def _of_api(error: DatabricksError, host: str, profile: str | None, auth: str | 
         )
     if isinstance(error, api.TooManyRequests):
         return RateLimited(
-            f"The workspace {host} limits the rate of requests: {words}.", remedy="Try again in a minute."
+            f"The workspace {host} limits the rate of requests, though it was asked up to {ATTEMPTS} times: {words}.",
+            remedy="Try again in a minute.",
+        )
+    if isinstance(error, api.InternalError | api.DeadlineExceeded | api.TemporarilyUnavailable) or _failed_itself(
+        error
+    ):
+        return WorkspaceBusy(
+            f"The workspace {host} failed, though it was asked up to {ATTEMPTS} times: {words}.",
+            remedy="Try again in some minutes; what was started there goes on.",
         )
     return WorkspaceError(f"The workspace {host} answered with an error: {words}.")
+
+
+def _failed_itself(error: DatabricksError) -> bool:
+    """Whether the status was one of 5xx; of some the SDK makes no class, such as 502."""
+    if isinstance(error, api.InternalError | api.DeadlineExceeded | api.TemporarilyUnavailable):
+        return True
+    return type(error) is DatabricksError and re.search(r"\b5\d\d\b|Bad Gateway", str(error)) is not None
 
 
 def _why(error: BaseException) -> str:

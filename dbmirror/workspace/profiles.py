@@ -16,6 +16,7 @@ from dbmirror import __version__
 from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.http_client.addresses import is_loopback
 from dbmirror.workspace.errors import ProfileInvalid, ProfileUnknown, own_words, said_clearly
+from dbmirror.workspace.patience import with_patience
 from dbmirror.workspace.profile_file import host_of, profile_file, profile_files, sections
 
 # Without a handler Python would print the SDK's warnings on stderr.
@@ -65,7 +66,7 @@ def client(profile: str | None) -> WorkspaceClient:
                 f"{what} cannot be used: {words}.",
                 remedy=f"Log in with 'databricks auth login --profile {name or 'NAME'}'.",
             ) from None
-        return WorkspaceClient(config=config)
+        return with_patience(WorkspaceClient(config=config))
 
 
 def _require_secrecy(host: str | None, *, origin: str) -> None:

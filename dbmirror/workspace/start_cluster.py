@@ -10,7 +10,7 @@ from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.parallel import go_on
 from dbmirror.progress import SILENT, Observer
 from dbmirror.workspace.clusters import ClusterState, get_details, read, started_at
-from dbmirror.workspace.errors import ClusterNotStarted, WorkspaceUnreachable, said_clearly
+from dbmirror.workspace.errors import ClusterNotStarted, RateLimited, WorkspaceBusy, WorkspaceUnreachable, said_clearly
 
 STAGE = "start"
 _FIRST_PAUSE = 2.0
@@ -105,7 +105,7 @@ class _Attempt:
         """Look at the cluster, and start it if that is to be done. True once it runs."""
         try:
             details = get_details(self._w, self._cluster_id)
-        except WorkspaceUnreachable:
+        except (WorkspaceUnreachable, WorkspaceBusy, RateLimited):
             # A start takes minutes: one lost request is no reason to give up.
             self._failures += 1
             if self._failures == _FAILURES_IN_A_ROW:

@@ -17,6 +17,7 @@ import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.clock import RealClock
 
+from dbmirror.workspace import patience
 from dbmirror.workspace.profiles import client
 
 TOKEN = "dapi-secret-of-the-test"
@@ -34,6 +35,8 @@ class Workspace:
     """What a running cluster becomes at each look after it was edited."""
     fail: tuple[int, dict[str, str], bytes] | None = None
     """An answer to everything: status, headers, body."""
+    hiccups: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    """Status and headers of the next answers, before it answers well."""
     requests: list[tuple[str, str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     page: int | None = None
@@ -115,6 +118,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.workspace.headers.append(dict(self.headers))
         if path.startswith("/.well-known"):
             self._send(404, {})
+        elif self.workspace.hiccups:
+            status, headers = self.workspace.hiccups.pop(0)
+            self._send(status, {"error_code": "X", "message": "Try later"}, headers)
         elif self.workspace.fail:
             status, headers, body = self.workspace.fail
             self._send(status, body, headers)
@@ -167,6 +173,12 @@ def workspace() -> Iterator[Workspace]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy workspace is asked again at once."""
+    monkeypatch.setattr(patience, "LONGEST_PAUSE", 0)
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,8 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from traitlets import Float, Unicode
 
-from dbmirror_lab.control import DEFAULT, ControlSocket
+from dbmirror_lab.control import DEFAULT, ControlSocket, DriverError
+from dbmirror_lab.dialog import in_lines
 from dbmirror_lab.driver_kernel import PORTS, DriverKernel
 
 PASSED_ON: Final = ("DBMIRROR_RUNTIME", "DBMIRROR_MIRROR", "JPY_SESSION_NAME")
@@ -107,10 +108,12 @@ class DriverProvisioner(KernelProvisionerBase):
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(None, kernel.start, connection, {**passed, "DBMIRROR_SIDE": "driver"})
-        except BaseException:
+        except BaseException as error:
             # Clients that wait for a restart look for the sockets where they were; at a first start there are none.
             if not self._has_started:
                 await self.cleanup()
+            if isinstance(error, DriverError):
+                raise DriverError(in_lines(str(error))) from error
             raise
         self._kernel, self._has_started = kernel, True
         return info
