@@ -11,11 +11,13 @@ from typing import Final, Self
 
 from dbmirror.build.image import Built, image_tag, read_built
 from dbmirror.ca_bundle import find_ca_bundle
+from dbmirror.clones.allowed_settings import SettingNotAllowed
 from dbmirror.config import LoadedConfig, MirrorConfig, sandbox_servers
 from dbmirror.engine.images import inspect_image
 from dbmirror.errors import DbmirrorError, UsageError
 from dbmirror.filters.flavour import Flavour
 from dbmirror.lab.model import Lab, Supplies
+from dbmirror.lock.base import is_official
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.fates import require_complete
 from dbmirror.lock.make import Sources
@@ -202,6 +204,11 @@ class Mirror:
     def tag(self, lock: MirrorLock) -> str:
         """The tag of the mirror's image: it names mirror, runtime, snapshot and lock."""
         repository = self.section.image or f"dbmirror/{self.name}"
+        if is_official(repository):
+            raise SettingNotAllowed(
+                f"'image' of the mirror {self.name} is {repository}, as Databricks' own images are called.",
+                remedy="Choose another name: an image of that name would be taken for a base that needs no question.",
+            )
         return image_tag(repository, runtime=lock.runtime, snapshot=lock.snapshot, lock=lock.digest)
 
     # What the mirror's files say.

@@ -12,6 +12,7 @@ import pytest
 from dbmirror.build.image import Built, write_built
 from dbmirror.clones import own_records
 from dbmirror.clones.agreements import Claim, NotAgreed
+from dbmirror.clones.allowed_settings import SettingNotAllowed
 from dbmirror.clones.own_records import Kind, remember
 from dbmirror.config import Config, LoadedConfig, MirrorConfig, RConfig
 from dbmirror.errors import UsageError
@@ -232,6 +233,15 @@ def test_the_sandboxs_own_base_is_no_question_and_an_image_of_its_name_is(tmp_pa
     engine.images["dbmirror-sandbox/base:bookworm"] = OTHER
     with pytest.raises(NotAgreed):
         agreed(clone(tmp_path / "clone"), "dbmirror-sandbox/base:bookworm")
+
+
+@pytest.mark.parametrize("image", ["databricksruntime/python", "docker.io/databricksruntime/python"])
+def test_a_clone_builds_no_image_that_another_mirror_would_take_for_databricks_own(tmp_path: Path, image: str) -> None:
+    mirror = clone(tmp_path / "clone")
+    config = Config(mirrors={"demo": MirrorConfig(image=image)})
+    named = Mirror("demo", LoadedConfig(config=config, origin=None, root=tmp_path / "clone"))
+    with pytest.raises(SettingNotAllowed, match="as Databricks' own images are called"):
+        named.tag(mirror.lock())
 
 
 def test_an_apt_repository_that_a_clone_names_is_asked_for_with_its_key(tmp_path: Path) -> None:
