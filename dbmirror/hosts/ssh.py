@@ -14,9 +14,9 @@ import paramiko
 from dbmirror.hosts.host_key import Fingerprint, HostKey
 from dbmirror.hosts.interface import Completed, too_much
 from dbmirror.hosts.known_hosts import KnownHosts, trusted_keys
-from dbmirror.hosts.ssh_channel import Exchanged, TooMuch, run_on_channel
+from dbmirror.hosts.ssh_channel import ANSWER, SILENCE, Exchanged, Silent, TooMuch, run_on_channel
 from dbmirror.hosts.ssh_config import Hop, SshTarget, find_route
-from dbmirror.hosts.ssh_errors import CommandTookTooLong, ConnectionLost, FileNotFetched
+from dbmirror.hosts.ssh_errors import CommandTookTooLong, ConnectionLost, FileNotFetched, HostSilent
 from dbmirror.hosts.ssh_socket import Deadline
 from dbmirror.hosts.ssh_transport import check_jump, check_own, log_in, open_hop
 from dbmirror.processes.programs import LARGEST_OUTPUT
@@ -100,6 +100,8 @@ class SshHost:
                 deadline=Deadline(timeout),
                 limit=limit,
             )
+        except Silent:
+            raise HostSilent(self.name, argv[0], SILENCE + ANSWER) from None
         except TimeoutError:
             raise CommandTookTooLong(self.name, argv[0], timeout) from None
         except (paramiko.SSHException, EOFError, OSError) as error:

@@ -23,6 +23,16 @@ _SECONDS_TO_END = 3.0
 _SECONDS_TO_LEARN = 0.5
 
 
+SILENCE = 10.0
+"""Seconds without a byte after which the server is asked for a sign of life, …"""
+ANSWER = 12.0
+"""… and those that it has to give one."""
+
+
+class Silent(Exception):
+    """The server gives no sign of life."""
+
+
 class TooMuch(Exception):
     """The command printed more than the limit, on either stream."""
 
@@ -34,6 +44,37 @@ class Exchanged:
     code: int
     stdout: bytes
     stderr: bytes
+
+
+class _Pulse:
+    """Whether the server at the other end still lives while a command prints nothing."""
+
+    def __init__(self, transport: paramiko.Transport) -> None:
+        self._transport = transport
+        self._heard = time.monotonic()
+        self._asked: threading.Thread | None = None
+
+    def heard(self) -> None:
+        """Something came."""
+        self._heard = time.monotonic()
+        self._asked = None
+
+    def check(self) -> None:
+        """Raise Silent where the server was asked for a sign of life and gave none."""
+        quiet = time.monotonic() - self._heard
+        if self._asked is None and quiet > SILENCE:
+            # It waits for the answer, and ends with the connection.
+            self._asked = threading.Thread(target=self._ask, daemon=True)
+            self._asked.start()
+        elif self._asked is not None and not self._asked.is_alive():
+            self.heard()
+        elif quiet > SILENCE + ANSWER:
+            raise Silent
+
+    def _ask(self) -> None:
+        # A server refuses a request that it does not know: that is an answer.
+        with suppress(paramiko.SSHException, EOFError, OSError):
+            self._transport.global_request("keepalive@openssh.com", wait=True)
 
 
 class _Received:
@@ -93,12 +134,12 @@ def run_on_channel(
 ) -> Exchanged:
     """Run the shell `command`; what is on stdout before the `marker` that this has printed first is dropped.
 
-    Raises TimeoutError at the deadline, TooMuch above `limit` bytes of stdout or LARGEST_ERRORS of stderr, and
-    SSHException, EOFError or OSError where the connection breaks. A command that is still running then is ended, also
-    after Ctrl-C.
+    Raises TimeoutError at the deadline, Silent where the server stops in the middle, TooMuch above `limit` bytes of
+    stdout or LARGEST_ERRORS of stderr, and SSHException, EOFError or OSError where the connection breaks. A command
+    that is still running then is ended, also after Ctrl-C.
     """
     received = _Received(marker.encode())
-    channel = transport.open_session(timeout=max(deadline.left(), 0.1))
+    channel = transport.open_session(timeout=max(min(deadline.left(), SILENCE + ANSWER), 0.1))
     try:
         with _closed_at(channel, deadline):
             channel.exec_command(f"printf '%s %s\\n' {marker} $$; {command}")
@@ -125,6 +166,7 @@ def _pump(
     """Pass everything on until the command has ended; gives its code."""
     channel.setblocking(0)
     unsent: memoryview | None = memoryview(stdin)
+    pulse = _Pulse(transport)
     while True:
         go_on()
         # Looked at before the buffers are: what was sent before the end is in them by then.
@@ -138,8 +180,12 @@ def _pump(
         if unsent is not None and not ended:
             rest = _send(channel, unsent)
             moved, unsent = moved or rest is not unsent, rest
-        if moved and not deadline.left():
-            raise TimeoutError
+        if moved:
+            pulse.heard()
+            if not deadline.left():
+                raise TimeoutError
+        elif not ended:
+            pulse.check()
         if not moved:
             if ended:
                 break

@@ -176,6 +176,17 @@ class ConnectionLost(SshError):
         )
 
 
+class HostSilent(SshError):
+    """The host gives no sign of life, in the middle of a command."""
+
+    def __init__(self, name: str, command: str, seconds: float) -> None:
+        super().__init__(
+            f"While '{command}' ran, {name} stopped answering: for {seconds:g} s nothing came, no keepalive either.",
+            remedy="Its machine stopped, or the network to it is gone. Check that the cluster still runs, then try "
+            "again: nothing was changed on it.",
+        )
+
+
 class CommandTookTooLong(SshError):
     """A command did not end in time; it was told to stop."""
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -8,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from dbmirror.hosts import ssh_channel
 from dbmirror.hosts.interface import HostError
 from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.hosts.ssh import SshHost, connect
-from dbmirror.hosts.ssh_errors import CommandTookTooLong, ConnectionLost, FileNotFetched
+from dbmirror.hosts.ssh_errors import CommandTookTooLong, ConnectionLost, FileNotFetched, HostSilent
 from tests.hosts.conftest import Sshd, target_of, threads_end
 
 
@@ -185,3 +187,27 @@ def _ends(pid_file: Path) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def test_a_host_that_stops_in_the_middle_is_named_as_that(
+    host: SshHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ssh_channel.SILENCE + ssh_channel.ANSWER + 3 < 30, "seconds until the message"
+    monkeypatch.setattr(ssh_channel, "SILENCE", 0.3)
+    monkeypatch.setattr(ssh_channel, "ANSWER", 0.5)
+    stopped = tmp_path / "pid"
+    began = time.monotonic()
+    try:
+        with pytest.raises(HostSilent, match="stopped answering"):
+            host.run(["sh", "-c", f"ps -o ppid= -p $PPID >{stopped}; kill -STOP $(cat {stopped}); sleep 60"])
+    finally:
+        os.kill(int(stopped.read_text()), signal.SIGCONT)
+    assert time.monotonic() - began < 20
+
+
+def test_a_command_that_is_silent_on_a_host_that_lives_is_waited_for(
+    host: SshHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh_channel, "SILENCE", 0.1)
+    monkeypatch.setattr(ssh_channel, "ANSWER", 0.3)
+    assert host.run(["sh", "-c", "sleep 2; echo there"]).stdout == b"there\n"
