@@ -188,6 +188,24 @@ def test_a_whitelist_brings_along_what_the_kept_packages_require(built: Done, sa
     assert kinds["numpy"] == kinds["pandas"] == kinds["python-dateutil"] == "mirrored"
 
 
+def test_every_mirror_of_a_file_is_built_and_verified(built: Done, sandbox_user: User, tmp_path: Path) -> None:
+    user = sandbox_user.in_folder(tmp_path / "both")
+    section = '[mirrors.{}]\nprofile = "demo"\n'
+    sections = section.format("first") + section.format("second") + 'filter = "whitelist"\n'
+    (user.folder / "dbmirror.toml").write_text(sections)
+    mirrors = user.run("build", "--all", "--json").document["mirrors"]
+    assert set(mirrors) == {"first", "second"}
+    for name, mirror in mirrors.items():
+        assert mirror["verification"]["passed"], mirror["verification"]
+        assert mirror["image"]["tag"].startswith(f"dbmirror/{name}:")
+    assert mirrors["first"]["counts"] == built.document["counts"]
+    assert mirrors["second"]["counts"]["mirrored"] < mirrors["first"]["counts"]["mirrored"]
+    files = tree(user.folder)
+    again = user.run("build", "--all", "--json").document["mirrors"]
+    assert [again[name]["image"] for name in mirrors] == [mirror["image"] for mirror in mirrors.values()]
+    assert tree(user.folder) == files
+
+
 def test_the_image_and_the_snapshot_are_compared_by_what_imports_get(built: Done, sandbox_user: User) -> None:
     done = sandbox_user.run("diff", "snapshot:demo", "image:demo", "--json", code=1)
     python = done.document["sections"]["python"]
