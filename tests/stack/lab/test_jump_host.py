@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import docker as docker_sdk
 import pytest
+from docker.types import EndpointConfig
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
 from dbmirror.lab import stack as lab_stack
 from dbmirror.lab.files import places
@@ -40,27 +43,27 @@ def bastion(stack: Path, home: Path, mirror: Mirror, tmp_path: Path) -> Iterator
     networks = json.loads(
         docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", str(state.driver_container))
     )
-    name = f"scratch-bastion-{os.getpid()}"
-    public = key.with_suffix(".pub").read_text().strip()
     network, *_ = networks
-    docker(
-        *("run", "--detach", "--init", "--name", name, "--network", network, "--ip", _address(networks[network])),
-        *("--env", f"SSH_PUBLIC_KEYS={public}", state.driver_image),
+    address = _address(networks[network])
+    place = {network: EndpointConfig(docker_sdk.constants.DEFAULT_DOCKER_API_VERSION, ipv4_address=address)}
+    jump_host = (
+        DockerContainer(str(state.driver_image), env={"SSH_PUBLIC_KEYS": key.with_suffix(".pub").read_text().strip()})
+        .with_kwargs(init=True, network=network, networking_config=place)
+        .waiting_for(LogMessageWaitStrategy("Server listening on"))
     )
     config = home / ".ssh" / "config"
     before = config.read_text()
     try:
-        address = _address(networks[network])
-        assert settles(lambda: _host_key(address, known), 30)
-        config.write_text(
-            f"Host {address.rpartition('.')[0]}.*\n  ProxyJump bastion\n"
-            f"Host bastion\n  HostName {address}\n  Port 2200\n"
-            f"  User ubuntu\n  IdentityFile {key}\n  UserKnownHostsFile {known}\n{before}"
-        )
-        _start(stack, mirror)
-        yield name
+        with jump_host:
+            known.write_bytes(_host_key(address))
+            config.write_text(
+                f"Host {address.rpartition('.')[0]}.*\n  ProxyJump bastion\n"
+                f"Host bastion\n  HostName {address}\n  Port 2200\n"
+                f"  User ubuntu\n  IdentityFile {key}\n  UserKnownHostsFile {known}\n{before}"
+            )
+            _start(stack, mirror)
+            yield jump_host.get_container_id()
     finally:
-        docker("rm", "--force", name)
         config.write_text(before)
         _start(stack, mirror)
         assert settles(lambda: health(stack, "tunnel") == "healthy", 60)
@@ -71,10 +74,9 @@ def _address(network: dict[str, str]) -> str:
     return f"{network['IPAddress'].rpartition('.')[0]}.251"
 
 
-def _host_key(address: str, known: Path) -> bool:
-    said = subprocess.run(["ssh-keyscan", "-p", "2200", "-t", "ed25519", address], capture_output=True, check=False)
-    known.write_bytes(said.stdout)
-    return bool(said.stdout)
+def _host_key(address: str) -> bytes:
+    argv = ["ssh-keyscan", "-p", "2200", "-t", "ed25519", address]
+    return subprocess.run(argv, capture_output=True, check=True).stdout
 
 
 def _start(stack: Path, mirror: Mirror) -> None:
