@@ -26,9 +26,9 @@ RUNTIME_LISTS = Path(__file__).parents[1] / "runtime_lists"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares a sandbox or a lab stays in one process; all labs do, for each takes the first port that is free."""
+    """What shares a sandbox or a lab stays in one process: the tests of one file, and those of lab/."""
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if Path(__file__).parent in item.path.parents and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group("lab" if item.path.parent.name == "lab" else item.path.stem))
 
 

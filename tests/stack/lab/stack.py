@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 
 from dbmirror import sandbox
@@ -18,9 +19,9 @@ from dbmirror.engine import compose
 from dbmirror.engine.compose_project import ComposeProject, command
 from dbmirror.lab import stack as lab_stack
 from dbmirror.lab.files import places
-from dbmirror.lab.variables import read_environment
+from dbmirror.lab.variables import read_environment, write_environment
 from dbmirror.pipeline.mirror import Mirror
-from tests.stack.conftest import PROGRAM, tree
+from tests.stack.conftest import PROGRAM, User, tree
 
 CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(p).exists()), None)
 
@@ -122,6 +123,13 @@ def write_notebook(
     path = folder / "notebooks" / name
     path.write_text(json.dumps(notebook))
     give_to_lab(folder, path)
+
+
+def keep_to_ports(user: User, folder: Path, first: int) -> None:
+    """Let the lab of `user` that `folder` will have take ports from `first` on: the usual ones are another lab's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DBMIRROR_HOME", user.environment["DBMIRROR_HOME"])
+        write_environment(places(folder), {"DBMIRROR_LAB_PORT": str(first), "DBMIRROR_PORT_4040": str(first + 1)})
 
 
 def give_to_lab(folder: Path, path: Path) -> None:

@@ -23,13 +23,14 @@ from tests.stack.lab.stack import (
     container,
     docker,
     in_lab,
+    keep_to_ports,
     outputs_of,
     run_in_browser,
     session_of,
     write_notebook,
 )
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("labs of their own")]
 
 KERNEL = {"kernel": "mirror-r", "title": "R (mirror of demo)", "language": "R"}
 SEEN = """
@@ -60,6 +61,7 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
         try:
             user.run("sandbox", "up", "--r")
             built = user.run("build", "demo", "--json").document
+            keep_to_ports(user, folder, 18888)
             user.run("lab", "up", "demo")
             yield Mirror(user, folder, built["image"]["tag"])
         finally:
@@ -302,10 +304,11 @@ def test_what_the_mirror_has_is_not_brought_along(mirror: Mirror) -> None:
 
 def test_a_mirror_of_r_alone_has_a_lab_whose_default_is_r(mirror: Mirror, tmp_path: Path) -> None:
     user, project = mirror.user.in_folder(tmp_path / "r-alone"), f"dbmirror-test-r-alone-{os.getpid()}"
+    folder = user.folder / "mirrors" / "demo"
     user.run("build", "demo", "--flavour", "r")
+    keep_to_ports(user, folder, 18890)
     try:
         user.run("lab", "up", "demo", COMPOSE_PROJECT_NAME=project)
-        folder = user.folder / "mirrors" / "demo"
         with session_of(folder) as session:
             offered = session.get(f"{address_of(folder)}/api/kernelspecs", timeout=10).json()
         said = user.run("lab", "logs", "demo", "lab", "--json", COMPOSE_PROJECT_NAME=project).document["lines"]

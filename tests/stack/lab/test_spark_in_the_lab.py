@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tests.stack.conftest import User, new_user
-from tests.stack.lab.stack import outputs_of
+from tests.stack.lab.stack import keep_to_ports, outputs_of
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("labs of their own")]
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +26,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[User, Path]]
     try:
         user.run("sandbox", "up", "--spark")
         user.run("build", "demo")
+        keep_to_ports(user, user.folder / "mirrors" / "demo", 18892)
         status = user.run("lab", "up", "demo", "--json").document["lab"]
         yield user, Path(status["folder"])
     finally:
