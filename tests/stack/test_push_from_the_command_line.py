@@ -10,6 +10,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from dbmirror.sandbox.base import ensure_base
 from dbmirror.sandbox.registry.server import RunningRegistry, start
 from tests.stack.conftest import Done, User, tree
 
@@ -137,7 +138,7 @@ def test_a_report_from_elsewhere_makes_the_gate_verify_again(
 def test_a_forged_pair_of_records_pushes_no_other_image(pushed: Done, user: User, registry: RunningRegistry) -> None:
     mirror = user.folder / "mirrors" / "demo"
     before = {name: (mirror / name).read_text() for name in ("build.json", "verification.json")}
-    foreign = docker.from_env().images.list()[-1].id
+    foreign = ensure_base().image_id
     assert foreign != pushed.document["image"]["id"]
     for name, content in before.items():
         (mirror / name).write_text(content.replace(pushed.document["image"]["id"], foreign))
