@@ -107,9 +107,9 @@ def test_an_interrupt_reaches_a_running_cell(notebook: Notebook) -> None:
     timer = threading.Timer(1, notebook.manager.interrupt_kernel)
     timer.start()
     begin = time.monotonic()
-    reply = notebook.run("import time; time.sleep(60)")
+    reply = notebook.run("import time; time.sleep(50)")
     assert reply.error.startswith("KeyboardInterrupt")
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 25
     assert notebook.run("'still here'").status == "ok"
 
 
@@ -125,7 +125,7 @@ def test_a_shutdown_leaves_nothing_on_the_driver(tunnel: Tunnel, notebook: Noteb
     notebook.run("import subprocess; subprocess.Popen(['setsid', 'sleep', '600'])")
     assert any("sleep" in line for line in tunnel.left_on_driver())
     notebook.manager.shutdown_kernel()
-    tunnel.nothing_is_left(3)
+    tunnel.nothing_is_left()
 
 
 def test_a_notebook_changes_no_file_of_the_driver(tunnel: Tunnel) -> None:
@@ -142,11 +142,14 @@ def test_two_notebooks_do_not_know_of_each_other(tunnel: Tunnel) -> None:
         one.run("x = 'one'")
         two.run("x = 'two'")
         replies: list[str] = []
-        thread = threading.Thread(target=lambda: replies.append(one.run("import time; time.sleep(2); print(x)").text))
+        waits = (
+            "import os, time\nwhile not os.path.exists('/tmp/over'): time.sleep(0.05)\nos.remove('/tmp/over'); print(x)"
+        )
+        thread = threading.Thread(target=lambda: replies.append(one.run(waits).text))
         thread.start()
-        begin = time.monotonic()
         assert two.run("print(x)").text == "two\n"
-        assert time.monotonic() - begin < 1.5
+        assert replies == []
+        two.run("open('/tmp/over', 'w').close()")
         thread.join()
         assert replies == ["one\n"]
 
@@ -213,7 +216,7 @@ def test_a_kernel_that_no_one_comes_back_to_ends_after_the_grace_period(tunnel: 
         tunnel.cut()
         time.sleep(1)
         assert any("start_kernel" in line for line in tunnel.left_on_driver())
-        tunnel.nothing_is_left(8)
+        tunnel.nothing_is_left()
         await_that(lambda: not notebook.manager.is_alive(), 10)
         tunnel.connect()
 
@@ -285,8 +288,8 @@ def test_a_lab_that_is_killed_leaves_nothing_on_the_driver(tunnel: Tunnel) -> No
             comes_to("starting")
             comes_to("running")
             assert any("sleep" in line for line in tunnel.left_on_driver())
-        tunnel.nothing_is_left(5)
-        await_that(lambda: tunnel.leases() == [], 5)
+        tunnel.nothing_is_left()
+        await_that(lambda: tunnel.leases() == [], 10)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.1, 0.2, 0.4, 0.8, 1.6])
@@ -300,7 +303,7 @@ def test_a_lab_that_is_killed_while_it_starts_a_kernel_leaves_nothing_on_the_dri
             await_that(tunnel.leases, 10)
             time.sleep(seconds)
         time.sleep(3)
-        tunnel.nothing_is_left(2)
+        tunnel.nothing_is_left()
 
 
 def test_a_lab_that_is_killed_while_the_connection_is_lost_leaves_nothing_once_it_is_back(tunnel: Tunnel) -> None:
@@ -312,7 +315,7 @@ def test_a_lab_that_is_killed_while_the_connection_is_lost_leaves_nothing_once_i
         time.sleep(1)
         assert tunnel.left_on_driver()
         tunnel.connect()
-        tunnel.nothing_is_left(5)
+        tunnel.nothing_is_left()
 
 
 def test_a_lab_and_a_tunnel_that_are_killed_together_leave_nothing_after_the_grace_period(tunnel: Tunnel) -> None:
@@ -331,8 +334,8 @@ def test_a_notebook_that_is_closed_while_the_connection_is_lost_leaves_nothing_o
             tunnel.cut()
         assert tunnel.left_on_driver()
         tunnel.connect()
-        tunnel.nothing_is_left(5)
-        await_that(lambda: tunnel.leases() == [], 5)
+        tunnel.nothing_is_left()
+        await_that(lambda: tunnel.leases() == [], 10)
 
 
 def test_a_kernel_outlives_a_lost_connection_as_long_as_its_lab_lives(tunnel: Tunnel) -> None:
