@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -15,6 +15,7 @@ from dbmirror.cli import interruption
 from dbmirror.errors import DbmirrorError, UsageError
 
 if TYPE_CHECKING:
+    from dbmirror.cli.output import Output
     from dbmirror.pipeline.mirror_names import Named
 
 Command = Callable[..., Any]
@@ -39,10 +40,14 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             function(output, *args, **kwargs)
             output.flush()
         except DbmirrorError as error:
-            output.error(error)
-            with suppress(UsageError):
-                output.flush()
-            raise SystemExit(error.exit_code) from error
+            _end(output, error)
+        except OSError as error:
+            from dbmirror.cli.unwritable import as_unwritable
+
+            unwritable = as_unwritable(error)
+            if unwritable is None:
+                raise
+            _end(output, unwritable)
         except (KeyboardInterrupt, RuntimeError) as error:
             if not interruption.caused(error):
                 raise
@@ -79,6 +84,13 @@ def derived_mirror() -> Named | None:
     context = click.get_current_context(silent=True)
     found: Named | None = context.meta.get(_DERIVED) if context is not None else None
     return found
+
+
+def _end(output: Output, error: DbmirrorError) -> NoReturn:
+    output.error(error)
+    with suppress(UsageError):
+        output.flush()
+    raise SystemExit(error.exit_code) from error
 
 
 mirror_argument = click.argument("name", metavar="MIRROR", type=MirrorName())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
+from pathlib import Path
 
 import click
 
@@ -11,11 +14,29 @@ from dbmirror.cli.options import command
 from dbmirror.cli.output import Output
 from dbmirror.errors import DbmirrorError, DockerError, RemoteError, UsageError
 
+FAILURES = (
+    *("usage", "remote", "docker", "defect", "interrupt", "interrupt-in-wait", "abort", "mishap"),
+    *("full", "read-only"),
+)
+
 
 @click.command("show")
 @click.option(
     "--fail",
-    type=click.Choice(["usage", "remote", "docker", "defect", "interrupt", "interrupt-in-wait", "abort", "mishap"]),
+    type=click.Choice(
+        [
+            "usage",
+            "remote",
+            "docker",
+            "defect",
+            "interrupt",
+            "interrupt-in-wait",
+            "abort",
+            "mishap",
+            "full",
+            "read-only",
+        ]
+    ),
 )
 @click.option("--text", default="")
 @command
@@ -50,6 +71,10 @@ def show(output: Output, fail: str | None, text: str) -> None:
             raise KeyboardInterrupt
         finally:
             raise FileNotFoundError
+    if fail == "full":
+        Path("/dev/full").write_text("x")
+    if fail == "read-only":
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), "/srv/mirrors/prod/lab")
     if fail == "abort":
         raise click.Abort
     if fail == "defect":

@@ -174,3 +174,19 @@ def test_an_interrupt_while_a_commands_module_is_loaded_ends_with_130(
 
 def test_a_defect_is_not_dressed_up_as_a_message() -> None:
     assert isinstance(CliRunner().invoke(show, ["--fail", "defect"]).exception, ZeroDivisionError)
+
+
+@pytest.mark.parametrize(
+    ("fail", "words"),
+    [
+        ("full", ["A file cannot be written: No space left on device.", "df -h"]),
+        ("read-only", ["/srv/mirrors/prod/lab cannot be used: Read-only file system.", "'folder' in dbmirror.toml"]),
+    ],
+)
+def test_a_disk_that_cannot_be_written_is_a_sentence_and_no_traceback(fail: str, words: list[str]) -> None:
+    done = CliRunner().invoke(show, ["--fail", fail])
+    assert done.exit_code == 2
+    assert isinstance(done.exception, SystemExit)
+    for word in words:
+        assert word in done.stderr
+    assert json.loads(CliRunner().invoke(show, ["--json", "--fail", fail]).stdout)["error"]["exit_code"] == 2
