@@ -34,7 +34,7 @@ def read_file(container: Container, path: str, *, limit: int, name: str) -> byte
     try:
         if facts["size"] > limit:
             raise ContainerHostError(f"{path} in {name} is larger than {limit} bytes.")
-        with tarfile.open(fileobj=cast("IO[bytes]", _Chunks(iter(chunks))), mode="r|") as archive:
+        with tarfile.open(fileobj=cast("IO[bytes]", Chunks(iter(chunks))), mode="r|") as archive:
             member = archive.next()
             content = archive.extractfile(member) if member is not None and member.isfile() else None
             if content is None:
@@ -46,7 +46,7 @@ def read_file(container: Container, path: str, *, limit: int, name: str) -> byte
         chunks.close()
 
 
-class _Chunks:
+class Chunks:
     """An iterator of byte strings as a file that tarfile can read once from front to back."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:

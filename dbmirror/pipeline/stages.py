@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import io
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import IO
 
 from dbmirror import __version__
 from dbmirror.build.fetched_files import Groups, build_contexts
@@ -12,6 +16,7 @@ from dbmirror.build.image import Built, build_image, built_here, read_built
 from dbmirror.config import FILE_NAME
 from dbmirror.engine.buildx import BuildResult
 from dbmirror.errors import UsageError
+from dbmirror.fetch.store import Store
 from dbmirror.filters.flavour import official_base
 from dbmirror.http_client.logins import Logins
 from dbmirror.inventory.collect import collect
@@ -25,6 +30,7 @@ from dbmirror.lock.lab import LabLock, read_lab_lock, still_holds, write_lab_loc
 from dbmirror.lock.lab import lock_lab as make_lab_lock
 from dbmirror.lock.make import lock_debian, lock_mirror, lock_support
 from dbmirror.lock.mirror_lock import MirrorLock, read_mirror_lock, write_mirror_lock
+from dbmirror.lock.model import CapturedWheel, IndexFile, LockedPackage, UrlFile
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.lock_files import remove_unnamed
 from dbmirror.mirror_folder.files import is_file_below
@@ -223,21 +229,32 @@ def verify_image(mirror: Mirror, built: Built, lock: MirrorLock, snapshot: Snaps
             if made_here(known) and mirror.still_holds(known, built):
                 mirror.observer.note("This very image was verified before: its report still holds.")
                 return known
-    report = verify(
-        built.image_id,
-        lock=lock.python,
-        snapshot=snapshot,
-        runtime=find_runtime(mirror, snapshot),
-        waivers=mirror.section.waive,
-        purpose=mirror.section.purpose,
-        observer=mirror.observer,
-        r_lock=lock.r_in_image,
-        flavour=lock.flavour,
-    )
+    with Store() as store:
+        report = verify(
+            built.image_id,
+            lock=lock.python,
+            snapshot=snapshot,
+            runtime=find_runtime(mirror, snapshot),
+            waivers=mirror.section.waive,
+            purpose=mirror.section.purpose,
+            observer=mirror.observer,
+            r_lock=lock.r_in_image,
+            flavour=lock.flavour,
+            wheel_of=partial(_locked_wheel, mirror, lock, store),
+        )
     report = replace(report, lock=lock.digest, verifier=verifier())
     remember_report(report)
     write_report(report, path)
     return report
+
+
+def _locked_wheel(mirror: Mirror, lock: MirrorLock, store: Store, package: LockedPackage) -> Path | IO[bytes] | None:
+    """The wheel of `package` as it was locked: from the store, or from the mirror's folder."""
+    source = package.source
+    if isinstance(source, CapturedWheel):
+        content = read_archives(lock, [source.path], folder=mirror.folder, mirror=mirror.name)[source.path]
+        return io.BytesIO(content)
+    return store.path(source.sha256) if isinstance(source, IndexFile | UrlFile) else None
 
 
 def start_lab(mirror: Mirror, lock: MirrorLock) -> LabStatus:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from dbmirror.hosts.interface import Host
 from dbmirror.inventory.field_checks import fits, printable
-from dbmirror.inventory.model import RName
+from dbmirror.inventory.model import Inventory, RName
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import Fate, FateKind
 from dbmirror.lock.r.model import RLacking, RLock
 from dbmirror.runtimes.r_notebooks import R_NOTEBOOK_PACKAGES
-from dbmirror.verify.errors import VerificationFailed
+from dbmirror.verify.attempts import ATTEMPT_SECONDS, Program
 from dbmirror.verify.model import Report, RFailure, RPackageCheck
 from dbmirror.verify.sent_programs import sent
-from dbmirror.verify.system_facts import Answer, parse_answers
+from dbmirror.verify.system_facts import NO_ANSWER, Answer
 
-LOAD_SECONDS: Final = 60
-"""How long one package may take to load."""
-_ALL_SECONDS: Final = 1800.0
+R_FAILED: Final = "/usr/share/dbmirror/r-failed.tsv"
+"""What the build left out, in the image."""
+_R_ITSELF: Final = "R"
+_LOAD: Final = "load "
+_LOADS: Final = sent("loads.R").decode()
 _VERSION: Final = re.compile(r"R version (\d+\.\d+\.\d+)")
 _LEFT_OUT: Final = "It could not be built, and the image was made without it (--keep-going)"
 _TIMED_OUT: Final = frozenset({124, 137})
@@ -49,34 +49,41 @@ class RFacts:
     """What the build left out (`--keep-going`)."""
 
 
-def examine_r(host: Host, names: Iterable[str]) -> RFacts:
-    """Load each of the packages `names` in `host`, in a process of its own with a deadline; one exec.
+def r_programs(names: Iterable[str], nonce: str) -> dict[str, Program]:
+    """The attempts to start R, and to load each of the packages `names`, in a process of its own."""
+    options = ("--no-echo", "--no-save", "--no-restore", "--no-init-file", "--args", nonce)
+    loads = {f"{_LOAD}{name}": Program(argv=("R", *options, name), stdin=_LOADS) for name in sorted(set(names))}
+    return {_R_ITSELF: Program(argv=("R", "--version")), **loads}
 
-    Raises VerificationFailed where the image has no shell that answers, HostError where the host fails.
+
+def r_facts(
+    answers: Mapping[str, Answer], names: Iterable[str], nonce: str, *, inventory: Inventory, failed: str = ""
+) -> RFacts:
+    """What came of `r_programs`: how each of `names` loads, at the version that stands in the image's files.
+
+    `failed` is the file of what the build left out.
     """
     wanted = sorted(set(names))
-    nonce = secrets.token_hex(16)
-    argv = ["sh", "-s", "--", nonce, str(LOAD_SECONDS), *wanted]
-    completed = host.run(argv, stdin=sent("answer.sh") + sent("loads.sh"), timeout=_ALL_SECONDS)
-    answers = parse_answers(completed.stdout.decode(errors="replace"))
-    if ".version" not in answers:
-        raise VerificationFailed(
-            f"The shell in {host.name} did not answer (code {completed.code}).",
-            remedy="Look at the image by hand: docker run --rm -it IMAGE sh",
-        )
-    match = _VERSION.match(answers[".version"].first_line) if answers[".version"].good else None
+    itself = answers.get(_R_ITSELF, NO_ANSWER)
+    match = _VERSION.match(itself.first_line) if itself.good else None
     if match is None:
-        said = answers[".version"].first_line or "it is not there"
+        said = itself.first_line or "it is not there"
         return RFacts(version=None, packages={name: _unloaded(f"R does not run: {said}") for name in wanted})
-    packages = {
-        name: parse_load(answers[name], nonce) if name in answers else _unloaded("it was not tried") for name in wanted
-    }
-    failed = answers[".failed"].output if ".failed" in answers else ""
+    versions: dict[str, set[str]] = {}
+    for package in inventory.r_packages:
+        versions.setdefault(package.name, set()).add(package.version)
+    packages = {}
+    for name in wanted:
+        loaded = parse_load(answers.get(f"{_LOAD}{name}", NO_ANSWER), nonce)
+        if loaded.version not in versions.get(name, set()):
+            # What R says of a package may be what the package says of itself; its files say what it is.
+            loaded = replace(loaded, version=max(versions[name]) if name in versions else None)
+        packages[name] = loaded
     return RFacts(version=match[1], packages=packages, failed=parse_failed(failed))
 
 
 def parse_load(answer: Answer, nonce: str) -> Loaded:
-    """What one process of loads.sh answered; its last words where it did not come to its end."""
+    """What one process of loads.R answered; its last words where it did not come to its end."""
     said: dict[str, str] = {}
     words: list[str] = []
     for line in answer.output.splitlines():
@@ -88,7 +95,7 @@ def parse_load(answer: Answer, nonce: str) -> Loaded:
             words.append(printable(line.strip())[:500])
     version = said.get("version")
     if answer.code in _TIMED_OUT:
-        error: str | None = f"it did not end within {LOAD_SECONDS} s"
+        error: str | None = f"it did not end within {ATTEMPT_SECONDS:g} s"
     elif "error" in said:
         error = said["error"]
     elif not answer.good:

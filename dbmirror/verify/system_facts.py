@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from dbmirror.hosts.interface import Host
@@ -54,7 +54,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemFacts:
-    """All answers of verify/sent/system.sh and programs.sh by name, and what verify/sent/secrets.sh found."""
+    """All answers of verify/sent/system.sh, programs.sh and PROGRAMS by name, and what verify/sent/secrets.sh found."""
 
     answers: Mapping[str, Answer]
     secrets: tuple[Secret, ...] = ()
@@ -78,14 +78,19 @@ def examine_system(files: Host, programs: Host) -> SystemFacts:
     """Ask, as root, what the rules want to know: three execs.
 
     `files` is a container of the image that can read every file and change users; nothing of the mirrored packages runs
-    in it. `programs` is one without any rights. Raises VerificationFailed where the image has no shell, HostError where
-    a host fails.
+    in it as root. `programs` is one without any rights. Raises VerificationFailed where the image has no shell,
+    HostError where a host fails.
     """
-    answers = {**_asked(files, "system.sh", known="os-release"), **_asked(programs, "programs.sh", known="python")}
+    answers = {**_asked(files, "system.sh", known="os-release"), **_asked(programs, "programs.sh", known="java")}
     searched = files.run(
         ["sh", "-s", "--", str(SEARCH_SECONDS)], stdin=sent("secrets.sh"), timeout=4.0 * SEARCH_SECONDS
     )
     return SystemFacts(answers=answers, secrets=parse_secrets(searched.stdout.decode(errors="replace")))
+
+
+def with_programs(facts: SystemFacts, answers: Mapping[str, Answer]) -> SystemFacts:
+    """`facts` with what the programs of `verify.programs` answered."""
+    return replace(facts, answers={**facts.answers, **answers})
 
 
 def _asked(host: Host, script: str, *, known: str) -> dict[str, Answer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Final
@@ -12,22 +13,29 @@ from dbmirror.engine.images import ImageUnavailable, image_history, inspect_imag
 from dbmirror.filters.flavour import Flavour
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.hosts.containment import SCRATCH
-from dbmirror.inventory.collect import collect
+from dbmirror.hosts.exported import exported
+from dbmirror.inventory.field_checks import printable
 from dbmirror.inventory.model import Inventory
+from dbmirror.inventory.unpacked import READ, collect_unpacked, unpack
 from dbmirror.lock.fates import same_version
 from dbmirror.lock.model import Fate, FateKind, Lock
 from dbmirror.lock.python.lock_files import lock_digest
 from dbmirror.lock.r.model import RLock
+from dbmirror.processes.temporary import temporary_folder
 from dbmirror.progress import SILENT, Observer
 from dbmirror.runtimes.model import Runtime
 from dbmirror.snapshot import Snapshot
+from dbmirror.verify.attempts import CHANGES_USERS, NotStarted, Program, Results, attempt_all
 from dbmirror.verify.evidence import Evidence
-from dbmirror.verify.imports import PYTHON, Tried, attempts, try_imports
+from dbmirror.verify.imports import attempts, to_try
 from dbmirror.verify.model import Comparison, Outcome, Report, Severity
-from dbmirror.verify.r_facts import RFacts, checks, examine_r, names_to_load
+from dbmirror.verify.modules import modules_of
+from dbmirror.verify.programs import PROGRAMS
+from dbmirror.verify.r_facts import R_FAILED, RFacts, checks, names_to_load, r_facts, r_programs
 from dbmirror.verify.rules.contract import judge
 from dbmirror.verify.rules.python import smoke_modules
-from dbmirror.verify.system_facts import SystemFacts, examine_system
+from dbmirror.verify.system_facts import NO_ANSWER, examine_system, with_programs
+from dbmirror.verify.wheel_files import WheelOf, wheel_files
 
 STAGE: Final = "verify"
 READS_ALL: Final = ("DAC_OVERRIDE", "SETGID", "SETUID")
@@ -45,44 +53,64 @@ def verify(
     observer: Observer = SILENT,
     r_lock: RLock | None = None,
     flavour: Flavour = Flavour.PYTHON,
+    wheel_of: WheelOf = lambda _: None,
 ) -> Report:
     """What `image` (a name or id in the engine) has, held against its lock and against the contract for `runtime`.
 
-    A difference is a part of the report, not an error. The image runs in two confined containers, removed at the end:
-    in the one that has rights, nothing of the packages is started. Raises ImageUnavailable where the engine has no such
-    image, NoPythonFound where nothing in it can be examined, VerificationFailed and HostError where a probe does not
-    run.
+    Which packages are there, at which versions, and whether their files are those of their wheels (`wheel_of` gives the
+    locked file of a package) is read from the image's files, outside of it: what runs in an image can say anything.
+    What runs speaks for itself alone. A difference is a part of the report, not an error. Containers are confined, and
+    removed at the end. Raises ImageUnavailable where the engine has no such image, NoPythonFound where it has no
+    environment, VerificationFailed and HostError where a probe does not run.
     """
-    observer.started(STAGE, total=4 if r_lock is None else 5)
+    observer.started(STAGE, total=3)
     facts = inspect_image(image)
     if facts is None:
         raise ImageUnavailable(
             f"There is no image {image} in the engine.", remedy="Build it with 'dbmirror build MIRROR'."
         )
     expected = expected_versions(lock)
-    with (
-        closing(client(timeout=600)) as connected,
-        ContainerHost(facts.image_id, client=connected, user="0", capabilities=READS_ALL) as files,
-        ContainerHost(facts.image_id, client=connected, user="0", writable=SCRATCH) as host,
-    ):
-        observer.advanced(STAGE, "inventory", steps=0)
-        inventory = collect(host)
+    files = wheel_files(lock, wheel_of)
+    with closing(client(timeout=600)) as connected, temporary_folder("verify") as folder:
+        observer.advanced(STAGE, "files", steps=0)
+        with exported(facts.image_id, READ, client=connected) as archives:
+            unpacked = unpack(archives, folder, hashed=files)
+        inventory = collect_unpacked(unpacked, name=image)
+        changed = files.changed(unpacked.hashes)
+        modules = modules_of(unpacked, inventory, expected)
+        left_out = unpacked.text(R_FAILED)
         observer.advanced(STAGE, "system", steps=1)
-        system = examine_system(files, host)
-        observer.advanced(STAGE, f"imports of {len(expected)} packages", steps=1)
+        with (
+            ContainerHost(facts.image_id, client=connected, user="0", capabilities=READS_ALL) as reading,
+            ContainerHost(facts.image_id, client=connected, user="0", writable=SCRATCH) as running,
+        ):
+            system = examine_system(reading, running)
+        names = names_to_load(r_lock) if r_lock is not None else frozenset()
+        loading = f", loading {len(names)} R packages" if names else ""
+        observer.advanced(STAGE, f"imports of {len(expected)} packages{loading}", steps=1)
         smoke = smoke_modules(runtime) if flavour.has_python else ()
-        tried = _imports(host, system, expected, smoke, lambda words: observer.advanced(STAGE, words, steps=0))
+        nonce = secrets.token_hex(16)
+        programs = {**PROGRAMS, **(r_programs(names, nonce) if r_lock is not None else {})}
+        with ContainerHost(
+            facts.image_id, client=connected, user="0", writable=SCRATCH, capabilities=CHANGES_USERS
+        ) as host:
+            results = _attempts(
+                host,
+                [*to_try(modules), *smoke],
+                programs,
+                alone=lambda: ContainerHost(facts.image_id, client=connected, user="0", writable=SCRATCH),
+                tell=lambda words: observer.advanced(STAGE, words, steps=0),
+            )
+        system = with_programs(system, {name: results.programs[name] for name in PROGRAMS})
         r: RFacts | None = None
         if r_lock is not None:
-            names = names_to_load(r_lock)
-            observer.advanced(STAGE, f"loading {len(names)} R packages", steps=1)
-            r = examine_r(host, names)
+            r = r_facts(results.programs, names, nonce, inventory=inventory, failed=left_out)
         observer.advanced(STAGE, "rules", steps=1)
     evidence = Evidence(
         image=facts,
         history=image_history(facts.image_id),
         system=system,
-        smoke=tried.modules,
+        smoke={module: results.imports[module] for module in smoke},
         inventory=inventory,
         lock=lock,
         snapshot=snapshot,
@@ -95,8 +123,8 @@ def verify(
         image_id=facts.image_id,
         snapshot=snapshot.digest,
         lock=lock_digest(lock),
-        comparisons=compare(expected, inventory),
-        imports=attempts(tried, expected, fates=_by_name(lock)),
+        comparisons=compare(expected, inventory, changed),
+        imports=attempts(modules, results.imports, fates=_by_name(lock)),
         findings=judge(evidence, waivers),
         extra=extra(inventory, expected),
         r_packages=checks(r_lock, r) if r_lock is not None and r is not None else (),
@@ -113,14 +141,22 @@ def expected_versions(lock: Lock) -> dict[str, str]:
     return {fate.name: fate.version for fate in sorted(lock.fates, key=lambda f: f.name) if fate.kind in exact}
 
 
-def compare(expected: Mapping[str, str], inventory: Inventory) -> tuple[Comparison, ...]:
-    """Each of `expected` beside the image's effective version; two spellings of one version are the same."""
+def compare(
+    expected: Mapping[str, str], inventory: Inventory, changed: Mapping[str, Sequence[str]] | None = None
+) -> tuple[Comparison, ...]:
+    """Each of `expected` beside the image's effective version; two spellings of one version are the same.
+
+    `changed` has the files, by package, that are not as the package's wheel has them: then it is another.
+    """
     effective = inventory.effective()
     comparisons = []
     for name, version in expected.items():
         found = effective[name].version if name in effective else None
         if found is not None and same_version(found, version):
             found = version
+        if found is not None and (paths := (changed or {}).get(name)):
+            more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+            found = printable(f"{found}, with {paths[0]}{more} other than in its wheel")
         comparisons.append(Comparison(name=name, expected=version, found=found))
     return tuple(comparisons)
 
@@ -159,17 +195,19 @@ def summary(report: Report) -> str:
     return f"{'passed' if report.passed else 'FAILED'}: {'; '.join(parts)}"
 
 
-def _imports(
+def _attempts(
     host: ContainerHost,
-    system: SystemFacts,
-    expected: Mapping[str, str],
     modules: Sequence[str],
+    programs: Mapping[str, Program],
+    *,
+    alone: Callable[[], ContainerHost],
     tell: Callable[[str], object],
-) -> Tried:
-    """The imports; none where the environment's Python does not run, which rule L06 reports."""
-    if not system.answer("python").good:
-        return Tried(distributions={}, modules=dict.fromkeys(modules, f"{PYTHON} does not run"))
-    return try_imports(host, expected, modules=modules, tell=tell)
+) -> Results:
+    """The attempts; where the environment's Python does not run, which rule L06 reports, none comes to anything."""
+    try:
+        return attempt_all(host, modules, programs, alone=alone, tell=tell)
+    except NotStarted as error:
+        return Results(imports=dict.fromkeys(modules, error.message), programs=dict.fromkeys(programs, NO_ANSWER))
 
 
 def _by_name(lock: Lock) -> dict[str, list[Fate]]:

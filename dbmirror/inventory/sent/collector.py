@@ -1,9 +1,10 @@
 """The program that a host's Python gets on stdin for an inventory: brings back raw bits of files, writes nothing.
 
-Started as `python -I -S -B - NONCE WHICH`, with the other modules of this package bundled in front of it.
+Started as `python -I -S -B - NONCE WHICH [FOLDER]`, with the other modules of this package bundled in front of it.
 `-S` keeps the host's own .pth and sitecustomize code from running; what those would add to the path is read here.
 NONCE marks the frame of the answer; WHICH is `own` for the interpreter's own environment, `best` for Databricks'
-where there is one.
+where there is one. With FOLDER it is about the files in there, of a host that does not run: about Databricks'
+environment, and what only a running host can tell (its variables) is left out.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import zlib
 
 from dbmirror.inventory.sent.distributions import python_folders
+from dbmirror.inventory.sent.files import look_below
 from dbmirror.inventory.sent.frame import send
 from dbmirror.inventory.sent.python_environment import describe_environment, interpreters
 from dbmirror.inventory.sent.system import dpkg_owners, dpkg_status, facts, jars, r_libraries, variables
@@ -27,13 +29,15 @@ WIRE = 1
 
 def main(arguments: list[str]) -> None:
     """Collect, and send the result in its frame."""
-    nonce, which = arguments
-    document = json.dumps(collect(own=which == "own"), ensure_ascii=True, separators=(",", ":"))
+    nonce, which = arguments[:2]
+    if arguments[2:]:
+        look_below(arguments[2])
+    document = json.dumps(collect(own=which == "own", here=not arguments[2:]), ensure_ascii=True, separators=(",", ":"))
     send(nonce, [zlib.compress(document.encode("ascii"), 6)])
 
 
-def collect(*, own: bool) -> dict[str, Any]:
-    """Everything that is known of this host, as the wire shape."""
+def collect(*, own: bool, here: bool = True) -> dict[str, Any]:
+    """Everything that is known of the host, as the wire shape; `here` where it is the one that this runs on."""
     errors: list[dict[str, Any]] = []
     environment = describe_environment(own=own)
     owners = dpkg_owners(errors)
@@ -46,7 +50,7 @@ def collect(*, own: bool) -> dict[str, Any]:
         "dpkg_status": dpkg_status(errors),
         "jars": jars(errors),
         "facts": facts(errors),
-        "variables": variables(),
+        "variables": variables() if here else {"names": [], "values": {}},
         "errors": errors,
     }
 

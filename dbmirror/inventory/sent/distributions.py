@@ -1,6 +1,6 @@
 """Reads what describes each installed distribution: the header lines and small files of its metadata folder."""
 
-# ruff: noqa: PTH112, PTH118
+# ruff: noqa: PTH118
 # The import of pathlib alone would take a tenth of the time that is allowed on the host.
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dbmirror.inventory.sent.files import (
     LISTS_LIMIT,
     MEBIBYTE,
     SMALL_LIMIT,
+    is_folder,
     list_once,
     note,
     only_fields,
@@ -96,7 +97,7 @@ def read_entry(folder: str, name: str, owners: dict[bytes, str]) -> dict[str, An
         read_dist_info(path, entry)
     elif lower.endswith(".egg-info"):
         entry["kind"] = "egg-info"
-        inside = os.path.isdir(path)
+        inside = is_folder(path)
         read_metadata(os.path.join(path, "PKG-INFO") if inside else path, "PKG-INFO", files, problems)
         if inside:
             read_small(path, "requires.txt", files, problems)

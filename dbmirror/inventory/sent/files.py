@@ -1,6 +1,6 @@
 """Reading files on the host: regular ones only, never more than a limit, and never waiting."""
 
-# ruff: noqa: PTH116, PTH118, PTH208
+# ruff: noqa: PTH110, PTH112, PTH115, PTH116, PTH118, PTH208
 # The import of pathlib alone would take a tenth of the time that is allowed on the host.
 
 from __future__ import annotations
@@ -17,6 +17,71 @@ HEADERS_LIMIT = MEBIBYTE
 SMALL_LIMIT = 1 << 16
 LISTS_LIMIT = 64 * MEBIBYTE
 FOLDER_LIMIT = 50_000
+LINKS_LIMIT = 40
+"""As many links on one path as the system itself follows."""
+
+below = ""
+"""The folder that holds the host's files; empty where they are the machine's own."""
+
+
+def look_below(folder: str) -> None:
+    """Take `folder` for the host's root from now on: links are followed inside of it alone."""
+    global below  # noqa: PLW0603  a program that is sent reads one host
+    below = folder
+
+
+def at(path: str) -> str:
+    """Where the host's absolute `path` lies on this machine. Raises OSError where its links lead round in a ring."""
+    return inside(below, path) if below else path
+
+
+def inside(folder: str, path: str) -> str:
+    """The place of `path` where `folder` is the root, its links followed as if there were nothing above `folder`.
+
+    Raises OSError where the links do not come to an end.
+    """
+    rest = path.split("/")[::-1]
+    here: list[str] = []
+    links = 0
+    while rest:
+        part = rest.pop()
+        if part == "..":
+            del here[-1:]
+        if part in ("", ".", ".."):
+            continue
+        try:
+            target = os.readlink("/".join([folder, *here, part]))
+        except OSError:
+            here.append(part)
+            continue
+        links += 1
+        if links > LINKS_LIMIT:
+            raise OSError(0, "has too many links")
+        if target.startswith("/"):
+            here = []
+        rest.extend(target.split("/")[::-1])
+    return "/".join([folder, *here])
+
+
+def real(path: str) -> str:
+    """The host's `path` without links."""
+    return (at(path)[len(below) :] or "/") if below else os.path.realpath(path)
+
+
+def exists(path: str) -> bool:
+    """Whether the host has `path`."""
+    try:
+        return os.path.exists(at(path))
+    except OSError:
+        return False
+
+
+def is_folder(path: str) -> bool:
+    """Whether the host's `path` is a folder."""
+    try:
+        return os.path.isdir(at(path))
+    except OSError:
+        return False
 
 
 def shown(path: str) -> str:
@@ -41,7 +106,7 @@ def note(errors: list[dict[str, Any]], path: str, why: str, layer: str | None = 
 
 def open_regular(path: str) -> int:
     """A descriptor of the regular file `path`; never waits, as opening a named pipe would."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    descriptor = os.open(at(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     os.close(descriptor)
@@ -94,7 +159,7 @@ def only_fields(content: bytes, wanted: frozenset[bytes], prefix: bytes = b"\0")
 def children(folder: str, prefix: str = "") -> list[str]:
     """The paths in `folder` whose name begins with `prefix`, sorted; none if it cannot be listed."""
     try:
-        return [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.startswith(prefix)]
+        return [os.path.join(folder, name) for name in sorted(os.listdir(at(folder))) if name.startswith(prefix)]
     except OSError:
         return []
 
@@ -107,11 +172,12 @@ def list_once(
     None if it is not there, cannot be read, or was listed before under another name.
     """
     try:
-        facts = os.stat(folder)
+        place = at(folder)
+        facts = os.stat(place)
         if (facts.st_dev, facts.st_ino) in seen or not stat.S_ISDIR(facts.st_mode):
             return None
         seen.add((facts.st_dev, facts.st_ino))
-        names = os.listdir(folder)
+        names = sorted(os.listdir(place)) if below else os.listdir(place)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:

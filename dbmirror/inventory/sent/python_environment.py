@@ -1,6 +1,6 @@
 """Which Python environment the host has, and the folders on its path, nearest first."""
 
-# ruff: noqa: PTH110, PTH112, PTH118, PTH120
+# ruff: noqa: PTH118, PTH120
 # The import of pathlib alone would take a tenth of the time that is allowed on the host.
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from dbmirror.inventory.sent.files import SMALL_LIMIT, children, read, shown, text
+from dbmirror.inventory.sent.files import SMALL_LIMIT, children, exists, is_folder, read, real, shown, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def describe_environment(*, own: bool) -> dict[str, Any]:
         "version": sys.version.split()[0],
         "implementation": sys.implementation.name,
     }
-    chosen = "" if own else next((place for place in DATABRICKS_PYTHON if os.path.isdir(place)), "")
-    is_own = not chosen or os.path.realpath(chosen) == os.path.realpath(own_prefix)
+    chosen = "" if own else next((place for place in DATABRICKS_PYTHON if is_folder(place)), "")
+    is_own = not chosen or real(chosen) == real(own_prefix)
     if is_own:
         prefix = own_prefix if own_settings is not None else sys.base_prefix
         settings = own_settings
@@ -63,7 +63,7 @@ def describe_environment(*, own: bool) -> dict[str, Any]:
         "virtual": settings is not None,
         "sees_system": settings is None or settings.get("include-system-site-packages", "").lower() == "true",
         "is_own": is_own,
-        "is_databricks": os.path.realpath(prefix) in [os.path.realpath(place) for place in DATABRICKS_PYTHON],
+        "is_databricks": real(prefix) in [real(place) for place in DATABRICKS_PYTHON],
     }
 
 
@@ -79,7 +79,7 @@ def interpreters(python: dict[str, str]) -> list[dict[str, str]]:
     for prefix in OTHER_ENVIRONMENTS:
         path = prefix + "/bin/python3"
         version = environment_version(read_pyvenv(prefix) or {})
-        if version and path != python["path"] and os.path.exists(path):
+        if version and path != python["path"] and exists(path):
             found.append({"path": path, "version": version, "implementation": "cpython"})
     return found
 

@@ -1,6 +1,6 @@
 """What is installed beside Python: Debian packages and what they own, R packages, jars, Java, facts, variables."""
 
-# ruff: noqa: PTH110, PTH118, PTH119, PTH120, PTH208
+# ruff: noqa: PTH118, PTH119, PTH120, PTH208
 # The import of pathlib alone would take a tenth of the time that is allowed on the host.
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from dbmirror.inventory.sent.files import (
     LISTS_LIMIT,
     MEBIBYTE,
     SMALL_LIMIT,
+    at,
     children,
+    exists,
     list_once,
     note,
     only_fields,
     read,
     read_headers,
+    real,
     reason,
     shown,
     text,
@@ -149,7 +152,7 @@ def r_libraries(owners: dict[bytes, str], errors: list[dict[str, Any]]) -> list[
 def jars(errors: list[dict[str, Any]]) -> dict[str, Any]:
     """The names of the runtime's jars."""
     try:
-        names = sorted(name for name in os.listdir(JARS) if name.endswith(".jar"))
+        names = sorted(name for name in os.listdir(at(JARS)) if name.endswith(".jar"))
     except (FileNotFoundError, NotADirectoryError):
         names = []
     except OSError as error:
@@ -187,8 +190,8 @@ def java_release(errors: list[dict[str, Any]]) -> str:
     """The `release` file of the Java that is on the path."""
     for folder in [*os.environ.get("PATH", "").split(":"), "/usr/local/bin", "/usr/bin"]:
         java = os.path.join(folder, "java")
-        if folder and os.path.exists(java):
-            home = os.path.dirname(os.path.dirname(os.path.realpath(java)))
+        if folder and exists(java):
+            home = os.path.dirname(os.path.dirname(real(java)))
             return first_of((home + "/release", os.path.dirname(home) + "/release"), errors)
     return ""
 

@@ -1,1 +1,1 @@
-"""Programs that run in the image under test, sent on stdin: Python's standard library or POSIX shell only."""
+"""Programs that run in the image under test, sent on stdin: Python's standard library, POSIX shell or R only."""

@@ -1,4 +1,4 @@
-# Precedes system.sh, programs.sh and loads.sh. answer NAME COMMAND...: one record, RS name US exit-code US output, the output cut to
+# Precedes system.sh and programs.sh. answer NAME COMMAND...: one record, RS name US exit-code US output, the output cut to
 # 4000 characters. It goes through a file of bounded size, for a process that COMMAND leaves behind may hold a pipe open.
 # The image is read-only: what has to write does so in memory.
 answers=/dev/shm/answers.$$

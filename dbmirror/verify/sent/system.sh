@@ -1,5 +1,5 @@
 # Asks the image that it runs in, as root, what the rules of the contract want to know of its files and users. POSIX shell;
-# begins with answer.sh. Nothing of the mirrored packages is started.
+# begins with answer.sh. Nothing of the mirrored packages is started as root.
 
 answer os-release cat /etc/os-release
 for command in bash ip ps sudo su stat nohup setfacl fusermount conda mamba micromamba virtualenv java R; do
@@ -10,7 +10,6 @@ answer user:libraries grep '^libraries:' /etc/passwd
 answer password:libraries passwd -S libraries
 answer user:ubuntu grep '^ubuntu:' /etc/passwd
 answer groups:ubuntu id -nG ubuntu
-answer virtualenv:libraries $limit su libraries -c 'virtualenv --version'
 answer pyspark-python test -x "${PYSPARK_PYTHON:-/nonexistent}"
 answer spark-home ls -d /databricks/spark
 answer jars ls /databricks/jars
@@ -22,3 +21,5 @@ spark_jars() {
   return 0
 }
 answer spark-jars spark_jars
+# The one program of a package, as a user without rights, and nothing is asked after it.
+answer virtualenv:libraries $limit su libraries -c 'virtualenv --version'
