@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterable, Mapping
@@ -23,6 +22,7 @@ from dbmirror.engine.errors import EngineError
 from dbmirror.engine.images import inspect_image
 from dbmirror.errors import UsageError
 from dbmirror.hosts.driver import DRIVER_PORT, DRIVER_USER
+from dbmirror.lab.container_answers import read_kernels, read_tunnel_state
 from dbmirror.lab.files import make_private, places, write_compose_file
 from dbmirror.lab.missing_kernels import missing_kernels
 from dbmirror.lab.model import Lab, Supplies
@@ -267,10 +267,9 @@ def _await_tunnel(folder: Path) -> None:
 def _tunnel(folder: Path) -> dict[str, Any] | None:
     try:
         said = compose.execute(places(folder).project, "tunnel", ["cat", "/run/dbmirror/tunnel/state.json"])
-        document = json.loads(said.stdout)
-    except (ProcessFailed, ValueError):
+    except ProcessFailed:
         return None
-    return document if isinstance(document, dict) else None
+    return read_tunnel_state(said.stdout)
 
 
 def _kernels(folder: Path, address: str, tunnel: Mapping[str, Any] | None) -> tuple[Kernel, ...] | None:
@@ -280,17 +279,21 @@ def _kernels(folder: Path, address: str, tunnel: Mapping[str, Any] | None) -> tu
             session.trust_env = False
             answer = session.get(f"{address}/api/kernels", headers={"Authorization": f"token {token}"}, timeout=5)
             answer.raise_for_status()
-            documents = answer.json()
-    except (OSError, requests.RequestException, ValueError):
+            documents = read_kernels(answer.content)
+    except (OSError, requests.RequestException):
         return None
-    return tuple(
-        Kernel(
-            name=str(each.get("name", "")),
-            state=kernel_state(str(each.get("name", "")), str(each.get("execution_state", "")), tunnel),
-            last_activity=re.sub(r"\.\d+", "", str(each.get("last_activity", ""))),
-            connections=int(each.get("connections") or 0),
+    return (
+        None
+        if documents is None
+        else tuple(
+            Kernel(
+                name=each.name,
+                state=kernel_state(each.name, each.execution_state, tunnel),
+                last_activity=re.sub(r"\.\d+", "", each.last_activity),
+                connections=each.connections,
+            )
+            for each in documents
         )
-        for each in documents
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import tarfile
 from collections.abc import Iterator
@@ -16,11 +15,13 @@ from typing import Final
 
 import docker
 import docker.errors
+import msgspec
 
 from dbmirror.engine.buildx import build
 from dbmirror.engine.failures import BuildFailed
 from dbmirror.engine.images import inspect_image
 from dbmirror.files import digest_of, sha256_hex
+from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.processes.temporary import temporary_folder
 from dbmirror.progress import SILENT, Observer
 from dbmirror.sandbox.base import BaseImage
@@ -145,6 +146,13 @@ def index_secrets(folder: Path, ca_bundle: Path | None) -> dict[str, Path]:
     return secrets
 
 
+class _Report(msgspec.Struct, frozen=True):
+    """The report that the image's own build leaves in it."""
+
+    pins: int
+    missing: dict[str, str]
+
+
 def _read_report(connected: docker.DockerClient, name: str) -> DriverImage:
     """What the image says of its own packages, read from a container that never starts."""
     try:
@@ -153,11 +161,11 @@ def _read_report(connected: docker.DockerClient, name: str) -> DriverImage:
             chunks, _ = container.get_archive(_REPORT)
             with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
                 member = archive.extractfile(archive.getmembers()[0])
-                report = json.loads(member.read() if member else b"")
+                report = decode_json(member.read() if member else b"", _Report)
         finally:
             container.remove(force=True)
-        return DriverImage(name=name, pins=int(report["pins"]), missing=tuple(sorted(report["missing"].items())))
-    except (docker.errors.DockerException, tarfile.TarError, ValueError, KeyError) as error:
+        return DriverImage(name=name, pins=report.pins, missing=tuple(sorted(report.missing.items())))
+    except (docker.errors.DockerException, tarfile.TarError, IndexError, KeyError, msgspec.DecodeError) as error:
         raise SandboxNotBuilt(
             f"The image {name} does not say what is in it.", remedy=f"Remove it with 'docker image rm {name}'."
         ) from error

@@ -16,9 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 import dbmirror
 from dbmirror.files import canonical_json, write_atomically
 from dbmirror.foreign_text.decoding import decode_json
+from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.processes.child import spawn
 from dbmirror.sandbox.errors import SandboxRefused, WorkspaceNotAnswering
 from dbmirror.sandbox.workspace.server import INSTANCE_HEADER
@@ -27,6 +30,8 @@ PORTS: Final = range(47200, 47220)
 """The first that is free is taken: it stands in the driver's image, which another port would make anew."""
 LIFETIME: Final = 12 * 3600.0
 """Seconds after which a forgotten workspace ends by itself, and takes its drivers with it."""
+LARGEST_ANSWER: Final = 1 << 20
+"""Bytes of an answer to an order; the state of all clusters has some kB."""
 _START_SECONDS: Final = 20.0
 _STOP_SECONDS: Final = 20.0
 _DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -46,6 +51,10 @@ class Settings:
     r: bool = False
     """The driver has R: its repositories are served."""
     lifetime: float = LIFETIME
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    message: str
 
 
 def settings_file(folder: Path) -> Path:
@@ -149,14 +158,13 @@ def ask(
     )
     try:
         with _DIRECT.open(request, timeout=timeout) as response:
-            answer: dict[str, Any] = json.loads(response.read())
-            return answer
+            return decode_json(response.read(LARGEST_ANSWER), dict[str, Any])
     except urllib.error.HTTPError as error:
-        with suppress(ValueError):
-            message = json.loads(error.read()).get("message")
-            raise WorkspaceNotAnswering(f"The sandbox refused: {message}") from error
+        with suppress(msgspec.DecodeError, OSError):
+            refusal = decode_json(error.read(LARGEST_ANSWER), _Refusal)
+            raise WorkspaceNotAnswering(f"The sandbox refused: {foreign_line(refusal.message)}") from error
         raise WorkspaceNotAnswering(f"The sandbox refused with HTTP status {error.code}.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, msgspec.DecodeError) as error:
         raise WorkspaceNotAnswering(
             f"The stand-in workspace does not answer on port {port}.", remedy="Run 'dbmirror sandbox up'."
         ) from error
