@@ -63,3 +63,25 @@ def test_every_configuration_that_a_page_shows_is_one(page: Path, tmp_path: Path
         file = tmp_path / "dbmirror.toml"
         file.write_text(block)
         load_config(file)
+
+
+def test_each_proof_that_the_page_on_trust_names_exists() -> None:
+    page = (ROOT / "docs" / "security.md").read_text("utf-8")
+    rows = [line for line in page.splitlines() if "::test_" in line]
+    assert len(rows) >= 16
+    for row in rows:
+        for file, name in re.findall(r"`(tests/[a-z_/0-9]+\.py)::(test_[a-z_0-9]+)`", row):
+            assert f"def {name}(" in (ROOT / file).read_text("utf-8"), f"{file} has no {name}"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "has a shell on the cluster's driver as the\n  user of your SSH key",
+        "Ports on 127.0.0.1 are open to every account of the machine",
+        "A signature of an image says that somebody with the key pushed these bytes",
+        "It does not say that the packages in it are\nharmless",
+    ],
+)
+def test_what_is_by_design_is_written_down(said: str) -> None:
+    assert said in (ROOT / "docs" / "security.md").read_text("utf-8")

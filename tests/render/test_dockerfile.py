@@ -106,6 +106,11 @@ def test_no_step_with_a_secret_runs_code_of_a_package(dockerfile):
     assert_foreign_code_meets_no_secret(dockerfile)
 
 
+def test_no_step_shares_a_folder_that_it_can_write_with_another_build(dockerfile):
+    """A cache mount is the same folder for every build of the machine: what one package leaves, another one runs."""
+    assert "type=cache" not in dockerfile
+
+
 def test_compilers_are_in_stages_that_only_wheels_leave(dockerfile):
     stages = re.split(r"^FROM ", dockerfile, flags=re.MULTILINE)
     image = stages[-1]
