@@ -123,7 +123,9 @@ def _obstacles(answer: Answer) -> tuple[str, ...]:
 
 def _key_obstacle(answer: Answer, login: Login) -> str | None:
     """Why no login can come about by the keys that the cluster has."""
-    setup = f"'dbmirror ssh setup {shlex.quote(login.profile)}'"
+    profile = shlex.quote(login.profile)
+    # A command with quotes of its own stands without further ones, so that it can be copied.
+    setup = f"dbmirror ssh setup {profile}" if profile != login.profile else f"'dbmirror ssh setup {profile}'"
     keys = [key for key in map(parse_public_key, texts(answer, "ssh_public_keys")) if isinstance(key, HostKey)]
     if not keys:
         return f"it has no SSH key: {setup} adds one, or use the tunnel of 'databricks ssh setup'"

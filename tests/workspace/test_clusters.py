@@ -134,7 +134,7 @@ def test_a_cluster_that_has_none_of_the_offered_keys_cannot_be_logged_in_to(
         cluster = judged(without)
         assert cluster.lacks_key
         assert cluster.cannot_snapshot == (
-            "none of the keys that you have is on it: 'dbmirror ssh setup 'my profile'' adds yours",
+            "none of the keys that you have is on it: dbmirror ssh setup 'my profile' adds yours",
         )
     assert judged(frozenset(), by_alias=True).can_snapshot
 
