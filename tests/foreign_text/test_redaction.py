@@ -147,7 +147,7 @@ SECRETS = st.text("abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789+~._%-
 
 
 @given(form=st.sampled_from(FORMS), secret=SECRETS, before=st.text(max_size=20), after=st.text(max_size=20))
-@settings(max_examples=1000)
+@settings(max_examples=300)
 def test_no_secret_of_a_known_form_passes_whatever_stands_around_it(
     form: str, secret: str, before: str, after: str
 ) -> None:
@@ -201,7 +201,7 @@ ORDINARY = [
 
 
 @given(form=st.sampled_from(ORDINARY), name=NAMES, version=VERSIONS, digest=DIGESTS)
-@settings(max_examples=1000)
+@settings(max_examples=300)
 def test_packages_versions_and_digests_stay(form: str, name: str, version: str, digest: str) -> None:
     text = form.format(name=name, version=version, digest=digest)
     assert without_credentials(text) == text
@@ -213,7 +213,7 @@ def test_what_finds_the_file_stays() -> None:
 
 
 @given(st.text())
-@settings(max_examples=500)
+@settings(max_examples=200)
 def test_a_foreign_line_is_one_line_and_commands_no_terminal(text: str) -> None:
     line = foreign_line(text, 50)
     assert len(line) <= 50
