@@ -210,8 +210,9 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
             pass
     for path in ("mem", "environ", "maps"):
         try:
-            open(f"/proc/{pid}/{path}", "rb").read(1)
-            done.append(f"read {path} of {pid}")
+            # Of a process that has just ended, nothing is left to read.
+            if open(f"/proc/{pid}/{path}", "rb").read(1):
+                done.append(f"read {path} of {pid}")
         except OSError:
             pass
     if ctypes.CDLL(None, use_errno=True).ptrace(16, int(pid), 0, 0) == 0:
