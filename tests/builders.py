@@ -15,6 +15,8 @@ from dbmirror.filters.rulebook import Lists
 from dbmirror.filters.selection import select
 from dbmirror.inventory.layers import Layer, layer_of_r_library
 from dbmirror.inventory.model import Distribution, Interpreter, Inventory, RPackage
+from dbmirror.lock.debs.lab import LAB, PYTHON, R_KERNEL, TUNNEL, LabDebs
+from dbmirror.lock.debs.model import DebFile
 from dbmirror.lock.lab import LabLock
 from dbmirror.lock.model import (
     BaseImage,
@@ -153,7 +155,7 @@ def a_lock(*packages: LockedPackage, target: Mapping[str, str] | None = None, **
 
 
 def a_lab_lock(*, version: str = "1.0") -> LabLock:
-    """A lab's lock with one wheel in each group."""
+    """A lab's lock with one file in each group."""
 
     def file(name: str) -> IndexFile:
         filename = f"{name}-{version}-py3-none-any.whl"
@@ -161,7 +163,18 @@ def a_lab_lock(*, version: str = "1.0") -> LabLock:
         sha256 = sha256_hex(filename.encode())
         return IndexFile(filename=filename, url=f"{address}/{filename}", sha256=sha256, index=f"{address}/simple/")
 
+    def deb(name: str) -> DebFile:
+        filename = f"{name}_1%3a{version}_amd64.deb"
+        url = f"http://archive.example/pool/{filename}"
+        return DebFile(filename=filename, url=url, sha256=sha256_hex(filename.encode()), size=1)
+
     return LabLock(
         target=Target(python="3.11.11", architecture="x86_64", glibc="2.35"),
         wheels={name: (file(name),) for name in ("installer", "lab", "parallel", "spark")},
+        debs=LabDebs(
+            image="dbmirror/demo:15.4-0123456789ab",
+            base="debian:bookworm",
+            wanted={LAB: ("rsync",), PYTHON: ("python3.11",), TUNNEL: ("openssh-client",)},
+            files={group: (deb(group),) for group in (LAB, PYTHON, TUNNEL, R_KERNEL)},
+        ),
     )

@@ -4,9 +4,9 @@
 lists=/run/dbmirror/lists
 files=/run/dbmirror/files
 
-# require_fetched GROUP: ends the build with a sentence, unless the group's list and its files are there.
+# require_fetched GROUP: ends the build with a sentence, unless the group's list is there, and its files if it has any.
 require_fetched() {
-    if [[ ! -e $lists/$1.txt || ! -d $files/$1 ]]; then
+    if [[ ! -e $lists/$1.txt ]] || { [[ -s $lists/$1.txt ]] && [[ ! -d $files/$1 ]]; }; then
         cat "$lists/missing.txt" >&2
         exit 1
     fi

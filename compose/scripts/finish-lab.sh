@@ -17,7 +17,7 @@ if ! /databricks/python3/bin/python -B -c 'import ipykernel' 2>/dev/null; then
     left_out "There is no Python kernel of the mirror: its /databricks/python3 has no ipykernel."
 fi
 if [[ ! -d /opt/lab/lib/R ]]; then
-    # There is no R, or install-irkernel.sh said why there is no IRkernel.
+    # There is no R, or `lab up` found why there is no IRkernel.
     rm -rf "$kernels/mirror-r"
 else
     said=$(mktemp)

@@ -11,9 +11,11 @@ from typing import Final
 from dbmirror.fetch.fetch import Wanted, fetch_all
 from dbmirror.fetch.store import Store
 from dbmirror.http_client.logins import Logins
+from dbmirror.lock.debs.archives import debian_logins
 from dbmirror.lock.python.file_hosts import ListedFile, client_of_files
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.index_settings import IndexSettings
+from dbmirror.mirror_folder.names import LAB_LOCK
 from dbmirror.progress import SILENT, Observer
 from dbmirror.render.file_groups import BuildFile
 
@@ -71,18 +73,21 @@ def keep_files(
 ) -> None:
     """Make `folder` hold the files of `groups`, each in a folder of its group's name, and nothing else.
 
-    As `build_contexts`, for builds that are run by others, later. Raises FetchError and StoreError.
+    As `build_contexts`, for builds of a lab's images that are run by others, later. Raises FetchError and StoreError.
     """
     everything = [file for files in groups.values() for file in files]
     with _fetched(
         everything,
         indexes=indexes,
+        logins=indexes.logins().with_those_of(debian_logins()),
         ca_bundle=ca_bundle,
-        remedy="Try again; what was fetched so far is kept.",
+        remedy="Try again; what was fetched so far is kept. An archive drops old Debian packages: without "
+        f"{LAB_LOCK} 'dbmirror lab up MIRROR' chooses them anew.",
         observer=observer,
     ) as store:
         # No file of an earlier list stays, nor one that somebody changed.
         shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
         for group, files in groups.items():
             for file in files:
                 store.place(file.sha256, folder / group / file.name)

@@ -59,12 +59,13 @@ def lab_up_command(
     from dbmirror.cli.session import opened
     from dbmirror.lab import stack as lab_stack
     from dbmirror.pipeline import stages
+    from dbmirror.pipeline.lab_lock import make_lab_lock
 
     _ensure_image(output, name, config_file, agreed=agreed, dry_run=dry_run, **options)
     with opened(output, name, config_file, dry_run=dry_run, **options) as mirror:
         lock = mirror.lock()
         if dry_run:
-            files = stages.render_lab(mirror, lock, stages.lock_lab(mirror, lock))
+            files = stages.render_lab(mirror, lock, make_lab_lock(mirror, lock))
             output.document({"mirror": name, "images": [files.tunnel_image, files.lab_image]})
         else:
             found = stages.start_lab(mirror, lock)

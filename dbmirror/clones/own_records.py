@@ -29,6 +29,7 @@ class Kind(StrEnum):
 
     BUILD = "build"
     VERIFICATION = "verification"
+    LAB_LOCK = "lab-lock"
     AGREEMENT = "agreement"
     SANDBOX_BASE = "sandbox-base"
     """The engine's id of a base image that the sandbox pulled or made."""

@@ -32,6 +32,8 @@ class Feed:
     """The user's configuration asks for the keyring program."""
     cloned: bool = False
     """Only a file of a repository names it, which may have come with a clone."""
+    anonymous: bool = False
+    """Nobody logs in there: netrc is not asked."""
 
 
 class Logins:
@@ -72,6 +74,8 @@ class Logins:
         return self._login(chosen) if chosen else None
 
     def _login(self, feed: Feed) -> Login | None:
+        if feed.anonymous:
+            return None
         if feed.user is not None and feed.password is not None:
             return feed.user, feed.password
         with self._lock:

@@ -13,7 +13,6 @@ from typing import Any, Final
 import requests
 
 from dbmirror.build.fetched_files import keep_files
-from dbmirror.build.image import build_secrets
 from dbmirror.engine import compose
 from dbmirror.engine.buildx import build
 from dbmirror.engine.compose import Service, StackFailed
@@ -129,17 +128,16 @@ def build_images(lab: Lab, files: LabFiles, supplies: Supplies) -> None:
     if not missing:
         return
     fetch_files(lab, files, supplies)
-    with build_secrets(supplies.indexes, supplies.ca_bundle) as secrets:
-        for folder, tag in missing.items():
-            build(
-                lab.folder / folder,
-                tags=[tag],
-                labels={},
-                secrets=secrets,
-                build_arguments={"LAB_UID": user},
-                contexts={"files": places(lab.folder).fetched},
-                observer=lab.observer,
-            )
+    for folder, tag in missing.items():
+        build(
+            lab.folder / folder,
+            tags=[tag],
+            labels={},
+            secrets={},
+            build_arguments={"LAB_UID": user},
+            contexts={"files": places(lab.folder).fetched},
+            observer=lab.observer,
+        )
 
 
 def fetch_files(lab: Lab, files: LabFiles, supplies: Supplies) -> None:

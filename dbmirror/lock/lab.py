@@ -13,13 +13,13 @@ from packaging.version import InvalidVersion, Version
 
 from dbmirror.files import canonical_json
 from dbmirror.foreign_text.decoding import decode_json
+from dbmirror.lock.debs.lab import LabDebs
 from dbmirror.lock.model import IndexFile, Target
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.pinned import Pin, pinned_files, read_pins
 from dbmirror.lock.python.target import wheel_tags
 from dbmirror.mirror_folder.files import read_below, write_below
 from dbmirror.mirror_folder.names import LAB_LOCK
-from dbmirror.progress import SILENT, Observer
 
 STAGE: Final = "lock: the lab"
 SCHEMA: Final = 1
@@ -32,11 +32,18 @@ class LabLock(Struct, frozen=True, kw_only=True):
     target: Target
     wheels: dict[GroupName, tuple[IndexFile, ...]]
     """The files of each group of requirements, in the order of its pins."""
+    debs: LabDebs | None = None
+    """None where they were never chosen: that takes the mirror's image."""
     schema: Literal[1] = SCHEMA
 
     def indexes(self) -> frozenset[str]:
         """The package indexes that list the files."""
         return frozenset(file.index for group in self.wheels.values() for file in group)
+
+    def count(self) -> int:
+        """How many files there are."""
+        debs = self.debs.files.values() if self.debs is not None else ()
+        return sum(map(len, self.wheels.values())) + sum(map(len, debs))
 
 
 def lock_lab(
@@ -45,14 +52,12 @@ def lock_lab(
     target: Target,
     index: Index,
     previous: LabLock | None = None,
-    observer: Observer = SILENT,
 ) -> LabLock:
     """The files that `requirements` (a group's name to its requirements file, all pinned by hash) mean on `target`.
 
     What `previous` says of an index that is still in use is taken over. Raises LockError where an index lacks a file,
     and IndexUnreachable where one gives no answer.
     """
-    observer.started(STAGE)
     files = (file for group in previous.wheels.values() for file in group) if previous else ()
     known = {file.sha256: file for file in files if file.index in index.settings.urls and _fits(file, target)}
     wheels = {
@@ -61,7 +66,6 @@ def lock_lab(
         )
         for group, text in requirements.items()
     }
-    observer.finished(STAGE, f"{sum(map(len, wheels.values()))} wheels")
     return LabLock(target=target, wheels=wheels)
 
 

@@ -26,16 +26,15 @@ from dbmirror.lab.stack import up as start_stack
 from dbmirror.lock.archives import read_archives
 from dbmirror.lock.base import read_base
 from dbmirror.lock.errors import LockError
-from dbmirror.lock.lab import LabLock, read_lab_lock, still_holds, write_lab_lock
-from dbmirror.lock.lab import lock_lab as make_lab_lock
+from dbmirror.lock.lab import LabLock
 from dbmirror.lock.make import lock_debian, lock_mirror, lock_support
 from dbmirror.lock.mirror_lock import MirrorLock, read_mirror_lock, write_mirror_lock
 from dbmirror.lock.model import CapturedWheel, IndexFile, LockedPackage, UrlFile
-from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.lock_files import remove_unnamed
 from dbmirror.mirror_folder.files import is_file_below
 from dbmirror.mirror_folder.names import BUILT, SNAPSHOT, VERIFICATION
 from dbmirror.pipeline.foundations import require_foundations, require_foundations_of, require_own_image
+from dbmirror.pipeline.lab_lock import known_lab_lock, make_lab_lock
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.pipeline.mirror_filters import find_runtime, flavour_of, select_python, select_r
 from dbmirror.render.context import BuildContext
@@ -45,7 +44,6 @@ from dbmirror.render.file_groups import build_needs
 from dbmirror.render.image import all_file_groups, linked_files, render
 from dbmirror.render.image_settings import ImageSettings, RAptRepository
 from dbmirror.render.lab import LabFiles
-from dbmirror.render.lab_files import lab_requirements
 from dbmirror.runtimes.model import Runtime
 from dbmirror.snapshot import Snapshot, Taken, read_snapshot, write_snapshot
 from dbmirror.verify.errors import ReportError
@@ -139,35 +137,8 @@ def render_lab(mirror: Mirror, lock: MirrorLock, lab_lock: LabLock | None = None
     """The lab's files, by `lab_lock`, else by the one that is there, where it is still right."""
     cluster = mirror.snapshot().cluster.cluster_id
     return render_lab_files(
-        mirror.lab, lock, image=mirror.tag(lock), cluster=cluster, lab_lock=lab_lock or _known_lab_lock(mirror, lock)
+        mirror.lab, lock, image=mirror.tag(lock), cluster=cluster, lab_lock=lab_lock or known_lab_lock(mirror, lock)
     )
-
-
-def lock_lab(mirror: Mirror, lock: MirrorLock) -> LabLock:
-    """Which files the lab's images are made from: the lock that is there, where it is still right, else a new one.
-
-    One with files of an index that this user does not have is made anew, too: they may be out of reach.
-    """
-    known = _known_lab_lock(mirror, lock)
-    if known is not None and known.indexes() <= set(mirror.indexes.urls):
-        return known
-    with Index(mirror.indexes, ca_bundle=mirror.ca_bundle) as index:
-        made = make_lab_lock(
-            lab_requirements(lock.runtime),
-            target=lock.python.target,
-            index=index,
-            previous=read_lab_lock(mirror.folder),
-            observer=mirror.observer,
-        )
-    write_lab_lock(made, mirror.folder)
-    return made
-
-
-def _known_lab_lock(mirror: Mirror, lock: MirrorLock) -> LabLock | None:
-    known = read_lab_lock(mirror.folder)
-    if known is None or not still_holds(known, lab_requirements(lock.runtime), target=lock.python.target):
-        return None
-    return known
 
 
 def build(mirror: Mirror, lock: MirrorLock) -> tuple[Built, BuildResult]:
@@ -261,7 +232,7 @@ def start_lab(mirror: Mirror, lock: MirrorLock) -> LabStatus:
     """The lab of the image that was built last; returns when JupyterLab answers."""
     require_foundations_of(mirror, lock)
     require_own_image(mirror, mirror.built(), lock)
-    return start_stack(mirror.lab, render_lab(mirror, lock, lock_lab(mirror, lock)), mirror.lab_supplies())
+    return start_stack(mirror.lab, render_lab(mirror, lock, make_lab_lock(mirror, lock)), mirror.lab_supplies())
 
 
 def previous_lock(mirror: Mirror) -> MirrorLock | None:

@@ -25,15 +25,13 @@ from dbmirror.render.context import BuildContext
 from dbmirror.render.dockerfile_templates import environment, shipped_folder
 from dbmirror.render.errors import RenderError
 from dbmirror.render.file_groups import BuildFile
-from dbmirror.render.lab_files import INSIDE, fetched_files, lists
+from dbmirror.render.lab_files import INSIDE, MISSING, fetched_files, lab_lists, python_release, tunnel_lists
 from dbmirror.render.quoting import Quoted
 
 OWNER_LABEL: Final = "dev.dbmirror.lab"
 """The label of all that compose.yaml makes; its value is the identity of the lab that it was made for."""
-_SHARED_SCRIPTS: Final = ("install-apt.sh", "secrets.sh")
-"""Scripts of the cluster image's build that these builds run, too."""
 _UV_SCRIPTS: Final = ("install-build-tools.sh", "uv.sh")
-"""The same, for the lab alone."""
+"""Scripts of the cluster image's build that the lab's runs, too."""
 ENVIRONMENT_PYTHON: Final = "/databricks/python3/bin/python"
 _Host = Annotated[str, Meta(pattern=r"\A([A-Za-z0-9][A-Za-z0-9._-]*|[0-9A-Fa-f:.]+)\Z")]
 _Word = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]*\Z")]
@@ -97,7 +95,7 @@ def render_lab(lock: Lock, *, image: str, settings: LabSettings, lab_lock: LabLo
         ) from error
     shipped = shipped_folder("compose")
     templates = _templates(shipped)
-    python = _python_release(lock)
+    python = python_release(lock)
     official = lock.base.kind is BaseKind.OFFICIAL
     values = {
         "mirror": settings.mirror,
@@ -109,13 +107,8 @@ def render_lab(lock: Lock, *, image: str, settings: LabSettings, lab_lock: LabLo
         "lock": lock_digest(lock),
         "description": f"JupyterLab in the mirror of a Databricks cluster on runtime {lock.runtime}",
     }
-    lab = BuildContext(
-        {
-            **_lab_context(shipped, templates, values, python=None if official else python),
-            **lists(settings.mirror, lab_lock),
-        }
-    )
-    tunnel = BuildContext(_tunnel_context(shipped, templates, values))
+    lab = BuildContext({**_lab_context(shipped, templates, values), **lab_lists(settings.mirror, lab_lock)})
+    tunnel = BuildContext({**_tunnel_context(shipped, templates, values), **tunnel_lists(settings.mirror, lab_lock)})
     repository, _, tag = image.rpartition(":")
     lab_image = f"{repository}-lab:{tag}-{_digest(lab)}"
     tunnel_image = f"dbmirror/tunnel:{_digest(tunnel)}"
@@ -145,38 +138,22 @@ def render_lab(lock: Lock, *, image: str, settings: LabSettings, lab_lock: LabLo
     )
 
 
-def _python_release(lock: Lock) -> str:
-    """X.Y of the mirror's Python."""
-    release = lock.target.python.rpartition(".")[0]
-    if not re.fullmatch(r"3\.\d+", release, re.ASCII):
-        raise RenderError(f"{lock.target.python[:80]!r} is no release of Python.", remedy="Make the lock again.")
-    return release
-
-
-def _lab_context(
-    shipped: Path, templates: jinja2.Environment, values: Mapping[str, str], *, python: str | None
-) -> dict[str, bytes]:
-    """The context of the lab's image; `python` is the release that a bare base has to be given."""
+def _lab_context(shipped: Path, templates: jinja2.Environment, values: Mapping[str, str]) -> dict[str, bytes]:
     folder = shipped / "lab"
     files = {
         "Dockerfile": templates.get_template("lab/Dockerfile.j2").render(**values).encode(),
-        "apt.txt": (folder / "apt.txt").read_bytes(),
         **_scripts(
-            shipped,
-            (
-                *("add-user.sh", "create-lab.sh", "fetched.sh", "finish-lab.sh", "install-irkernel.sh"),
-                *("install-missing.sh", "left-out.sh", "try-kernel.py"),
-            ),
-            shared=(*_SHARED_SCRIPTS, *_UV_SCRIPTS),
+            shipped / "scripts",
+            *("add-user.sh", "create-lab.sh", "fetched.sh", "finish-lab.sh", "install-debs.sh", "install-irkernel.sh"),
+            *("left-out.sh", "try-kernel.py"),
         ),
+        **_scripts(shipped_folder("images") / "python" / "scripts", *_UV_SCRIPTS),
         **_tree(folder / "server", "server"),
         **_tree(folder / "etc", "etc"),
         **_tree(folder / "home", "home"),
         **_tree(folder / "settings", "settings"),
         **_inside_files(),
     }
-    if python is not None:
-        files["python.txt"] = f"ca-certificates\npython{python}\npython{python}-venv\n".encode()
     for start, prefix in ((folder, "lab/"), (INSIDE, "")):
         for name, content in _tree(start / "kernels", "kernels").items():
             rendered = name.removesuffix(".j2")
@@ -199,8 +176,7 @@ def _inside_files() -> dict[str, bytes]:
 def _tunnel_context(shipped: Path, templates: jinja2.Environment, values: Mapping[str, str]) -> dict[str, bytes]:
     return {
         "Dockerfile": templates.get_template("tunnel/Dockerfile.j2").render(**values).encode(),
-        "apt.txt": (shipped / "tunnel" / "apt.txt").read_bytes(),
-        **_scripts(shipped, ("add-user.sh",)),
+        **_scripts(shipped / "scripts", "add-user.sh", "fetched.sh", "install-debs.sh"),
         **_tree(Path(dbmirror.__file__).parent / "lab_containers" / "tunnel", "tunnel"),
     }
 
@@ -210,10 +186,8 @@ def _examples() -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in paths if path.suffix in {".ipynb", ".py"}}
 
 
-def _scripts(shipped: Path, own: tuple[str, ...], *, shared: tuple[str, ...] = _SHARED_SCRIPTS) -> dict[str, bytes]:
-    folder = shipped_folder("images") / "python" / "scripts"
-    files = {f"scripts/{name}": (folder / name).read_bytes() for name in shared}
-    return files | {f"scripts/{name}": (shipped / "scripts" / name).read_bytes() for name in own}
+def _scripts(folder: Path, *names: str) -> dict[str, bytes]:
+    return {f"scripts/{name}": (folder / name).read_bytes() for name in names}
 
 
 def _tree(folder: Path, name: str) -> dict[str, bytes]:
@@ -258,6 +232,6 @@ def _join(values: tuple[int, ...], separator: str) -> str:
 
 
 def _digest(context: BuildContext) -> str:
-    return digest_of({name: sha256_hex(content) for name, content in context.files.items()}).removeprefix("sha256:")[
-        :12
-    ]
+    """Of all that makes the image: what a build says that lacks its files names the mirror, and images are shared."""
+    parts = {name: sha256_hex(content) for name, content in context.files.items() if name != MISSING}
+    return digest_of(parts).removeprefix("sha256:")[:12]

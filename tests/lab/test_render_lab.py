@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from msgspec import structs
 
+import dbmirror
 from dbmirror.lab.model import Lab
 from dbmirror.lab.stack import render_files
 from dbmirror.lock.mirror_lock import MirrorLock
@@ -20,7 +22,7 @@ from dbmirror.lock.model import BaseKind, Lock
 from dbmirror.render.dockerfile_templates import shipped_folder
 from dbmirror.render.errors import RenderError
 from dbmirror.render.lab import OWNER_LABEL, LabFiles, LabSettings, render_lab
-from dbmirror.render.lab_files import lab_requirements
+from dbmirror.render.lab_files import lab_packages, lab_requirements
 from tests.builders import a_base, a_lab_lock, a_lock
 from tests.render.steps import assert_foreign_code_meets_no_secret
 
@@ -125,7 +127,7 @@ def test_engines_are_of_the_labs_image_and_start_when_they_are_asked_for() -> No
 
 
 def test_the_images_tags_name_what_went_into_them() -> None:
-    first, other = rendered(), render_lab(replace(LOCK, runtime="16.4"), image=IMAGE, settings=SETTINGS)
+    first, other = rendered(), rendered(replace(LOCK, runtime="16.4"))
     assert re.fullmatch(r"dbmirror/demo-lab:15\.4-0123456789ab-[0-9a-f]{12}", first.lab_image)
     assert first.lab_image != other.lab_image
     assert first.tunnel_image == other.tunnel_image
@@ -150,15 +152,34 @@ def test_the_lab_is_installed_from_the_very_files_of_its_lock() -> None:
         listed = files.lab.files[f"lists/{group}.txt"].decode()
         assert re.findall(r"--hash=sha256:(\w+)", listed) == [wheel.sha256 for wheel in wheels]
         assert "://" not in listed
+    assert LAB_LOCK.debs is not None
+    for group, debs in LAB_LOCK.debs.files.items():
+        names = [(file.name, file.sha256, file.index) for file in files.fetched[group]]
+        assert names == [(deb.filename, deb.sha256, None) for deb in debs]
+        context = files.tunnel if group == "debian-tunnel" else files.lab
+        assert context.files[f"lists/{group}.txt"].decode() == "".join(f"{d.sha256}  {d.filename}\n" for d in debs)
+
+
+def test_why_there_is_no_r_kernel_is_told_to_the_build() -> None:
+    assert LAB_LOCK.debs is not None
+    debs = structs.replace(LAB_LOCK.debs, no_r_kernel="There is no R kernel: so.")
+    files = render_lab(LOCK, image=IMAGE, settings=SETTINGS, lab_lock=structs.replace(LAB_LOCK, debs=debs))
+    assert files.lab.files["lists/left-out.txt"] == b"There is no R kernel: so.\n"
+    assert "lists/left-out.txt" not in rendered().lab.files
+
+
+def test_mirrors_on_one_base_share_the_tunnels_image() -> None:
+    assert rendered(mirror="other").tunnel_image == rendered().tunnel_image
 
 
 def test_without_a_lock_the_build_says_which_command_fetches_its_files() -> None:
     files = render_lab(LOCK, image=IMAGE, settings=SETTINGS)
     assert files.fetched == {}
-    assert [name for name in files.lab.files if name.startswith("lists/")] == ["lists/missing.txt"]
-    assert b"'dbmirror lab up demo'" in files.lab.files["lists/missing.txt"]
-    folder = yaml.safe_load(files.compose)["services"]["lab"]["build"]["additional_contexts"]["files"]
-    assert folder == "${DBMIRROR_LAB_FILES:-./lab/lists}"
+    for name, context in (("lab", files.lab), ("tunnel", files.tunnel)):
+        assert [file for file in context.files if file.startswith("lists/")] == ["lists/missing.txt"]
+        assert b"'dbmirror lab up demo'" in context.files["lists/missing.txt"]
+        folder = yaml.safe_load(files.compose)["services"][name]["build"]["additional_contexts"]["files"]
+        assert folder == f"${{DBMIRROR_LAB_FILES:-./{name}/lists}}"
 
 
 def test_every_file_that_the_dockerfiles_read_is_in_their_context() -> None:
@@ -176,16 +197,12 @@ def test_no_code_of_the_mirror_runs_where_a_secret_or_the_network_is() -> None:
     for kind in BaseKind:
         files = render_lab(replace(LOCK, base=replace(LOCK.base, kind=kind)), image=IMAGE, settings=SETTINGS)
         for context in (files.lab, files.tunnel):
-            assert_foreign_code_meets_no_secret(context.files["Dockerfile"].decode(), mirror=IMAGE)
+            assert_foreign_code_meets_no_secret(context.files["Dockerfile"].decode(), closed=True)
 
 
-def test_no_login_of_an_index_is_given_to_a_build() -> None:
-    files = rendered()
-    stack = yaml.safe_load(files.compose)
-    given = {secret for service in stack["services"].values() for secret in service.get("build", {}).get("secrets", ())}
-    assert given <= {"ca-bundle"}
-    for context in (files.lab, files.tunnel):
-        assert not re.findall(r"id=(?:uv-config|pip-config|netrc)", context.files["Dockerfile"].decode())
+def test_compose_gives_no_secret_to_a_build() -> None:
+    for service in yaml.safe_load(rendered().compose)["services"].values():
+        assert "secrets" not in service.get("build", {})
 
 
 def test_a_bare_base_is_given_the_mirrors_python_to_make_the_environment_with() -> None:
@@ -193,9 +210,11 @@ def test_a_bare_base_is_given_the_mirrors_python_to_make_the_environment_with() 
         render_lab(replace(LOCK, base=replace(LOCK.base, kind=kind)), image=IMAGE, settings=SETTINGS).lab.files
         for kind in (BaseKind.BARE, BaseKind.OFFICIAL)
     )
-    assert bare["python.txt"].split() == [b"ca-certificates", b"python3.11", b"python3.11-venv"]
     assert "create-lab.sh python3.11\n" in bare["Dockerfile"].decode()
-    assert "python.txt" not in official
+    assert "install-debs.sh debian-python\n" in bare["Dockerfile"].decode()
+    assert lab_packages(LOCK)["debian-python"] == ("python3.11", "python3.11-venv")
+    assert "debian-python" not in official["Dockerfile"].decode()
+    assert "debian-python" not in lab_packages(replace(LOCK, base=replace(LOCK.base, kind=BaseKind.OFFICIAL)))
     assert "create-lab.sh /databricks/python3/bin/python\n" in official["Dockerfile"].decode()
 
 
@@ -212,7 +231,7 @@ def test_every_script_that_another_reads_is_in_the_context() -> None:
     files = rendered().lab.files
     scripts = {name: content.decode() for name, content in files.items() if name.startswith("scripts/")}
     read = {name for text in scripts.values() for name in re.findall(r"BASH_SOURCE%/\*\}/([\w.-]+)", text)}
-    assert {"left-out.sh", "try-kernel.py", "install-apt.sh"} <= read
+    assert {"left-out.sh", "try-kernel.py", "install-debs.sh", "fetched.sh"} <= read
     assert {f"scripts/{name}" for name in read} <= set(scripts)
 
 
@@ -223,7 +242,8 @@ def test_hadolint_finds_nothing_in_the_labs_dockerfile() -> None:
 
 
 def test_shellcheck_finds_nothing_in_the_scripts() -> None:
-    scripts = sorted((shipped_folder("compose") / "scripts").glob("*.sh"))
+    sent = Path(dbmirror.__file__).parent / "lock" / "debs" / "sent"
+    scripts = sorted([*(shipped_folder("compose") / "scripts").glob("*.sh"), *sent.glob("*.sh")])
     argv: list[str | Path] = [TOOLS / "shellcheck", "--external-sources", "--source-path=SCRIPTDIR", *scripts]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert (done.stdout, done.returncode) == ("", 0)

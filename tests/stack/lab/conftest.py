@@ -16,6 +16,7 @@ from dbmirror.engine import compose
 from dbmirror.lab import stack as lab_stack
 from dbmirror.lab.files import places, write_compose_file
 from dbmirror.pipeline import stages
+from dbmirror.pipeline.lab_lock import make_lab_lock
 from dbmirror.pipeline.line import Wanted, prepare
 from dbmirror.pipeline.mirror import Choices, Mirror
 from tests.stack.conftest import tree
@@ -64,7 +65,7 @@ def stack(mirror: Mirror, home: Path, users_own: dict[str, bytes]) -> Iterator[P
     """The lab, started with plain `docker compose up` in the mirror's folder. ~/.ssh is as it was when all is over."""
     folder = mirror.folder
     lock = mirror.lock()
-    files = stages.render_lab(mirror, lock, stages.lock_lab(mirror, lock))
+    files = stages.render_lab(mirror, lock, make_lab_lock(mirror, lock))
     write_compose_file(places(folder), files.compose)
     lab_stack.prepare(mirror.lab, mirror.lab_supplies())
     lab_stack.fetch_files(mirror.lab, files, mirror.lab_supplies())

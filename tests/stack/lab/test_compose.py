@@ -140,6 +140,15 @@ def test_without_anything_prepared_the_lab_makes_a_token_and_prints_its_url(
         assert settles(lambda: health(stack, "tunnel") == "healthy", 60)
 
 
+@pytest.mark.parametrize("service", ["lab", "tunnel"])
+def test_a_build_that_was_not_given_its_files_says_which_command_fetches_them(stack: Path, service: str) -> None:
+    """As in a fresh clone."""
+    argv = ["docker", "compose", "--env-file", os.devnull, "--progress", "plain", "build", service]
+    done = subprocess.run(argv, cwd=stack, check=False, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "'dbmirror lab up demo' fetches them" in done.stdout + done.stderr
+
+
 def test_down_keeps_the_notebooks_and_the_token(stack: Path, mirror: Mirror) -> None:
     before = tree(stack / "notebooks")
     token = lab_stack.url(mirror.lab)

@@ -1,23 +1,28 @@
-"""A lab on a mirror whose packages are hostile: where Python or R starts, there is no secret and no network."""
+"""A lab whose base and packages are hostile: nothing that runs in its build meets a secret or a network."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
+from msgspec import structs
 
 from dbmirror.build.fetched_files import keep_files
 from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.config import IndexConfig
 from dbmirror.engine.buildx import build
+from dbmirror.fetch.store import Store
+from dbmirror.lock.debs.archives import client_of_archives
+from dbmirror.lock.debs.lab import choose_debs
 from dbmirror.lock.lab import lock_lab
 from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.index_settings import find_indexes
 from dbmirror.render.lab import LabSettings, render_lab
-from dbmirror.render.lab_files import lab_requirements
+from dbmirror.render.lab_files import lab_packages, lab_requirements
 from dbmirror.sandbox.base import ensure_base
 from tests.stack.planted import marked, planted
 
@@ -39,17 +44,46 @@ R_SPY = """
 seen <- c(list.files("/run/secrets"), list.files("/sys/class/net"))
 cat(seen, "\\n", file = "/databricks/r-seen", append = TRUE)
 """
+SHELL_SPY = """#!/bin/dash
+for place in /run/secrets/*; do
+    [ -e "$place" ] && echo "secret $place" >>/databricks/shell-seen
+done
+for place in /sys/class/net/*; do
+    echo "interface ${place##*/}" >>/databricks/shell-seen
+done
+true
+"""
+"""What stands for a shell of the base, or a hook of its apt: it notes what it finds, and goes on as the real one."""
 PYTHON = "/databricks/python3/lib/python3.11/site-packages"
 
 
 @pytest.fixture(scope="module")
-def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A base whose shells and apt look around."""
+    folder = tmp_path_factory.mktemp("base")
+    for shell, real in (("sh", "dash"), ("bash", "bash.real")):
+        (folder / shell).write_text(f'{SHELL_SPY}exec /bin/{real} "$@"\n')
+    (folder / "spy").write_text(SHELL_SPY)
+    (folder / "90spy").write_text('APT::Update::Pre-Invoke {"/bin/dash /spy"};\nDPkg::Pre-Invoke {"/bin/dash /spy"};\n')
+    (folder / "Dockerfile").write_text(
+        f"FROM {ensure_base().name}\n"
+        "RUN mkdir -p /databricks && cp /bin/bash /bin/bash.real\n"
+        "COPY spy /spy\nCOPY 90spy /etc/apt/apt.conf.d/90spy\n"
+        "COPY --chmod=755 sh bash /usr/bin/\n"
+    )
+    build(folder, tags=["scratch-hostile-base:1"], labels={}, secrets={})
+    yield "scratch-hostile-base:1"
+    subprocess.run(["docker", "rmi", "-f", "scratch-hostile-base:1"], check=False, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def mirror(base: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An image with Python and R, whose packages look around."""
     folder = tmp_path_factory.mktemp("mirror")
     (folder / "spy.py").write_text(SPY)
     (folder / "Rprofile.site").write_text(R_SPY)
     (folder / "Dockerfile").write_text(
-        f"FROM {ensure_base().name}\n"
+        f"FROM {base}\n"
         "RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends"
         " python3.11 python3.11-venv r-base-core && rm -rf /var/lib/apt/lists/*\n"
         "RUN python3.11 -m venv --without-pip /databricks/python3\n"
@@ -57,42 +91,60 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         f"COPY spy.py {PYTHON}/spy.py\n"
         f"RUN echo 'import spy' >{PYTHON}/spy.pth\n"
         "COPY Rprofile.site /etc/R/Rprofile.site\n"
+        "RUN rm /databricks/shell-seen\n"
     )
     build(folder, tags=["scratch-hostile-mirror:1"], labels={}, secrets={})
     yield "scratch-hostile-mirror:1"
     subprocess.run(["docker", "rmi", "-f", "scratch-hostile-mirror:1"], check=False, capture_output=True)
 
 
+@dataclass(frozen=True)
+class Images:
+    """What a `lab up` builds."""
+
+    lab: str
+    tunnel: str
+
+
 @pytest.fixture(scope="module")
-def lab(mirror: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The lab's image, built with planted secrets."""
+def images(base: str, mirror: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
+    """The images of lab and tunnel, built with planted secrets."""
     folder = tmp_path_factory.mktemp("lab")
     lock = Lock(
         snapshot="sha256:" + "5" * 64,
         runtime="15.4",
         target=Target(python="3.11.2", architecture="x86_64", glibc="2.36"),
-        base=BaseImage(reference=ensure_base().name, kind=BaseKind.BARE, os_id="debian", os_version="12"),
+        base=BaseImage(reference=base, kind=BaseKind.BARE, os_id="debian", os_version="12"),
         packages=(),
         fates=(),
     )
     indexes, ca_bundle = find_indexes(IndexConfig()), find_ca_bundle()
     with Index(indexes, ca_bundle=ca_bundle) as index:
         lab_lock = lock_lab(lab_requirements("15.4"), target=lock.target, index=index)
+    with client_of_archives(frozenset(), ca_bundle=ca_bundle) as client, Store() as store:
+        debs = choose_debs(lab_packages(lock), image=mirror, base=base, client=client, store=store)
     settings = LabSettings(mirror="hostile", cluster="0101-120000-abcdefgh")
-    files = render_lab(lock, image=mirror, settings=settings, lab_lock=lab_lock)
-    files.lab.write(folder / "context")
+    files = render_lab(lock, image=mirror, settings=settings, lab_lock=structs.replace(lab_lock, debs=debs))
     keep_files(files.fetched, folder / "fetched", indexes=indexes, ca_bundle=ca_bundle)
+    found = Images(lab="scratch-hostile-lab:1", tunnel="scratch-hostile-tunnel:1")
     with planted(folder / "secrets") as secrets:
-        build(
-            folder / "context",
-            tags=["scratch-hostile-lab:1"],
-            labels={},
-            secrets=secrets,
-            build_arguments={"LAB_UID": "1000"},
-            contexts={"files": folder / "fetched"},
-        )
-    yield "scratch-hostile-lab:1"
-    subprocess.run(["docker", "rmi", "-f", "scratch-hostile-lab:1"], check=False, capture_output=True)
+        for context, tag in ((files.lab, found.lab), (files.tunnel, found.tunnel)):
+            context.write(folder / tag.partition(":")[0])
+            build(
+                folder / tag.partition(":")[0],
+                tags=[tag],
+                labels={},
+                secrets=secrets,
+                build_arguments={"LAB_UID": "1000"},
+                contexts={"files": folder / "fetched"},
+            )
+    yield found
+    subprocess.run(["docker", "rmi", "-f", found.lab, found.tunnel], check=False, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def lab(images: Images) -> str:
+    return images.lab
 
 
 def of_image(image: str, *argv: str) -> str:
@@ -114,8 +166,22 @@ def test_the_mirrors_r_ran_only_without_secrets_and_network(lab: str) -> None:
     assert {line.strip() for line in seen} == {"lo"}
 
 
-def test_no_secret_is_in_the_lab(lab: str) -> None:
-    assert marked(lab) == []
+def test_the_bases_shells_and_apt_ran_only_without_secrets_and_network(images: Images) -> None:
+    for image in (images.lab, images.tunnel):
+        seen = of_image(image, "cat", "/databricks/shell-seen").splitlines()
+        assert seen, "every step is run by the base's shell"
+        assert set(seen) == {"interface lo"}
+
+
+def test_no_secret_is_in_the_images(images: Images) -> None:
+    assert marked(images.lab) == []
+    assert marked(images.tunnel) == []
+
+
+def test_the_lab_has_its_r_kernel_and_ssh(images: Images) -> None:
+    assert "IRkernel" in of_image(images.lab, "ls", "/opt/lab/lib/R").splitlines()
+    for image in (images.lab, images.tunnel):
+        assert of_image(image, "ssh", "-G", "nowhere").startswith("host nowhere\n")
 
 
 def test_the_environment_runs_on_the_mirrors_python(lab: str) -> None:

@@ -13,9 +13,14 @@ from typing import Any
 import pytest
 
 from dbmirror.ca_bundle import find_ca_bundle
+from dbmirror.engine.buildx import build
+from dbmirror.fetch.store import Store
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.inventory.collect import collect
 from dbmirror.lab.missing_kernels import missing_kernels
+from dbmirror.lock.debs.archives import client_of_archives
+from dbmirror.lock.debs.offline import OfflineApt, RKernelPlan
+from dbmirror.lock.errors import AptUnavailable
 from dbmirror.render.dockerfile_templates import shipped_folder
 from tests.stack.conftest import User, new_user
 from tests.stack.lab.stack import (
@@ -222,44 +227,20 @@ def test_the_mirrors_python_kernel_is_there_as_without_r(mirror: Mirror) -> None
     assert outputs_of(mirror.folder, "python", "mirror-python") == [["/databricks/python3\n"]]
 
 
-INSTALL = """
-dpkg-query --show >/tmp/before
-bash /scripts/install-irkernel.sh /opt/lab/lib/R
-code=$?
-dpkg-query --show | diff /tmp/before - >&2 || echo changed
-ls -d /opt/lab/lib/R/* 2>/dev/null
-cat /opt/lab/share/dbmirror/left-out.txt 2>/dev/null
-exit $code
-"""
-
-
-def installed(mirror: Mirror, changed: str = "true", *, network: str = "bridge") -> subprocess.CompletedProcess[str]:
-    """Run the step that installs IRkernel in a container of the mirror's image, after the command `changed`."""
-    shipped, ca_bundle = shipped_folder("compose") / "scripts", find_ca_bundle()
-    shared = shipped_folder("images") / "python" / "scripts"
-    mounts = [f"--volume={shipped / name}:/scripts/{name}:ro" for name in ("install-irkernel.sh", "left-out.sh")]
-    mounts += [f"--volume={shared / name}:/scripts/{name}:ro" for name in ("install-apt.sh", "secrets.sh")]
-    mounts += [f"--volume={ca_bundle}:/run/secrets/ca-bundle:ro"] if ca_bundle else []
-    proxies = [f"--env={name}" for name in ("http_proxy", "https_proxy", "no_proxy") if name in os.environ]
-    return subprocess.run(
-        [
-            "docker",
-            "run",
-            "--rm",
-            "--network",
-            network,
-            *mounts,
-            *proxies,
-            mirror.image,
-            "bash",
-            "-c",
-            f"{changed}\n{INSTALL}",
-        ],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+def plan_of(mirror: Mirror, change: str, place: Path) -> RKernelPlan:
+    """How the mirror's image would get IRkernel after the command `change`."""
+    tag = f"scratch-r-kernel-{os.getpid()}:1"
+    place.joinpath("Dockerfile").write_text(f"FROM {mirror.image}\nUSER root\nRUN --network=none {change}\n")
+    try:
+        build(place, tags=[tag], labels={}, secrets={})
+        with (
+            client_of_archives(frozenset(), ca_bundle=find_ca_bundle()) as client,
+            Store(place / "store") as store,
+            OfflineApt(tag, client=client, store=store) as apt,
+        ):
+            return apt.irkernel()
+    finally:
+        subprocess.run(["docker", "rmi", "--force", tag], check=False, capture_output=True)
 
 
 def pretend(name: str, version: str) -> str:
@@ -268,38 +249,55 @@ def pretend(name: str, version: str) -> str:
     return f"mkdir -p {folder} && printf 'Package: {name}\\nVersion: {version}\\n' >{folder}/DESCRIPTION"
 
 
-def test_a_package_of_the_mirror_that_is_too_old_leaves_the_kernel_out_with_the_reason(mirror: Mirror) -> None:
-    done = installed(mirror, pretend("pillar", "1.0.0"))
-    assert done.returncode == 0, done.stderr
-    sentence = "There is no R kernel: IRkernel needs r-cran-pillar in another version than the mirror has it."
-    assert done.stdout.splitlines()[-1] == sentence
-    assert f"dbmirror: {sentence}" in done.stderr
-    assert "changed" not in done.stdout
-    assert "/opt/lab/lib/R" not in done.stdout
+def test_a_package_of_the_mirror_that_is_too_old_leaves_the_kernel_out_with_the_reason(
+    mirror: Mirror, tmp_path: Path
+) -> None:
+    plan = plan_of(mirror, pretend("pillar", "1.0.0"), tmp_path)
+    assert (
+        plan.left_out == "There is no R kernel: IRkernel needs r-cran-pillar in another version than the mirror has it."
+    )
+    assert plan.files == ()
 
 
-def test_sources_without_irkernel_leave_the_kernel_out_with_the_reason(mirror: Mirror) -> None:
+def test_sources_without_irkernel_leave_the_kernel_out_with_the_reason(mirror: Mirror, tmp_path: Path) -> None:
     never = "printf 'Package: r-cran-irkernel\\nPin: version *\\nPin-Priority: -1\\n' >/etc/apt/preferences.d/never"
-    done = installed(mirror, never)
-    assert done.returncode == 0, done.stderr
-    said = done.stdout.splitlines()[-1]
+    said = plan_of(mirror, never, tmp_path).left_out
+    assert said is not None
     assert said.startswith("There is no R kernel: the apt sources of this image have no IRkernel for its R (")
     assert "r-cran-irkernel" in said
-    assert "changed" not in done.stdout
 
 
-def test_sources_that_cannot_be_read_end_the_build_instead_of_leaving_the_kernel_out(mirror: Mirror) -> None:
-    done = installed(mirror, network="none")
-    assert done.returncode == 1
-    assert "dbmirror: failed r-cran-irkernel any (apt)" in done.stderr
-    assert "There is no R kernel" not in done.stdout
+def test_sources_that_cannot_be_read_are_an_error_and_no_reason_to_leave_the_kernel_out(
+    mirror: Mirror, tmp_path: Path
+) -> None:
+    gone = "echo 'deb http://deb.debian.org/no-such-place bookworm main' >/etc/apt/sources.list.d/gone.list"
+    with pytest.raises(AptUnavailable, match="no-such-place"):
+        plan_of(mirror, gone, tmp_path)
 
 
-def test_what_the_mirror_has_is_not_brought_along(mirror: Mirror) -> None:
-    done = installed(mirror, " && ".join((pretend("IRkernel", "1.3.2"), pretend("rlang", "1.1.0"))))
-    assert done.returncode == 0, done.stderr
-    assert "There is no R kernel" not in done.stdout
-    assert "/opt/lab/lib/R/" not in done.stdout
+def test_a_source_whose_signature_is_not_one_that_the_image_knows_is_an_error(mirror: Mirror, tmp_path: Path) -> None:
+    with pytest.raises(AptUnavailable, match="sign"):
+        plan_of(mirror, "rm -f /etc/apt/trusted.gpg.d/* /usr/share/keyrings/*", tmp_path)
+
+
+def test_what_the_mirror_has_is_not_brought_along(mirror: Mirror, tmp_path: Path) -> None:
+    plan = plan_of(mirror, " && ".join((pretend("IRkernel", "1.3.2"), pretend("rlang", "1.1.0"))), tmp_path)
+    assert plan == RKernelPlan()
+
+
+def test_why_there_is_no_r_kernel_stands_in_the_labs_image(mirror: Mirror, tmp_path: Path) -> None:
+    (tmp_path / "debian-irkernel.txt").write_text("")
+    (tmp_path / "left-out.txt").write_text("There is no R kernel: so.\n")
+    shipped = shipped_folder("compose") / "scripts"
+    mounts = [f"--volume={tmp_path}:/run/dbmirror/lists:ro", f"--volume={shipped}:/scripts:ro"]
+    script = (
+        "mkdir -p /opt/lab/lib && bash /scripts/install-irkernel.sh /opt/lab/lib/R && ls /opt/lab/lib"
+        " && cat /opt/lab/share/dbmirror/left-out.txt"
+    )
+    argv = ["docker", "run", "--rm", "--network=none", "--user=0", *mounts, mirror.image, "bash", "-c", script]
+    done = subprocess.run(argv, check=True, capture_output=True, text=True)
+    assert done.stdout == "There is no R kernel: so.\n"
+    assert done.stderr == "dbmirror: There is no R kernel: so.\n"
 
 
 def test_a_mirror_of_r_alone_has_a_lab_whose_default_is_r(mirror: Mirror, tmp_path: Path) -> None:
