@@ -105,7 +105,13 @@ def _fetched(
 ) -> Iterator[Store]:
     """The store with all of `files` in it. Only of those that it lacks an index may be asked where it keeps them."""
     wanted = {
-        file: Wanted(url=file.url, digest=f"sha256:{file.sha256}", size=file.size, user_agent=file.user_agent)
+        file: Wanted(
+            url=file.url,
+            digest=f"sha256:{file.sha256}",
+            size=file.size,
+            user_agent=file.user_agent,
+            elsewhere=file.elsewhere,
+        )
         for file in files
     }
     with Store() as store, Index(indexes, ca_bundle=ca_bundle) as index:

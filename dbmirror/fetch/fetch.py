@@ -6,7 +6,8 @@ import hashlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +40,8 @@ class Wanted:
     """Bytes, where a lock or an index states them."""
     user_agent: str | None = None
     """What to call oneself, where the server gives another file to others."""
+    elsewhere: str | None = None
+    """The same file's next place, for a server that no longer has it at `url`: CRAN moves what is not current."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +124,10 @@ def _one(wanted: Wanted, *, store: Store, client: Client, stop: threading.Event)
     try:
         path, sha256, size = client.again(once, limit=limit, seconds=min(FILE_SECONDS, GRACE + limit / SLOWEST))
     except Refused as refusal:
+        if refusal.status == HTTPStatus.NOT_FOUND and wanted.elsewhere is not None:
+            there = _one(replace(wanted, url=wanted.elsewhere, elsewhere=None), store=store, client=client, stop=stop)
+            if isinstance(there, Fetched):
+                return there
         return NotFetched(reason=str(refusal))
     return Fetched(path=path, sha256=sha256, size=size)
 

@@ -30,6 +30,8 @@ class BuildFile:
     size: int | None
     user_agent: str | None = None
     """What to call oneself, where the server gives another file under that address to others."""
+    elsewhere: str | None = None
+    """Where the server keeps it later, when it is no longer at `url`."""
     index: str | None = None
     """The package index that lists it, if one does."""
 
@@ -67,9 +69,12 @@ def build_file(file: IndexFile) -> BuildFile:
 
 
 def list_of(files: Iterable[BuildFile]) -> str:
-    """What scripts/fetch.py reads: a line for each file with name, SHA-256, address, user agent, and tabs between."""
-    rows = ((file.name, file.sha256, file.url, *([file.user_agent] if file.user_agent else [])) for file in files)
-    return "".join("\t".join(row) + "\n" for row in rows)
+    """What scripts/fetch.py reads: a line for each file, with tabs between its fields.
+
+    Name, SHA-256 and address; user agent and the address for later, as far as there are any.
+    """
+    rows = ((file.name, file.sha256, file.url, file.user_agent or "", file.elsewhere or "") for file in files)
+    return "".join("\t".join(row).rstrip("\t") + "\n" for row in rows)
 
 
 def build_needs(lock: Lock, runtime: Runtime, *, flavour: Flavour) -> BuildNeeds:

@@ -151,13 +151,23 @@ def _fetched_file(package: LockedRPackage, user_agent: str | None = None) -> Bui
     """The file of a repository that the build of `package` reads."""
     source = package.source
     assert isinstance(source, CranFile)  # noqa: S101 - all others lie in the mirror's folder
+    subject = f"{package.name} {package.version}"
     return BuildFile(
         name=source.filename,
-        url=safe_url(f"{package.name} {package.version}", source.url),
+        url=safe_url(subject, source.url),
         sha256=source.sha256,
         size=source.size,
         user_agent=user_agent if source.binary else None,
+        elsewhere=safe_url(subject, archive) if (archive := _place_in_archive(package.name, source)) else None,
     )
+
+
+def _place_in_archive(name: str, source: CranFile) -> str | None:
+    """Where CRAN moves the file once another version is current; None for one that is there, and for binaries."""
+    repository, found, _ = source.url.rpartition("/src/contrib/")
+    if source.archived or source.binary or not found:
+        return None
+    return f"{repository}/src/contrib/Archive/{name}/{source.filename}"
 
 
 def _subdirectory(package: LockedRPackage, subdirectory: str | None) -> str:

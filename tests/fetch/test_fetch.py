@@ -38,6 +38,19 @@ def test_many_files_come_in_and_are_not_asked_for_again(files: FileServer, store
     assert set(files.asked.values()) == {1}
 
 
+def test_a_file_that_the_server_moved_comes_from_its_next_place(
+    files: FileServer, store: Store, client: Client
+) -> None:
+    moved = files.add("/Archive/a/a_1.tar.gz", b"source")
+    gone = replace(moved, url=moved.url.replace("/Archive/a/", "/"), elsewhere=moved.url)
+
+    found = outcome(gone, store, client)
+    assert isinstance(found, Fetched)
+    assert found.path.read_bytes() == b"source"
+    nowhere = replace(gone, digest="sha256:" + "0" * 64, elsewhere=moved.url + ".old")
+    assert outcome(nowhere, store, client) == NotFetched(reason="answered 404 Not Found")
+
+
 def test_another_file_than_the_locked_one_is_not_kept(files: FileServer, store: Store, client: Client) -> None:
     wanted = files.add("/a.whl", b"the locked file", size=False)
     files.contents["/a.whl"] = b"another file"

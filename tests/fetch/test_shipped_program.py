@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from dbmirror.render.dockerfile_templates import shipped_folder
@@ -29,6 +30,18 @@ def test_files_come_by_their_hash_and_in_the_name_that_the_list_states(files: Fi
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "files" / "a.whl").read_bytes() == b"wheel"
     assert files.agents == {"/a.whl": "dbmirror", "/b_1.tar.gz": "R/4.2.2"}
+
+
+def test_a_file_that_the_server_moved_comes_from_its_next_place(files: FileServer, tmp_path: Path) -> None:
+    moved = wanted(files, "/Archive/a/a_1.tar.gz", b"source")
+    name = "a_1.tar.gz"
+    gone = replace(moved, name=name, url=moved.url.replace("/Archive/a/", "/"), elsewhere=moved.url)
+
+    done = fetched(tmp_path, gone)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "files" / name).read_bytes() == b"source"
+    files.contents["/Archive/a/a_1.tar.gz"] = b"other"
+    assert "hash mismatch" in fetched(tmp_path, gone).stderr
 
 
 def test_another_file_than_the_locked_one_fails_the_build(files: FileServer, tmp_path: Path) -> None:

@@ -285,7 +285,15 @@ def test_only_binaries_are_asked_for_in_rs_own_name() -> None:
     files = of(Flavour.R).files
     rows = {row[0]: row for row in (line.split("\t") for line in files["files/r-runtime.tsv"].decode().splitlines())}
     assert rows["arrow_19.0.1.tar.gz"][3] == "R/4.2.2 R (4.2.2 x86_64-pc-linux-gnu x86_64 linux-gnu)"
-    assert [len(row) for name, row in rows.items() if not name.startswith("arrow_")] == [3] * (len(rows) - 1)
+    assert {row[3] for name, row in rows.items() if not name.startswith("arrow_") and len(row) > 3} == {""}
+
+
+def test_a_source_that_cran_may_move_is_looked_for_in_its_archive_then() -> None:
+    files = of(Flavour.R).files
+    rows = {row[0]: row for row in (line.split("\t") for line in files["files/r-runtime.tsv"].decode().splitlines())}
+    assert rows["dplyr_1.1.4.tar.gz"][4] == "https://cran.example/src/contrib/Archive/dplyr/dplyr_1.1.4.tar.gz"
+    assert len(rows["arrow_19.0.1.tar.gz"]) == 4
+    assert len(rows["hwriterPlus_1.0-3.tar.gz"]) == 3
 
 
 def test_the_order_of_the_lock_does_not_matter() -> None:

@@ -1,8 +1,9 @@
 """Fetches a build's files by address and hash: fetch.py LIST FOLDER
 
-Each line of LIST has a file's name, its SHA-256, its address and, where that matters, a user agent, with tabs between. Runs with `-I -S`, before any package
-is installed, and runs nothing of what it fetches: the build's secrets are mounted here, and in no step that does. `dbmirror
-build` fetches the files itself and hands them over, so that this is for a plain `docker build` alone.
+Each line of LIST has a file's name, its SHA-256, its address and, where that matters, a user agent and the address that
+it has when it is no longer there, with tabs between. Runs with `-I -S`, before any package is installed, and runs nothing
+of what it fetches: the build's secrets are mounted here, and in no step that does. `dbmirror build` fetches the files
+itself and hands them over, so that this is for a plain `docker build` alone.
 
 Secrets, as files below /run/secrets and all of them optional: ca-bundle, netrc, proxy (NAME=VALUE, one a line).
 """
@@ -76,16 +77,18 @@ def fetch(name, sha256, url, agent, folder, opener, logins):
 
 def attempt(line, folder, opener, logins):
     """Why the file of `line` is not there; None where it is."""
-    name, sha256, url, agent = [*line.rstrip("\n").split("\t"), "dbmirror"][:4]
+    name, sha256, url, agent, elsewhere = [*line.rstrip("\n").split("\t"), "", ""][:5]
     reason = ""
     for number in range(ATTEMPTS):
         time.sleep(number)
         try:
-            fetch(name, sha256, url, agent, folder, opener, logins)
+            fetch(name, sha256, url, agent or "dbmirror", folder, opener, logins)
             return None
         except ValueError as error:
             return f"{name}: {error}"
         except urllib.error.HTTPError as error:
+            if error.code == 404 and elsewhere:
+                return attempt("\t".join((name, sha256, elsewhere, agent)), folder, opener, logins)
             reason = f"{name}: {error.code} {error.reason}"
             if error.code < 500 and error.code != 429:
                 return reason
