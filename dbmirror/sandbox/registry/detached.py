@@ -17,10 +17,12 @@ from msgspec import Struct
 from dbmirror.files import canonical_json, write_atomically
 from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.processes.child import spawn
+from dbmirror.sandbox.background import still_runs
 from dbmirror.sandbox.registry.server import RegistryMissing, start
 from dbmirror.sandbox.registry.tokens import Kind
 
 STATE_FILE = "registry.json"
+_MODULE = "dbmirror.sandbox.registry"
 _LOCK_FILE = "registry.lock"
 _LOG_FILE = "registry.log"
 _PATIENCE = 30.0
@@ -52,7 +54,7 @@ def start_detached(kind: Kind, *, folder: Path, lifetime: float) -> DetachedRegi
         return running
     (folder / STATE_FILE).unlink(missing_ok=True)
     log = folder / _LOG_FILE
-    argv = [sys.executable, "-m", "dbmirror.sandbox.registry", kind, str(folder), f"{lifetime:g}"]
+    argv = [sys.executable, "-m", _MODULE, kind, str(folder), f"{lifetime:g}"]
     with log.open("wb") as stream:
         process = spawn(argv, stdout=stream)
     deadline = time.monotonic() + _PATIENCE
@@ -88,8 +90,7 @@ def stop_detached(folder: Path) -> bool:
         return False
     os.kill(state.pid, signal.SIGTERM)
     deadline = time.monotonic() + _PATIENCE
-    # The process removes its state as the last thing it does.
-    while time.monotonic() < deadline and (folder / STATE_FILE).exists():
+    while time.monotonic() < deadline and still_runs(state.pid, _MODULE, folder):
         time.sleep(0.05)
     return True
 

@@ -23,6 +23,7 @@ from dbmirror.files import canonical_json, write_atomically
 from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.processes.child import spawn
+from dbmirror.sandbox.background import still_runs
 from dbmirror.sandbox.errors import SandboxRefused, WorkspaceNotAnswering
 from dbmirror.sandbox.workspace.server import INSTANCE_HEADER
 
@@ -180,22 +181,5 @@ def stop(folder: Path, port: int, instance: str) -> None:
     except (OSError, ValueError):
         return
     deadline = time.monotonic() + _STOP_SECONDS
-    while time.monotonic() < deadline and _runs(pid, folder):
+    while time.monotonic() < deadline and still_runs(pid, "dbmirror.sandbox.workspace", folder):
         time.sleep(0.05)
-
-
-def _runs(pid: int, folder: Path) -> bool:
-    """Whether `pid` is still the workspace of `folder`: a number may have gone to another process."""
-    try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
-    # Only after the look: what ended between the two would else stay behind, unreaped, and pass for gone. A process
-    # that is ending has no command line any more, a moment before its parent can reap it.
-    try:
-        ours, reaped = True, os.waitpid(pid, os.WNOHANG)[0] == pid
-    except ChildProcessError:
-        ours, reaped = False, False
-    if not command:
-        return ours and not reaped
-    return b"dbmirror.sandbox.workspace" in command and str(folder).encode() in command
