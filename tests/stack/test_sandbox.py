@@ -22,6 +22,7 @@ from dbmirror.inventory.collect import collect
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Inventory
 from dbmirror.processes import runs
+from dbmirror.processes.temporary import clear_left_behind
 from dbmirror.sandbox import SandboxState, down, status, up
 from dbmirror.sandbox.driver.containers import DriverContainers
 from dbmirror.sandbox.errors import SandboxNotBuilt, SandboxRefused
@@ -374,7 +375,9 @@ def test_down_leaves_nothing_but_the_images(engine: docker.DockerClient, home: P
     assert not engine.networks.list(filters={"label": label})
     assert not Path(f"/proc/{pid}").exists()
     assert not Path(f"/proc/{registry.pid}").exists()
-    # The run is this process, which still goes on; the home's name tells the marks of its runs from others'.
+    # The run is this process, which still goes on; the home's name tells the marks of its runs from others'. The next
+    # run forgets the one of the registry, which has ended.
+    clear_left_behind()
     ours = {"runs", "runs/home", f"runs/{runs.mark().partition('-')[2]}"}
     assert {str(path.relative_to(home / "state")) for path in (home / "state").rglob("*")} == ours
     assert engine.images.get(state.driver_image)
