@@ -150,12 +150,16 @@ INTERRUPT = """
 import time
 from jupyter_client.manager import start_new_kernel
 manager, client = start_new_kernel(kernel_name="mirror-r", startup_timeout=60)
-client.execute("kept <- 1; repeat { kept <- kept + 1; if (kept == 1000) { cat('begun'); flush.console() } }")
+request = client.execute("kept <- 1; repeat { kept <- kept + 1; if (kept == 1000) { cat('begun'); flush.console() } }")
 message = {}
 while message.get("msg_type") != "stream":
     message = client.get_iopub_msg(timeout=60)
 manager.interrupt_kernel()
-print(client.get_shell_msg(timeout=60)["content"]["status"])
+# A slow start was asked several times whether it is ready, and answers each time.
+reply = {"parent_header": {}}
+while reply["parent_header"].get("msg_id") != request:
+    reply = client.get_shell_msg(timeout=60)
+print(reply["content"]["status"])
 # What is sent within half a second of the interruption counts as part of what was interrupted.
 time.sleep(2)
 client.execute_interactive("cat(kept >= 1000)", timeout=60)
