@@ -32,7 +32,7 @@ from dbmirror.sandbox.registry.detached import read_detached, start_detached, st
 from dbmirror.sandbox.registry.server import find_docker_registry
 from dbmirror.sandbox.state import Record, SandboxState, instance, only_one, read_record, write_record
 from dbmirror.sandbox.workspace import process
-from dbmirror.sandbox.workspace.catalogue import new_cluster_id
+from dbmirror.sandbox.workspace.catalogue import make_cluster_id
 from dbmirror.workspace.ssh_keys import parse_public_key
 
 STAGE = "sandbox"
@@ -133,7 +133,8 @@ def _build(
 ) -> Record:
     """Make what is missing and write it down; the record of what is there then."""
     base = ensure_base(observer=observer)
-    settings, running = _ensure_workspace(connected, name, r=r)
+    first_id = make_cluster_id(instance(), name, packages.text, f"r={r}", f"spark={spark}")
+    settings, running = _ensure_workspace(connected, name, first_id, r=r)
     image = ensure_driver_image(
         connected,
         base=base,
@@ -152,7 +153,7 @@ def _build(
             "another cluster takes its place."
         )
         _stop_workspace()
-        settings, _ = _ensure_workspace(connected, name, r=r)
+        settings, _ = _ensure_workspace(connected, name, first_id, r=r)
     observer.advanced(STAGE, "starting the driver")
     process.ask(settings.port, instance(), "open", {"image": image.name})
     if spark:
@@ -212,7 +213,9 @@ def _forget_host_key(cluster_id: str) -> None:
         known.path.unlink()
 
 
-def _ensure_workspace(connected: docker.DockerClient, name: str, *, r: bool) -> tuple[process.Settings, str | None]:
+def _ensure_workspace(
+    connected: docker.DockerClient, name: str, first_id: str, *, r: bool
+) -> tuple[process.Settings, str | None]:
     """The settings of the workspace, which answers, and the image that its cluster was opened with, if it was."""
     folder = sandbox_folder()
     _, public_key = profile.ensure_key(name)
@@ -229,6 +232,8 @@ def _ensure_workspace(connected: docker.DockerClient, name: str, *, r: bool) -> 
         process.stop(folder, settings.port, instance())
     if record := read_record():
         _forget_host_key(record.cluster_id)
+    # A driver that is made anew has a new key, also where one of the same id was lost without `down`.
+    _forget_host_key(first_id)
     taken: list[int] = []
     while True:
         port = process.free_port(addresses, but=taken)
@@ -236,7 +241,7 @@ def _ensure_workspace(connected: docker.DockerClient, name: str, *, r: bool) -> 
             instance=instance(),
             token="dapi" + secrets.token_hex(16),
             public_key=public_key,
-            cluster_id=new_cluster_id(),
+            cluster_id=first_id,
             addresses=addresses,
             port=port,
             files_url=f"http://{addresses[1]}:{port}",

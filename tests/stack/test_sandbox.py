@@ -382,6 +382,13 @@ def test_down_leaves_nothing_but_the_images(engine: docker.DockerClient, home: P
     assert {str(path.relative_to(home / "state")) for path in (home / "state").rglob("*")} == ours
     assert engine.images.get(state.driver_image)
     assert engine.images.get(state.base_image)
+    again = up(ca_bundle=CA_BUNDLE)
+    assert again.cluster_id == state.cluster_id, "a mirror of the sandbox before goes on with the one after"
+    assert (
+        ssh(again, "ubuntu", "-i", str(again.profile_file.parent / "id_demo"), "-o", "IdentitiesOnly=yes").returncode
+        == 0
+    )
+    down()
 
 
 def test_a_sandbox_whose_folder_goes_ends_by_itself(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import hashlib
 from typing import Any, Final
 
 USER: Final = "sandbox@dbmirror.example"
@@ -69,13 +69,18 @@ def clusters(public_key: str, *, first_id: str) -> list[dict[str, Any]]:
     volumes = {**common["spark_conf"], "spark.databricks.unityCatalog.volumes.enabled": "true"}
     demo = {"cluster_id": first_id, "cluster_name": "demo", "init_scripts": [initialised], "spark_conf": volumes}
     return [{**common, **demo}] + [
-        {**common, "cluster_id": new_cluster_id(), "cluster_name": name, **special} for name, special in others
+        {**common, "cluster_id": make_cluster_id(first_id, name), "cluster_name": name, **special}
+        for name, special in others
     ]
 
 
-def new_cluster_id() -> str:
-    """An id of the form that Databricks gives, never the same twice: what was pinned for an older one stays its own."""
-    return f"1120-081500-{secrets.token_hex(4)}"
+def make_cluster_id(*identity: str) -> str:
+    """An id of the form that Databricks gives, the same for the same `identity`.
+
+    A sandbox that is made again is the same cluster, so that a mirror of the one before goes on with it.
+    """
+    digest = hashlib.sha256("\0".join(identity).encode()).hexdigest()
+    return f"1120-081500-{digest[:8]}"
 
 
 def libraries(files_url: str, commit: str, *, r: bool = False) -> list[dict[str, Any]]:
