@@ -94,6 +94,25 @@ def test_an_import_that_hangs_ends_at_its_deadline_with_its_children(
     assert not status.exists() or " Z " in status.read_text()
 
 
+def test_an_import_is_not_late_for_what_it_waits_for_a_busy_processor(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempting, "ATTEMPT_SECONDS", 0.5)
+    allowed = os.sched_getaffinity(0)
+    working = "import time\nwhile time.process_time() < 0.3: pass\n"
+    os.sched_setaffinity(0, {min(allowed)})
+    others = [subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) for _ in range(4)]
+    started = time.monotonic()
+    try:
+        assert tried(library, working=working).imports == {"working": None}
+        assert time.monotonic() - started > 0.5, "it waited for nothing, so this shows nothing"
+    finally:
+        os.sched_setaffinity(0, allowed)
+        for each in others:
+            each.kill()
+            each.wait()
+
+
 def test_a_module_has_no_descriptor_of_another_and_knows_no_question(library: Path) -> None:
     """What it says goes to its own file: it can answer for nobody else."""
     spy = (

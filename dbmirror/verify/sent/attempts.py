@@ -4,7 +4,7 @@ Python 3.8's standard library only, started with -I -S so that no code of a pack
 would start, a child starts. NONCE and WANTED are set by who sends this. WANTED is a JSON object:
 
 - `imports`: modules; `programs`: name to {argv, stdin};
-- `seconds`: deadline for one attempt;
+- `seconds`: deadline for one attempt, without the time in which it waited for a processor;
 - `users`: the first user number of the attempts, first choice first; none where this process cannot change users.
 
 Prints a line with the nonce, a blank and words for each import that begins; at the end the nonce and one JSON object on
@@ -41,6 +41,8 @@ PROCESSES = 1024
 """Processes and threads of one attempt: so many that no package needs more, so few that the others have room."""
 AT_ONCE = 8
 """Attempts at one time at most: each may take a gigabyte."""
+LONGEST_WAIT = 10
+"""So many times its deadline an attempt may take on a machine whose processors are busy with other work."""
 NO_SUCH_PROGRAM = 127
 SHARED = "/dev/shm"  # noqa: S108 - in the image under test
 
@@ -110,6 +112,21 @@ class Running:
         """Its status; None while it runs."""
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         return status if pid else None
+
+    def late(self, seconds: float) -> bool:
+        """Whether it has had `seconds`; what it waited for a processor is the machine's time, not its own."""
+        taken = time.monotonic() - self.started
+        return taken > seconds and taken - min(self.waited(), (LONGEST_WAIT - 1) * seconds) > seconds
+
+    def waited(self) -> float:
+        """Seconds in which the one of its threads that waited longest was ready to run and did not."""
+        longest = 0
+        tasks = f"/proc/{self.pid}/task"
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            for task in os.listdir(tasks):  # noqa: PTH208
+                with open(f"{tasks}/{task}/schedstat") as file:  # noqa: PTH123
+                    longest = max(longest, int(file.read().split()[1]))
+        return longest / 1e9
 
     def clear(self) -> None:
         """End it, and whatever it left behind."""
@@ -205,8 +222,7 @@ def try_all(wanted: dict[str, Any]) -> dict[str, dict[str, Any]]:
         for each in list(running):
             is_program, child = each
             status = child.ended()
-            late = status is None and time.monotonic() > child.started + wanted["seconds"]
-            if status is None and not late:
+            if status is None and not child.late(wanted["seconds"]):
                 continue
             child.clear()
             running.remove(each)
