@@ -24,7 +24,7 @@ from dbmirror.pipeline.foundations import require_foundations, trusted_names
 from dbmirror.pipeline.line import Wanted, run_one
 from dbmirror.pipeline.mirror import Choices, Mirror
 from dbmirror.snapshot import write_snapshot
-from tests.builders import a_base, a_lab_lock, a_lock, a_snapshot
+from tests.builders import a_base, a_lock, a_snapshot
 from tests.supported import supported
 
 DIGEST, OTHER = f"sha256:{'d' * 64}", f"sha256:{'e' * 64}"
@@ -108,9 +108,8 @@ def _nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(*_: Any, **__: Any) -> None:
         raise Ran
 
-    for name in ("lock_mirror", "build_image", "start_stack"):
+    for name in ("lock_mirror", "build_image", "make_lab_lock", "start_stack"):
         monkeypatch.setattr(stages, name, run)
-    monkeypatch.setattr(stages, "lock_lab", lambda *_: a_lab_lock())
     monkeypatch.setattr(stages, "render_files", lambda *_: None)
     monkeypatch.setattr(stages, "render_lab", lambda *_: None)
     monkeypatch.setattr(stages, "build_files", lambda *_: {})
