@@ -112,7 +112,7 @@ def ensure_driver_image(
 def _context(packages: PackageList, r_files_url: str | None) -> dict[str, tuple[int, bytes]]:
     """The build context: path to mode and content. With the workspace's address it has what R needs, too."""
     here = resources.files(__package__)
-    names = ("Dockerfile", "with-index", "build-constraints.txt", "collect.py", "account.py")
+    names = ("Dockerfile", "with-index", "build-constraints.txt", "collect.py", "missing_pins.py")
     files = {name: (here / name).read_bytes() for name in names}
     files |= {f"root/{path}": content for path, content in _tree(here / "root")}
     files |= {f"root/databricks/jars/{name}": content for name, content in jars()}
