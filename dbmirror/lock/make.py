@@ -16,7 +16,7 @@ from dbmirror.inventory.capture_python import capture
 from dbmirror.inventory.capture_r import capture_r
 from dbmirror.inventory.model import Distribution, Inventory, RPackage
 from dbmirror.inventory.pack_wheel import CapturedFile
-from dbmirror.lock.apt import APT_FOLDERS, apt_candidates
+from dbmirror.lock.apt_candidates import APT_FOLDERS, apt_candidates
 from dbmirror.lock.debian_versions import with_debian_versions
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import BaseImage, Lock

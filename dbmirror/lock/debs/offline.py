@@ -20,7 +20,7 @@ from dbmirror.foreign_text.decoding import convert
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.hosts.interface import Completed
 from dbmirror.http_client.client import Client
-from dbmirror.lock.apt import APT_FOLDERS
+from dbmirror.lock.apt_candidates import APT_FOLDERS
 from dbmirror.lock.debs.archives import read_archives
 from dbmirror.lock.debs.model import DebFile
 from dbmirror.lock.errors import AptUnavailable

@@ -11,7 +11,7 @@ from dbmirror.filters.model import Decision, Selection, Verdict
 from dbmirror.http_client.refused import Cause, Refused
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Distribution, Inventory
-from dbmirror.lock.apt import AptCandidates
+from dbmirror.lock.apt_candidates import AptCandidates
 from dbmirror.lock.fates import account, excluded, fate_of, provided, same_version, unreadable, without_source
 from dbmirror.lock.model import (
     IMAGE_LAYER_OF,

@@ -14,7 +14,7 @@ from dbmirror.foreign_text.clean_urls import without_query
 from dbmirror.foreign_text.decoding import convert
 from dbmirror.http_client.refused import Cause, Refused
 from dbmirror.inventory.model import Distribution
-from dbmirror.lock.apt import upstream
+from dbmirror.lock.apt_candidates import upstream
 from dbmirror.lock.model import AptPackage, GitSource, IndexFile, Missing, Source, Target
 from dbmirror.lock.python.candidates import NoFile
 from dbmirror.lock.python.direct_urls import direct_source

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from dbmirror.http_client.refused import Refused
 from dbmirror.inventory.model import RPackage
-from dbmirror.lock.apt import upstream
+from dbmirror.lock.apt_candidates import upstream
 from dbmirror.lock.model import Missing
 from dbmirror.lock.r.binary import misfit
 from dbmirror.lock.r.model import CranFile, RAptPackage, RSource

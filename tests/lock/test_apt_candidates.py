@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from dbmirror.hosts.interface import Completed
-from dbmirror.lock.apt import apt_candidates, parse_policy, upstream
+from dbmirror.lock.apt_candidates import apt_candidates, parse_policy, upstream
 from dbmirror.lock.errors import AptUnavailable
 from dbmirror.processes.programs import LARGEST_OUTPUT
 
