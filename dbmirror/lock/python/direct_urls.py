@@ -12,7 +12,7 @@ from packaging.version import InvalidVersion, Version
 from dbmirror.foreign_text.clean_urls import without_query
 from dbmirror.http_client.refused import Refused
 from dbmirror.inventory.model import DirectUrl, Distribution
-from dbmirror.lock.git_archive import archive_commit
+from dbmirror.lock.git_commit import archive_commit
 from dbmirror.lock.model import GitSource, UrlFile
 from dbmirror.lock.python.index import Index
 

@@ -11,7 +11,7 @@ from dbmirror.foreign_text.decoding import convert
 from dbmirror.http_client.client import Client
 from dbmirror.http_client.refused import Refused
 from dbmirror.inventory.model import DirectUrl, RPackage
-from dbmirror.lock.git_archive import archive_commit
+from dbmirror.lock.git_commit import archive_commit
 from dbmirror.lock.model import Missing
 from dbmirror.lock.r.model import RGitSource
 from dbmirror.lock.r.sources import RFound

@@ -19,7 +19,7 @@ from dbmirror.http_client.client import Client
 from dbmirror.http_client.logins import Feed, Logins
 from dbmirror.http_client.refused import Refused
 from dbmirror.inventory.model import DirectUrl
-from dbmirror.lock.git_archive import archive_commit, safe_url
+from dbmirror.lock.git_commit import archive_commit, safe_url
 from dbmirror.lock.git_program import last_words
 
 ELSEWHERE = "http://192.0.3.7"
