@@ -193,11 +193,11 @@ def lab_logs_command(output: Output, name: str, service: str | None, config_file
     from dbmirror.cli.session import opened
     from dbmirror.engine import compose
     from dbmirror.lab import stack as lab_stack
-    from dbmirror.lab.files import places
+    from dbmirror.lab.paths import lab_paths
 
     with opened(output, name, config_file) as mirror:
         lab_stack.status(mirror.lab)
-        project = places(mirror.folder).project
+        project = lab_paths(mirror.folder).project
     if output.as_json:
         lines: list[str] = []
         compose.print_logs(project, service, on_line=lines.append)
@@ -225,11 +225,11 @@ def lab_shell_command(output: Output, name: str, config_file: Path | None) -> No
     from dbmirror.engine import compose
     from dbmirror.engine.compose_project import command as compose_command
     from dbmirror.lab import stack as lab_stack
-    from dbmirror.lab.files import places
+    from dbmirror.lab.paths import lab_paths
 
     with opened(output, name, config_file) as mirror:
         lab_stack.require_running(mirror.lab)
-        project = places(mirror.folder).project
+        project = lab_paths(mirror.folder).project
     if output.as_json:
         output.document({"mirror": name, "command": compose_command(project, "exec", "lab", "bash")})
         return

@@ -117,7 +117,7 @@ def ssh_test_command(output: Output, name: str, config_file: Path | None, **opti
       dbmirror ssh test demo
     """
     from dbmirror.cli.session import opened
-    from dbmirror.lab.files import publish_pin
+    from dbmirror.lab.pins import publish_pin
 
     with opened(output, name, config_file, **options) as mirror:
         host = mirror.access.driver.name
@@ -145,7 +145,7 @@ def ssh_repin_command(output: Output, name: str, config_file: Path | None, **opt
     from dbmirror.folders import known_hosts_file
     from dbmirror.hosts.known_hosts import KnownHosts
     from dbmirror.hosts.ssh import read_host_key
-    from dbmirror.lab.files import publish_pin
+    from dbmirror.lab.pins import publish_pin
 
     accepted = bool(options["accept_host_key"])
     with opened(output, name, config_file, **options) as mirror:

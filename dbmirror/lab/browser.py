@@ -7,8 +7,8 @@ import webbrowser
 
 from dbmirror.errors import UsageError
 from dbmirror.files import write_atomically
-from dbmirror.lab.files import places
 from dbmirror.lab.model import Lab
+from dbmirror.lab.paths import lab_paths
 from dbmirror.lab.stack import url
 
 
@@ -21,7 +21,7 @@ def open_lab(lab: Lab) -> None:
 
     An address with its token would stand in the process list. Raises NoBrowser; UsageError where the lab has no token.
     """
-    page = places(lab.folder).private / "open.html"
+    page = lab_paths(lab.folder).private / "open.html"
     address = html.escape(url(lab), quote=True)
     content = f'<!DOCTYPE html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={address}">\n'
     write_atomically(page, content.encode(), mode=0o600)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from dbmirror.engine import compose
-from dbmirror.lab.files import places
+from dbmirror.lab.paths import lab_paths
 from dbmirror.processes.programs import ProcessFailed
 
 FILE: Final = "/opt/lab/share/dbmirror/left-out.txt"
@@ -16,7 +16,7 @@ FILE: Final = "/opt/lab/share/dbmirror/left-out.txt"
 def missing_kernels(folder: Path) -> tuple[str, ...]:
     """A sentence on each kernel that the lab in the mirror's `folder` lacks; none where it has all or is down."""
     try:
-        said = compose.execute(places(folder).project, "lab", ["cat", FILE])
+        said = compose.execute(lab_paths(folder).project, "lab", ["cat", FILE])
     except ProcessFailed:
         return ()
     return tuple(said.stdout.splitlines()) if said.code == 0 else ()

@@ -18,16 +18,10 @@ from dbmirror.folders import known_hosts_file
 from dbmirror.hosts.known_hosts import KnownHosts, trusted_keys
 from dbmirror.hosts.offered_keys import default_files
 from dbmirror.hosts.ssh_config import Hop, SshTarget, find_route
-from dbmirror.lab.files import (
-    LabPlaces,
-    ensure_token,
-    places,
-    publish_jump_pins,
-    publish_pin,
-    read_workspace_token,
-    write_workspace_token,
-)
 from dbmirror.lab.model import Lab, Supplies
+from dbmirror.lab.paths import LabPaths, lab_paths
+from dbmirror.lab.pins import publish_jump_pins, publish_pin
+from dbmirror.lab.tokens import ensure_token, read_workspace_token, write_workspace_token
 from dbmirror.lab.user import lab_user
 from dbmirror.lab.variables import choose_ports, read_environment, write_environment
 from dbmirror.lab_containers.tunnel.settings import MOST_JUMPS, SettingsInvalid, read_jumps
@@ -53,7 +47,7 @@ def prepare(lab: Lab, supplies: Supplies) -> None:
     Warns of what is missing: JupyterLab is of use without the driver. Keeps what an earlier preparation knew where it
     is not known now, so that no container that works is replaced. First contact asks for the host key.
     """
-    where = places(lab.folder)
+    where = lab_paths(lab.folder)
     engine = _machine()
     user = lab_user(where, engine_maps_users=engine is not None and engine.maps_users)
     _warn_of_other_owner(lab, where, user)
@@ -103,7 +97,7 @@ def prepare(lab: Lab, supplies: Supplies) -> None:
 
 def settle_ports(lab: Lab) -> None:
     """Choose the ports of this machine again, right before a start: while images are built others may take them."""
-    where = places(lab.folder)
+    where = lab_paths(lab.folder)
     known = read_environment(where)
     write_environment(where, {**known, **choose_ports(known, lab.settings.forwards, running=_runs(lab))})
 
@@ -182,7 +176,7 @@ def way_to_driver(lab: Lab, supplies: Supplies, address: str | None) -> tuple[tu
 
 
 def _runs(lab: Lab) -> bool:
-    return any(service.state == "running" for service in compose.services(places(lab.folder).project))
+    return any(service.state == "running" for service in compose.services(lab_paths(lab.folder).project))
 
 
 def _machine() -> Machine | None:
@@ -198,7 +192,7 @@ def _share(engine: Machine) -> str:
     return f"{engine.memory_bytes * 3 // 4 >> 20}m"
 
 
-def _warn_of_other_owner(lab: Lab, where: LabPlaces, user: int) -> None:
+def _warn_of_other_owner(lab: Lab, where: LabPaths, user: int) -> None:
     owner = where.notebooks.lstat().st_uid
     if os.name == "posix" and owner != user:
         lab.observer.warn(
@@ -264,7 +258,7 @@ def _publish_jump_pins(lab: Lab, jumps: Sequence[Hop]) -> None:
                 f"it once by hand, with 'ssh -p {hop.port} {hop.user}@{hop.host}'; then 'dbmirror lab up "
                 f"{lab.mirror}'."
             )
-    publish_jump_pins(places(lab.folder), keys)
+    publish_jump_pins(lab_paths(lab.folder), keys)
 
 
 def _ensure_pin(lab: Lab, supplies: Supplies) -> None:

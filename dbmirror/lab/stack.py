@@ -22,9 +22,9 @@ from dbmirror.engine.images import inspect_image
 from dbmirror.errors import UsageError
 from dbmirror.hosts.driver import DRIVER_PORT, DRIVER_USER
 from dbmirror.lab.container_answers import read_kernels, read_tunnel_state
-from dbmirror.lab.files import make_private, places, write_compose_file
 from dbmirror.lab.missing_kernels import missing_kernels
 from dbmirror.lab.model import Lab, Supplies
+from dbmirror.lab.paths import lab_paths, make_private, write_compose_file
 from dbmirror.lab.preparation import prepare, settle_ports
 from dbmirror.lab.variables import read_environment
 from dbmirror.lock.lab import LabLock
@@ -122,7 +122,7 @@ def render_files(lab: Lab, lock: MirrorLock, *, image: str, cluster: str, lab_lo
 
 def build_images(lab: Lab, files: LabFiles, supplies: Supplies) -> None:
     """The tunnel's and the lab's image, as compose.yaml names them. Raises BuildFailed or EngineError."""
-    user = read_environment(places(lab.folder))["DBMIRROR_LAB_UID"]
+    user = read_environment(lab_paths(lab.folder))["DBMIRROR_LAB_UID"]
     images = {"tunnel": f"{files.tunnel_image}-u{user}", "lab": f"{files.lab_image}-u{user}"}
     missing = {folder: tag for folder, tag in images.items() if inspect_image(tag) is None}
     if not missing:
@@ -135,7 +135,7 @@ def build_images(lab: Lab, files: LabFiles, supplies: Supplies) -> None:
             labels={},
             secrets={},
             build_arguments={"LAB_UID": user},
-            contexts={"files": places(lab.folder).fetched},
+            contexts={"files": lab_paths(lab.folder).fetched},
             observer=lab.observer,
         )
 
@@ -145,7 +145,7 @@ def fetch_files(lab: Lab, files: LabFiles, supplies: Supplies) -> None:
 
     Raises FetchError where a file cannot be fetched, StoreError where the disk is full.
     """
-    where = places(lab.folder)
+    where = lab_paths(lab.folder)
     make_private(where)
     keep_files(
         files.fetched,
@@ -165,9 +165,9 @@ def up(lab: Lab, files: LabFiles, supplies: Supplies) -> LabStatus:
     """
     compose.require_compose()
     observer, folder = lab.observer, lab.folder
-    project = places(folder).project
+    project = lab_paths(folder).project
     require_own(project)
-    write_compose_file(places(folder), files.compose)
+    write_compose_file(lab_paths(folder), files.compose)
     prepare(lab, supplies)
     build_images(lab, files, supplies)
     settle_ports(lab)
@@ -192,7 +192,7 @@ def down(lab: Lab) -> None:
     """Stop the lab and remove its containers, network and volume. Notebooks, images and settings stay."""
     _require_started(lab)
     lab.observer.started(STAGE)
-    compose.down(places(lab.folder).project, on_line=lambda line: lab.observer.advanced(STAGE, line, steps=0))
+    compose.down(lab_paths(lab.folder).project, on_line=lambda line: lab.observer.advanced(STAGE, line, steps=0))
     lab.observer.finished(STAGE, "stopped; the notebooks stay")
 
 
@@ -200,7 +200,7 @@ def status(lab: Lab) -> LabStatus:
     """How the lab stands at this moment."""
     folder = lab.folder
     _require_started(lab)
-    services = compose.services(places(folder).project)
+    services = compose.services(lab_paths(folder).project)
     up_now = {service.name for service in services if service.state == "running"}
     address = _address(folder, services)
     tunnel = _tunnel(folder) if "tunnel" in up_now else None
@@ -218,7 +218,7 @@ def require_running(lab: Lab, service: str = "lab") -> None:
     """Raises LabDown where the service's container does not run, LabNotStarted where the lab was never started."""
     _require_started(lab)
     if not any(
-        each.name == service and each.state == "running" for each in compose.services(places(lab.folder).project)
+        each.name == service and each.state == "running" for each in compose.services(lab_paths(lab.folder).project)
     ):
         raise LabDown(f"The lab of {lab.mirror} is down.", remedy=f"Start it: 'dbmirror lab up {lab.mirror}'.")
 
@@ -226,7 +226,7 @@ def require_running(lab: Lab, service: str = "lab") -> None:
 def url(lab: Lab) -> str:
     """JupyterLab's address with its token: a secret. Raises UsageError where the lab was never prepared."""
     try:
-        token = places(lab.folder).token.read_text().strip()
+        token = lab_paths(lab.folder).token.read_text().strip()
     except OSError:
         raise UsageError(
             "This lab has no token yet.",
@@ -234,12 +234,12 @@ def url(lab: Lab) -> str:
             "address in its log.",
         ) from None
     with suppress(EngineError):
-        return f"{_address(lab.folder, compose.services(places(lab.folder).project))}/lab?token={token}"
+        return f"{_address(lab.folder, compose.services(lab_paths(lab.folder).project))}/lab?token={token}"
     return f"{_address(lab.folder)}/lab?token={token}"
 
 
 def _await_lab(lab: Lab) -> None:
-    project, deadline = places(lab.folder).project, time.monotonic() + LAB_SECONDS
+    project, deadline = lab_paths(lab.folder).project, time.monotonic() + LAB_SECONDS
     while time.monotonic() < deadline:
         jupyter = next((service for service in compose.services(project) if service.name == "lab"), None)
         if jupyter is not None and jupyter.health == "healthy":
@@ -264,7 +264,7 @@ def _await_tunnel(folder: Path) -> None:
 
 def _tunnel(folder: Path) -> dict[str, Any] | None:
     try:
-        said = compose.execute(places(folder).project, "tunnel", ["cat", "/run/dbmirror/tunnel/state.json"])
+        said = compose.execute(lab_paths(folder).project, "tunnel", ["cat", "/run/dbmirror/tunnel/state.json"])
     except ProcessFailed:
         return None
     return read_tunnel_state(said.stdout)
@@ -272,7 +272,7 @@ def _tunnel(folder: Path) -> dict[str, Any] | None:
 
 def _kernels(folder: Path, address: str, tunnel: Mapping[str, Any] | None) -> tuple[Kernel, ...] | None:
     try:
-        token = places(folder).token.read_text().strip()
+        token = lab_paths(folder).token.read_text().strip()
         with requests.Session() as session:
             session.trust_env = False
             answer = session.get(f"{address}/api/kernels", headers={"Authorization": f"token {token}"}, timeout=5)
@@ -309,11 +309,11 @@ def _address(folder: Path, services: Iterable[Service] = ()) -> str:
         for target, published in service.ports:
             if service.name == "lab" and target == _LAB_PORT:
                 return f"http://127.0.0.1:{published}"
-    return f"http://127.0.0.1:{read_environment(places(folder)).get('DBMIRROR_LAB_PORT') or _LAB_PORT}"
+    return f"http://127.0.0.1:{read_environment(lab_paths(folder)).get('DBMIRROR_LAB_PORT') or _LAB_PORT}"
 
 
 def _require_started(lab: Lab) -> None:
-    if not places(lab.folder).project.is_known:
+    if not lab_paths(lab.folder).project.is_known:
         raise LabNotStarted(
             f"You have not started a lab from {lab.folder} yet.", remedy=f"Start it: 'dbmirror lab up {lab.mirror}'."
         )

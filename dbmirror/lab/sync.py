@@ -14,8 +14,8 @@ from dbmirror.engine import compose
 from dbmirror.engine.compose_project import command, docker_environment
 from dbmirror.errors import RemoteError, UsageError
 from dbmirror.foreign_text.characters import OBEYED
-from dbmirror.lab.files import places
 from dbmirror.lab.model import Lab
+from dbmirror.lab.paths import lab_paths
 from dbmirror.processes.programs import ProcessFailed, run
 from dbmirror.progress import Observer
 
@@ -114,7 +114,7 @@ def sync(lab: Lab, source: str, target: str, *, dry_run: bool = False) -> Synced
     Raises SyncRefused; SyncFailed where the tunnel is down, a side cannot be read or written, or not all was copied.
     """
     folder, observer = lab.folder, lab.observer
-    project = places(folder).project
+    project = lab_paths(folder).project
     if not project.is_known:
         raise SyncRefused(f"{folder} has no lab yet.", remedy=f"'dbmirror lab up {lab.mirror}' makes it.")
     outward = target.startswith("driver:")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from dbmirror.errors import UsageError
-from dbmirror.lab.files import LabPlaces
+from dbmirror.lab.paths import LabPaths
 from dbmirror.mirror_folder.files import make_folder_below
 from dbmirror.mirror_folder.trees import give_below
 
@@ -23,7 +23,7 @@ class NoUserFree(UsageError):
     """Every uid that the lab could run as is somebody's."""
 
 
-def lab_user(where: LabPlaces, *, engine_maps_users: bool = False) -> int:
+def lab_user(where: LabPaths, *, engine_maps_users: bool = False) -> int:
     """The uid that the containers run as: this user's; for root one that no account of this machine has.
 
     Their processes hold the driver's key and the workspace's token, and whoever has their uid can read them. What is

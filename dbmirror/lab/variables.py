@@ -10,7 +10,7 @@ from typing import Final
 
 from dbmirror.errors import UsageError
 from dbmirror.files import write_atomically
-from dbmirror.lab.files import LabPlaces, make_private
+from dbmirror.lab.paths import LabPaths, make_private
 from dbmirror.mirror_folder.files import write_below
 
 _FIRST_PORT: Final = 8888
@@ -20,7 +20,7 @@ class PathRefused(UsageError):
     """A path has a form that docker compose cannot read from a .env file."""
 
 
-def read_environment(where: LabPlaces) -> dict[str, str]:
+def read_environment(where: LabPaths) -> dict[str, str]:
     """The variables of the lab's environment file; none where there is no such file."""
     found = {}
     with suppress(OSError):
@@ -30,7 +30,7 @@ def read_environment(where: LabPlaces) -> dict[str, str]:
     return found
 
 
-def write_environment(where: LabPlaces, variables: Mapping[str, str]) -> None:
+def write_environment(where: LabPaths, variables: Mapping[str, str]) -> None:
     """Write the lab's environment file whole, and its copy for plain `docker compose`. Raises PathRefused."""
     values = {**variables, "DBMIRROR_LAB_ID": where.identity}
     lines = [f"{name}='{_checked(name, value)}'" for name, value in sorted(values.items())]

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbmirror.errors import DbmirrorError
-from dbmirror.lab.files import places
+from dbmirror.lab.paths import lab_paths
 from dbmirror.lab.user import lab_user
 from dbmirror.lock.python.lock_files import remove_unnamed
 from dbmirror.lock.r.lock_files import remove_r_lock
@@ -95,7 +95,7 @@ def test_a_strangers_folder(tree: list[tuple[list[str], str]], place: Path) -> N
         for act in (
             lambda: remove_unnamed(None, folder),
             lambda: remove_r_lock(folder),
-            lambda: lab_user(places(folder)),
+            lambda: lab_user(lab_paths(folder)),
         ):
             with suppress(DbmirrorError):
                 act()

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from dbmirror.lab.browser import NoBrowser, open_lab
-from dbmirror.lab.files import ensure_token, places
 from dbmirror.lab.model import Lab
+from dbmirror.lab.paths import lab_paths
 from dbmirror.lab.stack import url
+from dbmirror.lab.tokens import ensure_token
 from dbmirror.lab.variables import write_environment
 
 RECORDER = """#!/bin/sh
@@ -25,8 +26,8 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setenv("DBMIRROR_HOME", str(tmp_path / "state"))
     folder = tmp_path / "mirrors" / "demo"
     folder.mkdir(parents=True)
-    ensure_token(places(folder), user=folder.stat().st_uid)
-    write_environment(places(folder), {"DBMIRROR_LAB_PORT": "8890"})
+    ensure_token(lab_paths(folder), user=folder.stat().st_uid)
+    write_environment(lab_paths(folder), {"DBMIRROR_LAB_PORT": "8890"})
     return Lab(mirror="demo", folder=folder)
 
 
@@ -39,7 +40,7 @@ def test_the_browser_is_given_a_page_that_leads_to_the_lab(
     monkeypatch.setattr(webbrowser, "open", webbrowser.GenericBrowser(str(browser)).open)
     open_lab(lab)
     (page,) = re.findall(r"file://(\S+)", record.read_text())
-    token = places(lab.folder).token.read_text().strip()
+    token = lab_paths(lab.folder).token.read_text().strip()
     assert token not in record.read_text()
     assert f'url={url(lab)}"' in Path(page).read_text()
     assert stat.S_IMODE(Path(page).stat().st_mode) == 0o600

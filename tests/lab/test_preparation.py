@@ -11,9 +11,10 @@ import pytest
 from dbmirror.hosts.known_hosts import KnownHosts, trusted_keys
 from dbmirror.hosts.ssh_config import Hop
 from dbmirror.lab import preparation as lab_preparation
-from dbmirror.lab.files import ensure_token, places
 from dbmirror.lab.model import Lab, Supplies
+from dbmirror.lab.paths import lab_paths
 from dbmirror.lab.preparation import jumps_as_setting, way_to_driver
+from dbmirror.lab.tokens import ensure_token
 from dbmirror.lab_containers.tunnel.settings import read_jumps
 from dbmirror.progress import Observer
 from tests.builders import index_settings
@@ -120,7 +121,7 @@ def test_the_host_keys_that_the_user_trusts_for_a_jump_host_are_the_tunnels(user
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(known)], check=True, capture_output=True)
     assert "bastion" not in known.read_text()
     user.configure("Host 10.*\n ProxyJump me@bastion.example:2222,me@unknown.example\n")
-    where = places(user.lab.folder)
+    where = lab_paths(user.lab.folder)
     ensure_token(where, user=1000)
     jumps, _ = user.way()
     before = known.read_bytes()

@@ -18,7 +18,7 @@ from dbmirror.engine.compose import Service
 from dbmirror.folders import known_hosts_file
 from dbmirror.hosts.host_key import HostKey
 from dbmirror.hosts.known_hosts import KnownHosts
-from dbmirror.lab.files import places
+from dbmirror.lab.paths import lab_paths
 from dbmirror.lab.preparation import prepare, settle_ports, url_in_containers
 from dbmirror.lab.variables import read_environment
 from dbmirror.pipeline.mirror import Mirror
@@ -82,11 +82,11 @@ class Lab:
 
     @property
     def environment(self) -> dict[str, str]:
-        return read_environment(places(self.folder))
+        return read_environment(lab_paths(self.folder))
 
     @property
     def token(self) -> str:
-        return places(self.folder).workspace_token.read_text().strip()
+        return lab_paths(self.folder).workspace_token.read_text().strip()
 
     @property
     def route(self) -> str:
@@ -150,17 +150,17 @@ def test_the_lab_is_told_of_workspace_driver_and_token(lab: Lab) -> None:
     assert lab.environment["DBMIRROR_DRIVER_HOST"] == "10.139.64.4"
     assert lab.route == "ubuntu@:2200 id_demo"
     assert lab.token == TOKEN
-    assert TOKEN not in places(lab.folder).environment_file.read_text()
+    assert TOKEN not in lab_paths(lab.folder).environment_file.read_text()
 
 
 def test_nothing_changes_when_nothing_is_new(behind_a_jump_host: Lab, running: Callable[[], None]) -> None:
     lab = behind_a_jump_host
     lab.prepare()
-    before = places(lab.folder).environment_file.read_bytes()
+    before = lab_paths(lab.folder).environment_file.read_bytes()
     running()
     lab.prepare()
     lab.settle_ports()
-    assert {*before.splitlines()} == {*places(lab.folder).environment_file.read_bytes().splitlines()}
+    assert {*before.splitlines()} == {*lab_paths(lab.folder).environment_file.read_bytes().splitlines()}
 
 
 @pytest.mark.parametrize("runs", [True, False])
@@ -175,7 +175,7 @@ def test_a_workspace_that_cannot_be_asked_takes_nothing_from_the_lab(
 ) -> None:
     lab = behind_a_jump_host
     lab.prepare()
-    before, pins = lab.environment, (places(lab.folder).pins / "known_hosts").read_text()
+    before, pins = lab.environment, (lab_paths(lab.folder).pins / "known_hosts").read_text()
     if runs:
         running()
     if failure == "expired":
@@ -193,7 +193,7 @@ def test_a_workspace_that_cannot_be_asked_takes_nothing_from_the_lab(
     assert before["DBMIRROR_WORKSPACE"]
     assert lab.route == "jumper@bastion.example:22 me@:2222 id_driver id_bastion"
     assert lab.token == TOKEN
-    assert (places(lab.folder).pins / "known_hosts").read_text() == pins
+    assert (lab_paths(lab.folder).pins / "known_hosts").read_text() == pins
     assert "jump-1" in pins
 
 
@@ -217,7 +217,7 @@ def test_a_first_start_without_the_workspace_says_what_is_missing(lab: Lab) -> N
 
 def test_a_renewed_login_takes_the_old_ones_place(lab: Lab) -> None:
     lab.prepare()
-    places(lab.folder).workspace_token.write_text("dapi-of-yesterday\n")
+    lab_paths(lab.folder).workspace_token.write_text("dapi-of-yesterday\n")
     assert lab.prepare() == []
     assert lab.token == TOKEN
 
@@ -235,7 +235,7 @@ def test_a_terminated_cluster_is_reached_by_the_last_ones_way_when_it_is_back(
     for _ in range(2):
         assert lab.prepare() == []
         assert lab.environment == before
-    assert "jump-1" in (places(lab.folder).pins / "known_hosts").read_text()
+    assert "jump-1" in (lab_paths(lab.folder).pins / "known_hosts").read_text()
 
 
 def test_the_way_is_known_of_a_driver_whose_address_a_running_lab_was_never_told(

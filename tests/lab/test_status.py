@@ -15,8 +15,9 @@ from dbmirror.engine import compose
 from dbmirror.engine.compose import Service
 from dbmirror.foreign_text.characters import plain
 from dbmirror.lab import stack as lab_stack
-from dbmirror.lab.files import ensure_token, places, write_compose_file
 from dbmirror.lab.model import Lab
+from dbmirror.lab.paths import lab_paths, write_compose_file
+from dbmirror.lab.tokens import ensure_token
 from dbmirror.lab.variables import write_environment
 from dbmirror.lab_containers.tunnel.state import say
 from tests.cli.test_layout import printed
@@ -41,7 +42,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setenv("DBMIRROR_HOME", str(tmp_path / "state"))
     folder = tmp_path / "mirrors" / "demo"
     folder.mkdir(parents=True)
-    where = places(folder)
+    where = lab_paths(folder)
     ensure_token(where, user=folder.stat().st_uid)
     write_environment(where, {"DBMIRROR_LAB_PORT": "8888"})
     write_compose_file(where, b"services: {}\n")
@@ -54,7 +55,7 @@ def test_the_port_shown_is_the_one_that_was_published(lab: Lab, monkeypatch: pyt
             on_line(json.dumps(PUBLISHED))
 
     monkeypatch.setattr(compose, "_run", run)
-    (service,) = compose.services(places(lab.folder).project)
+    (service,) = compose.services(lab_paths(lab.folder).project)
     assert service.ports == ((4040, 4041),)
     found = lab_stack.LabStatus(
         mirror="demo", folder=lab.folder, url=None, services=(service,), tunnel=None, kernels=None

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dbmirror.lab.files import places, write_compose_file
 from dbmirror.lab.model import Lab
+from dbmirror.lab.paths import lab_paths, write_compose_file
 from dbmirror.lab.sync import Synced, SyncFailed, SyncRefused, files_in_words, size_in_words, sync
 from dbmirror.lab.variables import write_environment
 from dbmirror.progress import Observer
@@ -55,8 +55,8 @@ class Program:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "mirror"
         self.folder.mkdir()
-        write_compose_file(places(self.folder), b"services: {}\n")
-        write_environment(places(self.folder), {})
+        write_compose_file(lab_paths(self.folder), b"services: {}\n")
+        write_environment(lab_paths(self.folder), {})
         self.bin = folder / "bin"
         self.bin.mkdir()
         self.says(BEGIN, END)

@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 
 from dbmirror.lab import user as user_module
-from dbmirror.lab.files import LabPlaces, places
+from dbmirror.lab.paths import LabPaths, lab_paths
 from dbmirror.lab.user import FIRST_UNUSED, LAB_USER, lab_user, unused_user
 
 
 @pytest.fixture
-def where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabPlaces:
+def where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabPaths:
     monkeypatch.setenv("DBMIRROR_HOME", str(tmp_path / "state"))
     (tmp_path / "mirrors" / "demo").mkdir(parents=True)
-    return places(tmp_path / "mirrors" / "demo")
+    return lab_paths(tmp_path / "mirrors" / "demo")
 
 
 def test_the_lab_runs_as_its_caller_whoever_owns_the_notebooks(
-    where: LabPlaces, monkeypatch: pytest.MonkeyPatch
+    where: LabPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 4321)
     assert lab_user(where) == 4321
@@ -29,7 +29,7 @@ def test_the_lab_runs_as_its_caller_whoever_owns_the_notebooks(
 
 
 def test_roots_lab_runs_as_nobody_who_can_log_in_and_is_given_what_is_roots(
-    where: LabPlaces, monkeypatch: pytest.MonkeyPatch
+    where: LabPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     given: list[tuple[object, ...]] = []

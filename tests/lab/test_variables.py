@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from dbmirror.lab.files import LabPlaces, places
+from dbmirror.lab.paths import LabPaths, lab_paths
 from dbmirror.lab.variables import PathRefused, choose_ports, read_environment, write_environment
 
 
 @pytest.fixture
-def where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabPlaces:
+def where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabPaths:
     monkeypatch.setenv("DBMIRROR_HOME", str(tmp_path / "state"))
     (tmp_path / "mirrors" / "demo").mkdir(parents=True)
-    return places(tmp_path / "mirrors" / "demo")
+    return lab_paths(tmp_path / "mirrors" / "demo")
 
 
-def test_a_file_that_came_with_the_mirrors_folder_is_not_read_and_is_replaced_whole(where: LabPlaces) -> None:
+def test_a_file_that_came_with_the_mirrors_folder_is_not_read_and_is_replaced_whole(where: LabPaths) -> None:
     planted = "DBMIRROR_WORKSPACE=http://evil.example\nCOMPOSE_PROJECT_NAME=other\nCOMPOSE_FILE=evil.yaml\n"
     where.copy_for_compose.write_text(planted)
     assert read_environment(where) == {}
@@ -34,7 +34,7 @@ def test_a_file_that_came_with_the_mirrors_folder_is_not_read_and_is_replaced_wh
 
 
 @pytest.mark.parametrize("value", ["a'b", "a\nB=c"])
-def test_a_value_that_would_end_its_line_or_quotes_is_refused(where: LabPlaces, value: str) -> None:
+def test_a_value_that_would_end_its_line_or_quotes_is_refused(where: LabPaths, value: str) -> None:
     with pytest.raises(PathRefused, match="DBMIRROR_SSH_KEY"):
         write_environment(where, {"DBMIRROR_SSH_KEY": value})
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dbmirror.config import Config, ConfigError, LoadedConfig
-from dbmirror.lab.files import places
+from dbmirror.lab.paths import lab_paths
 from dbmirror.lab.user import lab_user, unused_user
 from dbmirror.lab.variables import write_environment
 from dbmirror.lock.python.lock_files import remove_unnamed
@@ -191,7 +191,7 @@ def test_a_cloned_configuration_names_no_folder_outside_the_project(project: Loa
 def test_notebooks_are_not_mounted_through_a_link(folder: Path, outside: Path) -> None:
     (folder / "notebooks").symlink_to(outside)
     with pytest.raises(NotPlain, match="notebooks"):
-        lab_user(places(folder))
+        lab_user(lab_paths(folder))
 
 
 def test_what_the_lab_is_given_lies_in_the_notebooks_alone(folder: Path, outside: Path) -> None:
@@ -202,7 +202,7 @@ def test_what_the_lab_is_given_lies_in_the_notebooks_alone(folder: Path, outside
     (notebooks / "elsewhere").symlink_to(outside)
     os.link(outside / "thesis.txt", notebooks / "second-name")
     os.mkfifo(notebooks / "fifo")
-    user = lab_user(places(folder))
+    user = lab_user(lab_paths(folder))
     assert (notebooks / "work" / "mine.ipynb").stat().st_uid == user
     assert user == unused_user() or os.geteuid() != 0
 
@@ -210,4 +210,4 @@ def test_what_the_lab_is_given_lies_in_the_notebooks_alone(folder: Path, outside
 def test_the_environment_of_compose_is_no_link(folder: Path, outside: Path) -> None:
     (folder / ".env").symlink_to(outside / "thesis.txt")
     with pytest.raises(NotPlain):
-        write_environment(places(folder), {"DBMIRROR_LAB_UID": "1000"})
+        write_environment(lab_paths(folder), {"DBMIRROR_LAB_UID": "1000"})

@@ -14,7 +14,7 @@ from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.config import load_config
 from dbmirror.engine import compose
 from dbmirror.lab import stack as lab_stack
-from dbmirror.lab.files import places, write_compose_file
+from dbmirror.lab.paths import lab_paths, write_compose_file
 from dbmirror.pipeline import stages
 from dbmirror.pipeline.lab_lock import make_lab_lock
 from dbmirror.pipeline.line import Wanted, prepare
@@ -66,7 +66,7 @@ def stack(mirror: Mirror, home: Path, users_own: dict[str, bytes]) -> Iterator[P
     folder = mirror.folder
     lock = mirror.lock()
     files = stages.render_lab(mirror, lock, make_lab_lock(mirror, lock))
-    write_compose_file(places(folder), files.compose)
+    write_compose_file(lab_paths(folder), files.compose)
     lab_stack.prepare(mirror.lab, mirror.lab_supplies())
     lab_stack.fetch_files(mirror.lab, files, mirror.lab_supplies())
     try:

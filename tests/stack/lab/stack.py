@@ -18,7 +18,7 @@ from dbmirror import sandbox
 from dbmirror.engine import compose
 from dbmirror.engine.compose_project import ComposeProject, command
 from dbmirror.lab import stack as lab_stack
-from dbmirror.lab.files import places
+from dbmirror.lab.paths import lab_paths
 from dbmirror.lab.variables import read_environment, write_environment
 from dbmirror.pipeline.mirror import Mirror
 from tests.stack.conftest import PROGRAM, User, tree
@@ -37,7 +37,7 @@ def settles(what: Callable[[], bool], seconds: float) -> bool:
 
 def project_of(folder: Path) -> ComposeProject:
     """The lab's stack as dbmirror calls compose for it."""
-    return places(folder).project
+    return lab_paths(folder).project
 
 
 def container(folder: Path, service: str) -> str:
@@ -90,13 +90,13 @@ def session_of(folder: Path) -> requests.Session:
     """A session with the lab's token."""
     session = requests.Session()
     session.trust_env = False
-    session.headers["Authorization"] = f"token {places(folder).token.read_text().strip()}"
+    session.headers["Authorization"] = f"token {lab_paths(folder).token.read_text().strip()}"
     return session
 
 
 def address_of(folder: Path) -> str:
     """Where JupyterLab answers, without a path."""
-    return f"http://127.0.0.1:{read_environment(places(folder))['DBMIRROR_LAB_PORT']}"
+    return f"http://127.0.0.1:{read_environment(lab_paths(folder))['DBMIRROR_LAB_PORT']}"
 
 
 def running_driver() -> sandbox.SandboxState:
@@ -129,12 +129,12 @@ def keep_to_ports(user: User, folder: Path, first: int) -> None:
     """Let the lab of `user` that `folder` will have take ports from `first` on: the usual ones are another lab's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DBMIRROR_HOME", user.environment["DBMIRROR_HOME"])
-        write_environment(places(folder), {"DBMIRROR_LAB_PORT": str(first), "DBMIRROR_PORT_4040": str(first + 1)})
+        write_environment(lab_paths(folder), {"DBMIRROR_LAB_PORT": str(first), "DBMIRROR_PORT_4040": str(first + 1)})
 
 
 def give_to_lab(folder: Path, path: Path) -> None:
     """Make the lab's user the owner of `path`, where the tests run as root."""
-    uid = int(read_environment(places(folder))["DBMIRROR_LAB_UID"])
+    uid = int(read_environment(lab_paths(folder))["DBMIRROR_LAB_UID"])
     if os.geteuid() == 0:
         os.chown(path, uid, uid)
 
@@ -156,7 +156,7 @@ def run_in_browser(folder: Path, name: str, *, title: str, awaited: str, screens
                 workspace = name.partition(".")[0]
                 page.goto(f"{address_of(folder)}/lab/workspaces/{workspace}/tree/{name}")
                 page.get_by_label("Password or token").or_(page.locator("#password_input")).first.fill(
-                    places(folder).token.read_text().strip()
+                    lab_paths(folder).token.read_text().strip()
                 )
                 page.locator("#login_submit").click()
                 page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)

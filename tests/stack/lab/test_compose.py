@@ -15,7 +15,7 @@ from dbmirror.engine import compose
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.inventory.collect import collect
 from dbmirror.lab import stack as lab_stack
-from dbmirror.lab.files import places
+from dbmirror.lab.paths import lab_paths
 from dbmirror.lab.variables import read_environment
 from dbmirror.pipeline.mirror import Mirror
 from tests.stack.conftest import tree
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.stack
 
 def secrets_of(folder: Path) -> list[str]:
     """The key's body, the lab's token and the workspace's."""
-    where = places(folder)
+    where = lab_paths(folder)
     key = Path(read_environment(where)["DBMIRROR_SSH_KEY"]).read_text()
     return [key.splitlines()[2], where.token.read_text().strip(), where.workspace_token.read_text().strip()]
 
@@ -58,7 +58,7 @@ def test_the_server_asks_for_the_token_and_refuses_other_host_names(stack: Path,
         session.trust_env = False
         address = str(lab_stack.status(mirror.lab).url).removesuffix("/lab")
         assert session.get(f"{address}/api/kernels", timeout=10).status_code == 403
-        token = places(stack).token.read_text().strip()
+        token = lab_paths(stack).token.read_text().strip()
         authorised = {"Authorization": f"token {token}"}
         assert session.get(f"{address}/api/kernels", headers=authorised, timeout=10).json() == []
         rebound = {**authorised, "Host": "evil.example"}
@@ -75,7 +75,7 @@ def test_the_lab_offers_the_mirrors_kernel_and_not_its_own(stack: Path) -> None:
 def test_nothing_listens_beyond_this_machine(stack: Path) -> None:
     ports = {
         value
-        for name, value in read_environment(places(stack)).items()
+        for name, value in read_environment(lab_paths(stack)).items()
         if "PORT" in name and name != "DBMIRROR_DRIVER_PORT"
     }
     listening = [line.split()[3] for line in subprocess.check_output(["ss", "-ltnH"], text=True).splitlines()]
@@ -88,7 +88,7 @@ def test_the_lab_runs_as_a_user_without_root(stack: Path) -> None:
     assert in_lab(stack, "id", "--user", "--name").strip() == "lab"
     said = in_lab(stack, "sh", "-c", "cat /proc/[0-9]*/status")
     users = {line.split()[1] for line in said.splitlines() if line.startswith("Uid:")}
-    assert users == {read_environment(places(stack))["DBMIRROR_LAB_UID"]}
+    assert users == {read_environment(lab_paths(stack))["DBMIRROR_LAB_UID"]}
     assert {line.split()[1] for line in said.splitlines() if line.startswith("NoNewPrivs:")} == {"1"}
 
 
@@ -118,7 +118,7 @@ def test_without_anything_prepared_the_lab_makes_a_token_and_prints_its_url(
     stack: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in a fresh clone; only that ports and user are given, so that neither is another program's."""
-    file = places(stack).copy_for_compose
+    file = lab_paths(stack).copy_for_compose
     kept = file.read_text()
     lab_stack.down(mirror.lab)
     given = [line for line in kept.splitlines() if re.match(r"DBMIRROR_(LAB_|)PORT|DBMIRROR_LAB_UID", line)]

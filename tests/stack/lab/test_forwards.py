@@ -13,7 +13,7 @@ from statistics import median
 import pytest
 
 from dbmirror.engine import compose
-from dbmirror.lab.files import places
+from dbmirror.lab.paths import lab_paths
 from dbmirror.lab.variables import read_environment
 from tests.stack.lab.stack import container, docker, driver_container, in_lab, project_of, running_driver, settles
 
@@ -93,7 +93,7 @@ def driver_serves(stack: Path) -> Iterator[None]:
     driver = driver_container()
     docker("exec", driver, "rm", "-f", "/tmp/stop-server")
     docker("exec", "--detach", "--user", "ubuntu", driver, "/databricks/python3/bin/python", "-c", SERVER)
-    port = read_environment(places(stack))["DBMIRROR_PORT_4040"]
+    port = read_environment(lab_paths(stack))["DBMIRROR_PORT_4040"]
 
     def answers() -> bool:
         with socket.create_connection(("127.0.0.1", int(port)), 5) as connection:

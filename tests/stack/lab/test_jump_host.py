@@ -14,7 +14,7 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
 from dbmirror.lab import stack as lab_stack
-from dbmirror.lab.files import places
+from dbmirror.lab.paths import lab_paths
 from dbmirror.lab.variables import read_environment
 from dbmirror.pipeline.mirror import Mirror
 from tests.stack.lab.stack import (
@@ -104,7 +104,7 @@ def test_the_tunnel_goes_through_the_jump_host_with_that_ones_own_key(
 
 def test_the_jump_hosts_key_is_in_no_inspect_history_logs_processes_files_or_layers(stack: Path, bastion: str) -> None:
     assert settles(lambda: health(stack, "tunnel") == "healthy", 60)
-    secret = Path(read_environment(places(stack))["DBMIRROR_JUMP_KEY_1"]).read_text().splitlines()[2]
+    secret = Path(read_environment(lab_paths(stack))["DBMIRROR_JUMP_KEY_1"]).read_text().splitlines()[2]
     processes = docker("top", container(stack, "tunnel"), "-eo", "pid,args")
     assert "bastion" in processes or "jump" in processes, processes
     assert not any(secret in text for text in shown(stack, driver_container(), bastion))

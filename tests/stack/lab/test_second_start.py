@@ -11,8 +11,8 @@ import pytest
 
 from dbmirror.engine import compose
 from dbmirror.lab import stack as lab_stack
-from dbmirror.lab.files import places
 from dbmirror.lab.model import Lab, Supplies
+from dbmirror.lab.paths import lab_paths
 from dbmirror.lab.variables import read_environment
 from dbmirror.pipeline import stages
 from dbmirror.pipeline.mirror import Mirror
@@ -81,18 +81,18 @@ def test_nothing_new_replaces_no_container(stack: Path, kernel: str) -> None:
 def test_an_expired_login_leaves_containers_kernels_tunnel_and_token_as_they_are(
     stack: Path, kernel: str, mirror: Mirror
 ) -> None:
-    before, token = started(stack), places(stack).workspace_token.read_bytes()
+    before, token = started(stack), lab_paths(stack).workspace_token.read_bytes()
     user_runs(stack, "lab", "up", "demo")
     assert started(stack) == before
     assert kernel in kernels(stack)
     assert tunnel_state(mirror) == "connected"
-    assert places(stack).workspace_token.read_bytes() == token != b""
+    assert lab_paths(stack).workspace_token.read_bytes() == token != b""
 
 
 def test_a_port_that_another_program_takes_during_the_build_is_passed_over(
     stack: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port = int(read_environment(places(stack))["DBMIRROR_LAB_PORT"])
+    port = int(read_environment(lab_paths(stack))["DBMIRROR_LAB_PORT"])
     lab_stack.down(mirror.lab)
     with ExitStack() as other:
 

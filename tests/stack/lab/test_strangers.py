@@ -11,7 +11,7 @@ import pytest
 
 from dbmirror.engine.compose_project import NotOwn
 from dbmirror.lab import stack as lab_stack
-from dbmirror.lab.files import places
+from dbmirror.lab.paths import lab_paths
 from dbmirror.lab.variables import read_environment
 from dbmirror.pipeline import stages
 from dbmirror.pipeline.mirror import Mirror
@@ -85,7 +85,7 @@ def test_another_user_of_the_machine_reads_nothing_of_the_labs_processes(
     stack: Path, mirror: Mirror, user: int
 ) -> None:
     image = mirror.built().image_id
-    own = int(read_environment(places(stack))["DBMIRROR_LAB_UID"])
+    own = int(read_environment(lab_paths(stack))["DBMIRROR_LAB_UID"])
     seen = readable(stack, image, own)
     assert any(line.endswith(" environ") for line in seen)
     assert any(line.endswith("private/ssh-key") for line in seen)

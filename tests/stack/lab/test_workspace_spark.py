@@ -23,7 +23,8 @@ from cryptography.x509.oid import NameOID
 
 from dbmirror.engine.compose_project import command
 from dbmirror.lab import stack as lab_stack
-from dbmirror.lab.files import places, write_workspace_token
+from dbmirror.lab.paths import lab_paths
+from dbmirror.lab.tokens import write_workspace_token
 from dbmirror.lab.variables import read_environment
 from dbmirror.pipeline.mirror import Mirror
 from tests.stack.lab.stack import (
@@ -98,7 +99,7 @@ def endpoint(stack: Path) -> Iterator[Path]:
     (folder / "cert.pem").write_bytes(certificate.public_bytes(pem))
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     (folder / "cert.key").write_bytes(private)
-    (folder / "token").write_text(places(stack).workspace_token.read_text())
+    (folder / "token").write_text(lab_paths(stack).workspace_token.read_text())
     (folder / "server.py").write_bytes(Path(__file__).with_name("connect_server.py").read_bytes())
     for path in (folder, *folder.iterdir()):
         give_to_lab(stack, path)
@@ -142,7 +143,7 @@ def said(stack: Path, cell: str = ASK) -> str:
 def test_spark_reaches_the_cluster_through_the_workspace_with_the_labs_token(
     stack: Path, endpoint: Path, mirror: Mirror
 ) -> None:
-    token = places(stack).workspace_token.read_text().strip()
+    token = lab_paths(stack).workspace_token.read_text().strip()
     assert said(stack) == "str [0, 1, 2]\n"
     calls = asked(endpoint)
     assert {call["call"] for call in calls} >= {"AnalyzePlan", "ExecutePlan"}
@@ -154,9 +155,9 @@ def test_spark_reaches_the_cluster_through_the_workspace_with_the_labs_token(
 def test_a_refused_token_names_the_command_that_renews_it_and_the_renewed_one_is_used(
     stack: Path, endpoint: Path, mirror: Mirror
 ) -> None:
-    user = int(read_environment(places(stack))["DBMIRROR_LAB_UID"])
+    user = int(read_environment(lab_paths(stack))["DBMIRROR_LAB_UID"])
     before = container(stack, "lab")
-    write_workspace_token(places(stack), "dapi-that-expired", user=user)
+    write_workspace_token(lab_paths(stack), "dapi-that-expired", user=user)
     try:
         refused = said(stack)
         assert "refuses the lab's token; 'dbmirror lab up demo' renews an expired one" in refused
@@ -170,7 +171,7 @@ def test_a_refused_token_names_the_command_that_renews_it_and_the_renewed_one_is
 def test_a_session_outlives_its_token_and_says_what_renews_an_expired_one(
     stack: Path, endpoint: Path, mirror: Mirror
 ) -> None:
-    user = int(read_environment(places(stack))["DBMIRROR_LAB_UID"])
+    user = int(read_environment(lab_paths(stack))["DBMIRROR_LAB_UID"])
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(said, stack, ASK_THRICE)
         try:
@@ -178,7 +179,7 @@ def test_a_session_outlives_its_token_and_says_what_renews_an_expired_one(
             (endpoint / "token").write_text("dapi-renewed")
             (endpoint / "used-seen").touch()
             assert settles((endpoint / "refused").exists, 60)
-            write_workspace_token(places(stack), "dapi-renewed", user=user)
+            write_workspace_token(lab_paths(stack), "dapi-renewed", user=user)
             (endpoint / "refused-seen").touch()
             lines = answer.result(60).splitlines()
         finally:
@@ -200,7 +201,7 @@ def test_the_client_of_an_old_runtime_takes_the_labs_login_beside_a_new_sdk(
     before = f"import sys\nsys.path.insert(0, '{ADDED}')\n"
     after = "import pyspark\nprint(pyspark.__version__)"
     assert said(stack, f"{before}{ASK}{after}") == "str [0, 1, 2]\n13.3.14\n"
-    token = places(stack).workspace_token.read_text().strip()
+    token = lab_paths(stack).workspace_token.read_text().strip()
     assert {call["authorization"] for call in asked(endpoint)} == {f"Bearer {token}"}
 
 
@@ -225,7 +226,7 @@ def test_the_token_is_for_the_labs_user_alone_and_cannot_be_changed_from_inside(
 
 
 def test_the_token_is_in_no_environment_and_no_description_of_the_containers(stack: Path) -> None:
-    token = places(stack).workspace_token.read_text().strip()
+    token = lab_paths(stack).workspace_token.read_text().strip()
     assert len(token) > 10
     seen = docker("inspect", container(stack, "lab"), container(stack, "tunnel"))
     seen += in_lab(stack, "sh", "-c", "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' '\\n'")
