@@ -9,7 +9,7 @@ from dbmirror.foreign_text.redaction import without_credentials
 if TYPE_CHECKING:
     from dbmirror.build.image import Built
     from dbmirror.errors import DbmirrorError
-    from dbmirror.lab.stack import LabStatus
+    from dbmirror.lab.status import LabStatus
     from dbmirror.lock.mirror_lock import MirrorLock
     from dbmirror.verify.model import Report
 

@@ -57,7 +57,7 @@ def lab_up_command(
     from dbmirror.cli import status_tables
     from dbmirror.cli.json_documents import lab_document
     from dbmirror.cli.session import opened
-    from dbmirror.lab import stack as lab_stack
+    from dbmirror.lab import status as lab_status
     from dbmirror.pipeline import stages
     from dbmirror.pipeline.lab_lock import make_lab_lock
 
@@ -69,7 +69,7 @@ def lab_up_command(
             output.document({"mirror": name, "images": [files.tunnel_image, files.lab_image]})
         else:
             found = stages.start_lab(mirror, lock)
-            address = lab_stack.url(mirror.lab)
+            address = lab_status.url(mirror.lab)
     if dry_run:
         output.show(f"Would build {files.tunnel_image} and {files.lab_image}, and start the lab of {name}.")
         return
@@ -117,10 +117,11 @@ def lab_down_command(output: Output, name: str, config_file: Path | None, dry_ru
     """
     from dbmirror.cli.session import opened
     from dbmirror.lab import stack as lab_stack
+    from dbmirror.lab import status as lab_status
 
     with opened(output, name, config_file) as mirror:
         if dry_run:
-            names = [service.container for service in lab_stack.status(mirror.lab).services]
+            names = [service.container for service in lab_status.status(mirror.lab).services]
             output.document({"mirror": name, "containers": names})
             output.show(f"Would stop and remove: {', '.join(names) or 'nothing, the lab is down'}.")
             return
@@ -142,10 +143,10 @@ def lab_status_command(output: Output, name: str, config_file: Path | None) -> N
     from dbmirror.cli import status_tables
     from dbmirror.cli.json_documents import lab_document
     from dbmirror.cli.session import opened
-    from dbmirror.lab import stack as lab_stack
+    from dbmirror.lab import status as lab_status
 
     with opened(output, name, config_file) as mirror:
-        found = lab_stack.status(mirror.lab)
+        found = lab_status.status(mirror.lab)
     output.document({"lab": lab_document(found)})
     output.show(status_tables.lab(found))
 
@@ -164,11 +165,11 @@ def lab_url_command(output: Output, name: str, config_file: Path | None, opens: 
       dbmirror lab url demo --open
     """
     from dbmirror.cli.session import opened
-    from dbmirror.lab import stack as lab_stack
+    from dbmirror.lab import status as lab_status
     from dbmirror.lab.browser import open_lab
 
     with opened(output, name, config_file) as mirror:
-        address = lab_stack.url(mirror.lab)
+        address = lab_status.url(mirror.lab)
         if opens:
             open_lab(mirror.lab)
     output.document({"mirror": name, "url": address})
@@ -192,11 +193,11 @@ def lab_logs_command(output: Output, name: str, service: str | None, config_file
     """
     from dbmirror.cli.session import opened
     from dbmirror.engine import compose
-    from dbmirror.lab import stack as lab_stack
+    from dbmirror.lab import status as lab_status
     from dbmirror.lab.paths import lab_paths
 
     with opened(output, name, config_file) as mirror:
-        lab_stack.status(mirror.lab)
+        lab_status.status(mirror.lab)
         project = lab_paths(mirror.folder).project
     if output.as_json:
         lines: list[str] = []
@@ -224,11 +225,11 @@ def lab_shell_command(output: Output, name: str, config_file: Path | None) -> No
     from dbmirror.cli.session import opened
     from dbmirror.engine import compose
     from dbmirror.engine.compose_project import command as compose_command
-    from dbmirror.lab import stack as lab_stack
+    from dbmirror.lab import status as lab_status
     from dbmirror.lab.paths import lab_paths
 
     with opened(output, name, config_file) as mirror:
-        lab_stack.require_running(mirror.lab)
+        lab_status.require_running(mirror.lab)
         project = lab_paths(mirror.folder).project
     if output.as_json:
         output.document({"mirror": name, "command": compose_command(project, "exec", "lab", "bash")})

@@ -13,7 +13,7 @@ from dbmirror.config import SANDBOX_REGISTRY
 
 if TYPE_CHECKING:
     from dbmirror.doctor import Check
-    from dbmirror.lab.stack import LabStatus
+    from dbmirror.lab.status import LabStatus
     from dbmirror.sandbox.state import SandboxState
     from dbmirror.workspace.mirrorable import ClusterSummary
 

@@ -9,7 +9,7 @@ from dbmirror.errors import UsageError
 from dbmirror.files import write_atomically
 from dbmirror.lab.model import Lab
 from dbmirror.lab.paths import lab_paths
-from dbmirror.lab.stack import url
+from dbmirror.lab.status import url
 
 
 class NoBrowser(UsageError):

@@ -21,9 +21,10 @@ from dbmirror.hosts.ssh_config import Hop, SshTarget, find_route
 from dbmirror.lab.model import Lab, Supplies
 from dbmirror.lab.paths import LabPaths, lab_paths
 from dbmirror.lab.pins import publish_jump_pins, publish_pin
+from dbmirror.lab.ports import choose_ports
 from dbmirror.lab.tokens import ensure_token, read_workspace_token, write_workspace_token
 from dbmirror.lab.user import lab_user
-from dbmirror.lab.variables import choose_ports, read_environment, write_environment
+from dbmirror.lab.variables import read_environment, write_environment
 from dbmirror.lab_containers.tunnel.settings import MOST_JUMPS, SettingsInvalid, read_jumps
 
 _LAST_ADDRESS: Final = "DBMIRROR_LAST_ADDRESS"

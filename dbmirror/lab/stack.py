@@ -1,37 +1,28 @@
-"""A mirror's lab: its files, its start, its state, its end. What a lab command does, without the printing."""
+"""A mirror's lab: its files, its images, its start and its end. What a lab command does, without the printing."""
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-
-import requests
+from typing import Final
 
 from dbmirror.build.fetched_files import keep_files
 from dbmirror.engine import compose
 from dbmirror.engine.buildx import build
-from dbmirror.engine.compose import Service, StackFailed
+from dbmirror.engine.compose import StackFailed
 from dbmirror.engine.compose_project import require_own
-from dbmirror.engine.errors import EngineError
 from dbmirror.engine.images import inspect_image
-from dbmirror.errors import UsageError
 from dbmirror.hosts.driver import DRIVER_PORT, DRIVER_USER
-from dbmirror.lab.container_answers import read_kernels, read_tunnel_state
 from dbmirror.lab.missing_kernels import missing_kernels
 from dbmirror.lab.model import Lab, Supplies
 from dbmirror.lab.paths import lab_paths, make_private, write_compose_file
 from dbmirror.lab.preparation import prepare, settle_ports
+from dbmirror.lab.status import LabStatus, require_started, status, tunnel_state
 from dbmirror.lab.variables import read_environment
 from dbmirror.lock.lab import LabLock
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.mirror_folder.files import is_file_below, is_folder_below, write_below
 from dbmirror.mirror_folder.names import COMPOSE, GITIGNORE, NOT_COMMITTED
-from dbmirror.processes.programs import ProcessFailed
 from dbmirror.render.lab import LabFiles, LabSettings, render_lab
 
 STAGE: Final = "lab"
@@ -39,52 +30,7 @@ LAB_SECONDS: Final = 180.0
 """How long JupyterLab may take until it answers."""
 TUNNEL_SECONDS: Final = 30.0
 """How long `up` waits for the tunnel to say where it stands: the lab is of use without it."""
-_LAB_PORT: Final = 8888
-"""JupyterLab's in its container, and the one of this machine that is tried first."""
-_ON_DRIVER: Final = "driver-"
-"""How the names of the kernels begin that run on the driver."""
 _SETTLED: Final = frozenset({"connected", "auth-failed", "host-key-changed", "cluster-down"})
-
-
-class LabNotStarted(UsageError):
-    """This user never started a lab from this folder."""
-
-
-class LabDown(UsageError):
-    """The lab does not run."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kernel:
-    """A kernel that runs in the lab."""
-
-    name: str
-    """Of its kernel spec: `mirror-python`, `driver-python`, …"""
-    state: str
-    """`idle`, `busy`, `starting`, …; `unreachable` or `ended` on a driver that is not connected or no longer there."""
-    last_activity: str
-    """`2026-11-28T00:51:24Z`."""
-    connections: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabStatus:
-    """How a lab stands."""
-
-    mirror: str
-    folder: Path
-    url: str | None
-    """JupyterLab's address without its token; None while it does not run."""
-    services: tuple[Service, ...]
-    tunnel: Mapping[str, Any] | None
-    """The tunnel's state file (`state`, `text`, `address`, `cluster_state`, …); None while it does not run."""
-    kernels: tuple[Kernel, ...] | None
-    """None while JupyterLab does not answer."""
-
-    @property
-    def running(self) -> bool:
-        """Whether JupyterLab is healthy."""
-        return any(service.name == "lab" and service.health == "healthy" for service in self.services)
 
 
 def render_files(lab: Lab, lock: MirrorLock, *, image: str, cluster: str, lab_lock: LabLock | None = None) -> LabFiles:
@@ -172,7 +118,7 @@ def up(lab: Lab, files: LabFiles, supplies: Supplies) -> LabStatus:
     build_images(lab, files, supplies)
     settle_ports(lab)
     observer.started(STAGE)
-    before = _tunnel(folder)
+    before = tunnel_state(folder)
     # The user's own `--scale engine=4` stays in force: compose would go back to the number in the file, which is none.
     engines = sum(service.name == "engine" for service in compose.services(project))
     compose.up(project, scale={"engine": engines}, on_line=lambda line: observer.advanced(STAGE, line, steps=0))
@@ -190,52 +136,10 @@ def up(lab: Lab, files: LabFiles, supplies: Supplies) -> LabStatus:
 
 def down(lab: Lab) -> None:
     """Stop the lab and remove its containers, network and volume. Notebooks, images and settings stay."""
-    _require_started(lab)
+    require_started(lab)
     lab.observer.started(STAGE)
     compose.down(lab_paths(lab.folder).project, on_line=lambda line: lab.observer.advanced(STAGE, line, steps=0))
     lab.observer.finished(STAGE, "stopped; the notebooks stay")
-
-
-def status(lab: Lab) -> LabStatus:
-    """How the lab stands at this moment."""
-    folder = lab.folder
-    _require_started(lab)
-    services = compose.services(lab_paths(folder).project)
-    up_now = {service.name for service in services if service.state == "running"}
-    address = _address(folder, services)
-    tunnel = _tunnel(folder) if "tunnel" in up_now else None
-    return LabStatus(
-        mirror=lab.mirror,
-        folder=folder,
-        url=f"{address}/lab" if "lab" in up_now else None,
-        services=services,
-        tunnel=tunnel,
-        kernels=_kernels(folder, address, tunnel) if "lab" in up_now else None,
-    )
-
-
-def require_running(lab: Lab, service: str = "lab") -> None:
-    """Raises LabDown where the service's container does not run, LabNotStarted where the lab was never started."""
-    _require_started(lab)
-    if not any(
-        each.name == service and each.state == "running" for each in compose.services(lab_paths(lab.folder).project)
-    ):
-        raise LabDown(f"The lab of {lab.mirror} is down.", remedy=f"Start it: 'dbmirror lab up {lab.mirror}'.")
-
-
-def url(lab: Lab) -> str:
-    """JupyterLab's address with its token: a secret. Raises UsageError where the lab was never prepared."""
-    try:
-        token = lab_paths(lab.folder).token.read_text().strip()
-    except OSError:
-        raise UsageError(
-            "This lab has no token yet.",
-            remedy=f"Start it with 'dbmirror lab up {lab.mirror}'; one that 'docker compose up' started says its "
-            "address in its log.",
-        ) from None
-    with suppress(EngineError):
-        return f"{_address(lab.folder, compose.services(lab_paths(lab.folder).project))}/lab?token={token}"
-    return f"{_address(lab.folder)}/lab?token={token}"
 
 
 def _await_lab(lab: Lab) -> None:
@@ -256,64 +160,7 @@ def _await_lab(lab: Lab) -> None:
 def _await_tunnel(folder: Path) -> None:
     deadline = time.monotonic() + TUNNEL_SECONDS
     while time.monotonic() < deadline:
-        found = _tunnel(folder)
+        found = tunnel_state(folder)
         if found is not None and found.get("state") in _SETTLED:
             return
         time.sleep(0.5)
-
-
-def _tunnel(folder: Path) -> dict[str, Any] | None:
-    try:
-        said = compose.execute(lab_paths(folder).project, "tunnel", ["cat", "/run/dbmirror/tunnel/state.json"])
-    except ProcessFailed:
-        return None
-    return read_tunnel_state(said.stdout)
-
-
-def _kernels(folder: Path, address: str, tunnel: Mapping[str, Any] | None) -> tuple[Kernel, ...] | None:
-    try:
-        token = lab_paths(folder).token.read_text().strip()
-        with requests.Session() as session:
-            session.trust_env = False
-            answer = session.get(f"{address}/api/kernels", headers={"Authorization": f"token {token}"}, timeout=5)
-            answer.raise_for_status()
-            documents = read_kernels(answer.content)
-    except (OSError, requests.RequestException):
-        return None
-    return (
-        None
-        if documents is None
-        else tuple(
-            Kernel(
-                name=each.name,
-                state=kernel_state(each.name, each.execution_state, tunnel),
-                last_activity=re.sub(r"\.\d+", "", each.last_activity),
-                connections=each.connections,
-            )
-            for each in documents
-        )
-    )
-
-
-def kernel_state(kernel: str, said: str, tunnel: Mapping[str, Any] | None) -> str:
-    """What JupyterLab `said` of a kernel, unless it runs on a driver that is out of reach: that it cannot know."""
-    state = str((tunnel or {}).get("state") or "")
-    if not kernel.startswith(_ON_DRIVER) or state == "connected":
-        return said
-    return "ended" if state in {"cluster-down", "cluster-starting"} else "unreachable"
-
-
-def _address(folder: Path, services: Iterable[Service] = ()) -> str:
-    """JupyterLab's address: by the port that the engine published, else the one that a start would take."""
-    for service in services:
-        for target, published in service.ports:
-            if service.name == "lab" and target == _LAB_PORT:
-                return f"http://127.0.0.1:{published}"
-    return f"http://127.0.0.1:{read_environment(lab_paths(folder)).get('DBMIRROR_LAB_PORT') or _LAB_PORT}"
-
-
-def _require_started(lab: Lab) -> None:
-    if not lab_paths(lab.folder).project.is_known:
-        raise LabNotStarted(
-            f"You have not started a lab from {lab.folder} yet.", remedy=f"Start it: 'dbmirror lab up {lab.mirror}'."
-        )

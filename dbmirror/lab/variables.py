@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final
 
 from dbmirror.errors import UsageError
 from dbmirror.files import write_atomically
 from dbmirror.lab.paths import LabPaths, make_private
 from dbmirror.mirror_folder.files import write_below
-
-_FIRST_PORT: Final = 8888
 
 
 class PathRefused(UsageError):
@@ -43,22 +39,6 @@ def write_environment(where: LabPaths, variables: Mapping[str, str]) -> None:
     write_below(where.folder, {where.copy_for_compose.name: "".join(f"{e}\n" for e in (*heading, *lines)).encode()})
 
 
-def choose_ports(known: Mapping[str, str], forwards: tuple[int, ...], *, running: bool) -> dict[str, str]:
-    """A port of 127.0.0.1 for JupyterLab and one for each forward, as variables of the environment file.
-
-    The `known` ones stay while the lab is `running` or they are free; else the next free one is taken.
-    """
-    wanted = {"DBMIRROR_LAB_PORT": _FIRST_PORT, **{f"DBMIRROR_PORT_{port}": port for port in forwards}}
-    chosen: dict[str, str] = {}
-    for name, first in wanted.items():
-        port = int(known[name]) if known.get(name, "").isdigit() else first
-        if not running:
-            while str(port) in chosen.values() or not _free(port):
-                port = port + 1 if port < 65535 else 1024
-        chosen[name] = str(port)
-    return chosen
-
-
 def _checked(name: str, value: str) -> str:
     if any(letter in value for letter in "'\n\r\0"):
         raise PathRefused(
@@ -66,13 +46,3 @@ def _checked(name: str, value: str) -> str:
             remedy="Use a path without quotes and line ends.",
         )
     return value
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

@@ -20,9 +20,9 @@ from dbmirror.fetch.store import Store
 from dbmirror.filters.flavour import official_base
 from dbmirror.http_client.logins import Logins
 from dbmirror.inventory.collect import collect
-from dbmirror.lab.stack import LabStatus
 from dbmirror.lab.stack import render_files as render_lab_files
 from dbmirror.lab.stack import up as start_stack
+from dbmirror.lab.status import LabStatus
 from dbmirror.lock.archives import read_archives
 from dbmirror.lock.base import read_base
 from dbmirror.lock.errors import LockError

@@ -12,7 +12,7 @@ import pytest
 from dbmirror.lab.browser import NoBrowser, open_lab
 from dbmirror.lab.model import Lab
 from dbmirror.lab.paths import lab_paths
-from dbmirror.lab.stack import url
+from dbmirror.lab.status import url
 from dbmirror.lab.tokens import ensure_token
 from dbmirror.lab.variables import write_environment
 

@@ -14,7 +14,7 @@ from dbmirror.cli.status_tables import lab as lab_table
 from dbmirror.engine import compose
 from dbmirror.engine.compose import Service
 from dbmirror.foreign_text.characters import plain
-from dbmirror.lab import stack as lab_stack
+from dbmirror.lab import status as lab_status
 from dbmirror.lab.model import Lab
 from dbmirror.lab.paths import lab_paths, write_compose_file
 from dbmirror.lab.tokens import ensure_token
@@ -57,7 +57,7 @@ def test_the_port_shown_is_the_one_that_was_published(lab: Lab, monkeypatch: pyt
     monkeypatch.setattr(compose, "_run", run)
     (service,) = compose.services(lab_paths(lab.folder).project)
     assert service.ports == ((4040, 4041),)
-    found = lab_stack.LabStatus(
+    found = lab_status.LabStatus(
         mirror="demo", folder=lab.folder, url=None, services=(service,), tunnel=None, kernels=None
     )
     assert any("http://127.0.0.1:4041 leads to the driver's port 4040" in line for line in printed(lab_table(found)))
@@ -67,9 +67,9 @@ def test_the_address_follows_a_port_that_the_stack_was_started_with_by_hand(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compose, "services", lambda _: (JUPYTER,))
-    monkeypatch.setattr(lab_stack, "_tunnel", lambda _: None)
-    assert lab_stack.status(lab).url == "http://127.0.0.1:9000/lab"
-    assert lab_stack.url(lab).startswith("http://127.0.0.1:9000/lab?token=")
+    monkeypatch.setattr(lab_status, "tunnel_state", lambda _: None)
+    assert lab_status.status(lab).url == "http://127.0.0.1:9000/lab"
+    assert lab_status.url(lab).startswith("http://127.0.0.1:9000/lab?token=")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_the_address_follows_a_port_that_the_stack_was_started_with_by_hand(
     ],
 )
 def test_a_kernel_on_a_driver_that_is_gone_is_not_idle(tunnel: dict[str, str] | None, kernel: str, state: str) -> None:
-    assert lab_stack.kernel_state(kernel, "idle", tunnel) == state
+    assert lab_status.kernel_state(kernel, "idle", tunnel) == state
 
 
 def test_a_shell_in_a_lab_that_is_down_is_no_difference_but_a_mistake(

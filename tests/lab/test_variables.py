@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from dbmirror.lab.paths import LabPaths, lab_paths
-from dbmirror.lab.variables import PathRefused, choose_ports, read_environment, write_environment
+from dbmirror.lab.ports import choose_ports
+from dbmirror.lab.variables import PathRefused, read_environment, write_environment
 
 
 @pytest.fixture

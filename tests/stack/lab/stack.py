@@ -17,7 +17,7 @@ import requests
 from dbmirror import sandbox
 from dbmirror.engine import compose
 from dbmirror.engine.compose_project import ComposeProject, command
-from dbmirror.lab import stack as lab_stack
+from dbmirror.lab import status as lab_status
 from dbmirror.lab.paths import lab_paths
 from dbmirror.lab.variables import read_environment, write_environment
 from dbmirror.pipeline.mirror import Mirror
@@ -60,7 +60,7 @@ def in_lab(folder: Path, *words: str) -> str:
 
 
 def tunnel_state(mirror: Mirror) -> str:
-    tunnel = lab_stack.status(mirror.lab).tunnel
+    tunnel = lab_status.status(mirror.lab).tunnel
     return str(tunnel["state"]) if tunnel else ""
 
 

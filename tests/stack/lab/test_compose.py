@@ -15,6 +15,7 @@ from dbmirror.engine import compose
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.inventory.collect import collect
 from dbmirror.lab import stack as lab_stack
+from dbmirror.lab import status as lab_status
 from dbmirror.lab.paths import lab_paths
 from dbmirror.lab.variables import read_environment
 from dbmirror.pipeline.mirror import Mirror
@@ -44,7 +45,7 @@ def secrets_of(folder: Path) -> list[str]:
 
 
 def test_the_stack_comes_up_with_plain_docker_compose(stack: Path, mirror: Mirror) -> None:
-    status = lab_stack.status(mirror.lab)
+    status = lab_status.status(mirror.lab)
     assert status.running
     assert status.tunnel is not None
     assert status.tunnel["state"] == "connected"
@@ -56,7 +57,7 @@ def test_the_stack_comes_up_with_plain_docker_compose(stack: Path, mirror: Mirro
 def test_the_server_asks_for_the_token_and_refuses_other_host_names(stack: Path, mirror: Mirror) -> None:
     with requests.Session() as session:
         session.trust_env = False
-        address = str(lab_stack.status(mirror.lab).url).removesuffix("/lab")
+        address = str(lab_status.status(mirror.lab).url).removesuffix("/lab")
         assert session.get(f"{address}/api/kernels", timeout=10).status_code == 403
         token = lab_paths(stack).token.read_text().strip()
         authorised = {"Authorization": f"token {token}"}
@@ -151,7 +152,7 @@ def test_a_build_that_was_not_given_its_files_says_which_command_fetches_them(st
 
 def test_down_keeps_the_notebooks_and_the_token(stack: Path, mirror: Mirror) -> None:
     before = tree(stack / "notebooks")
-    token = lab_stack.url(mirror.lab)
+    token = lab_status.url(mirror.lab)
     user_runs(stack, "lab", "down", "demo")
     assert compose.services(project_of(stack)) == ()
     assert tree(stack / "notebooks") == before != {}

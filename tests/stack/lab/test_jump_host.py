@@ -14,6 +14,7 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
 from dbmirror.lab import stack as lab_stack
+from dbmirror.lab import status as lab_status
 from dbmirror.lab.paths import lab_paths
 from dbmirror.lab.variables import read_environment
 from dbmirror.pipeline.mirror import Mirror
@@ -117,7 +118,7 @@ def test_a_jump_host_that_goes_away_is_named(stack: Path, bastion: str, mirror: 
     assert settles(lambda: tunnel_state(mirror) == "unreachable", 60)
 
     def named() -> bool:
-        tunnel = lab_stack.status(mirror.lab).tunnel
+        tunnel = lab_status.status(mirror.lab).tunnel
         return tunnel is not None and "The jump host ubuntu@" in str(tunnel["text"])
 
     assert settles(named, 60)
@@ -135,6 +136,6 @@ def test_a_lab_that_is_started_while_the_cluster_is_down_goes_through_the_jump_h
     assert settles(lambda: tunnel_state(mirror) == "cluster-down", 60)
     user_runs(stack, "lab", "up", "demo")
     user_runs(stack, "ssh", "repin", "demo", "--start", "--accept-host-key")
-    assert settles(lambda: health(stack, "tunnel") == "healthy", 60), lab_stack.status(mirror.lab).tunnel
+    assert settles(lambda: health(stack, "tunnel") == "healthy", 60), lab_status.status(mirror.lab).tunnel
     assert running_driver().driver_address != stopped.driver_address
     assert _comes_from(stack).endswith(".251")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dbmirror.engine.compose_project import command
-from dbmirror.lab import stack as lab_stack
+from dbmirror.lab import status as lab_status
 from dbmirror.pipeline import stages
 from dbmirror.pipeline.mirror import Mirror
 from tests.stack.lab.stack import (
@@ -43,7 +43,7 @@ def test_a_browser_logs_in_opens_a_notebook_and_sees_the_output_of_a_cell(
     machine = docker("exec", driver_container(), "uname", "-n").strip() if side == "driver" else "lab"
     assert said.split()[2:] == ["/databricks/python3", str(side == "driver"), machine]
     assert screenshot.stat().st_size > 10_000
-    assert lab_stack.status(mirror.lab).kernels == (), "what comes next finds the lab as it was"
+    assert lab_status.status(mirror.lab).kernels == (), "what comes next finds the lab as it was"
     assert settles(lambda: kernels_on_driver() == [], 20), kernels_on_driver()
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from dbmirror.engine import compose
 from dbmirror.lab import stack as lab_stack
+from dbmirror.lab import status as lab_status
 from dbmirror.pipeline import stages
 from dbmirror.pipeline.mirror import Mirror
 from tests.stack.lab.stack import (
@@ -86,7 +87,7 @@ def test_a_restarted_cluster_waits_for_its_new_host_key_to_be_pinned(stack: Path
     assert moved.driver_address != before.driver_address
     user_runs(stack, "ssh", "repin", "demo", "--accept-host-key")
     assert settles(lambda: health(stack, "tunnel") == "healthy", 60)
-    tunnel = lab_stack.status(mirror.lab).tunnel
+    tunnel = lab_status.status(mirror.lab).tunnel
     assert tunnel is not None
     assert tunnel["address"] == f"{moved.driver_address}:2200"
 
@@ -95,7 +96,7 @@ def test_a_restarted_cluster_waits_for_its_new_host_key_to_be_pinned(stack: Path
 def test_a_terminated_cluster_is_said_to_be_down_and_the_lab_goes_up_without_it(stack: Path, mirror: Mirror) -> None:
     mirror.access.workspace.clusters.delete(running_driver().cluster_id)
     assert settles(lambda: tunnel_state(mirror) == "cluster-down", 40), tunnel_state(mirror)
-    status = lab_stack.status(mirror.lab)
+    status = lab_status.status(mirror.lab)
     assert status.running
     assert status.kernels is not None
     lab_stack.down(mirror.lab)
