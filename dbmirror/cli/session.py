@@ -112,7 +112,7 @@ def questions(output: Output) -> Questions:
         return output.confirm("Use it?")
 
     def cluster(clusters: Sequence[ClusterSummary], fits: Fits) -> ClusterSummary | None:
-        from dbmirror.cli.status_tables import numbered_clusters
+        from dbmirror.cli.cluster_tables import numbered_clusters
 
         numbered = {str(number): each for number, each in enumerate(filter(fits, clusters), start=1)}
         table = numbered_clusters(numbered, clusters)

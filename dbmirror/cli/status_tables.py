@@ -1,8 +1,8 @@
-"""The tables of how something stands: clusters, this machine, a lab, the sandbox."""
+"""The tables of how something stands: this machine, a lab, the sandbox."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from rich.console import RenderableType
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from dbmirror.doctor import Check
     from dbmirror.lab.status import LabStatus
     from dbmirror.sandbox.state import SandboxState
-    from dbmirror.workspace.mirrorable import ClusterSummary
 
 _GOOD: Final = {"connected", "healthy", "idle", "busy", "running", "published"}
 
@@ -63,35 +62,6 @@ def lab(found: LabStatus) -> RenderableType:
 
 def _state(state: str) -> Text:
     return Text(state, style="green" if state in _GOOD else "yellow")
-
-
-def clusters(found: Iterable[ClusterSummary]) -> RenderableType:
-    """Which clusters can be mirrored, and for the others why not."""
-    return table("CLUSTER", "ID", "STATE", "RUNTIME", "MIRROR", "IMAGE", rows=map(_cluster_row, found))
-
-
-def numbered_clusters(numbered: Mapping[str, ClusterSummary], found: Iterable[ClusterSummary]) -> RenderableType:
-    """The clusters that can be chosen, by their numbers, and then the others of `found` with the reason why not."""
-    chosen = {cluster.cluster_id for cluster in numbered.values()}
-    rows = [(number, *_cluster_row(cluster)[:5]) for number, cluster in numbered.items()]
-    rows += [("", *_cluster_row(cluster)[:5]) for cluster in found if cluster.cluster_id not in chosen]
-    return table("", "CLUSTER", "ID", "STATE", "RUNTIME", "MIRROR", rows=rows)
-
-
-def _cluster_row(cluster: ClusterSummary) -> tuple[str | Text, ...]:
-    if cluster.cannot_snapshot:
-        mirror = Text("no: " + "; ".join(cluster.cannot_snapshot), style="red")
-    else:
-        mirror = Text("yes, with --start" if cluster.needs_start else "yes", style="green")
-    image = "; ".join(cluster.cannot_run_image)
-    return (
-        cluster.cluster_name,
-        cluster.cluster_id,
-        cluster.state.lower(),
-        cluster.spark_version or "-",
-        mirror,
-        Text(f"cannot run here: {image}", style="yellow") if image else Text("can run here", style="green"),
-    )
 
 
 def checks(found: Iterable[Check]) -> RenderableType:

@@ -59,7 +59,7 @@ def clusters_command(output: Output, profile: str, config_file: Path | None) -> 
     Example:
       dbmirror clusters demo
     """
-    from dbmirror.cli import status_tables
+    from dbmirror.cli import cluster_tables
     from dbmirror.cli.session import questions
     from dbmirror.config import load_config
     from dbmirror.pipeline.cluster_access import ClusterAccess
@@ -78,4 +78,4 @@ def clusters_command(output: Output, profile: str, config_file: Path | None) -> 
         )
         found = access.clusters
     output.document({"profile": profile, "clusters": found})
-    output.show(status_tables.clusters(found))
+    output.show(cluster_tables.clusters(found))
