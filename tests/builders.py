@@ -17,19 +17,9 @@ from dbmirror.inventory.layers import Layer, layer_of_r_library
 from dbmirror.inventory.model import Distribution, Interpreter, Inventory, RPackage
 from dbmirror.lock.debs.lab import LAB, PYTHON, R_KERNEL, TUNNEL, LabDebs
 from dbmirror.lock.debs.model import DebFile
+from dbmirror.lock.fates import Fate, FateKind
 from dbmirror.lock.lab import LabLock
-from dbmirror.lock.model import (
-    BaseImage,
-    BaseKind,
-    CapturedWheel,
-    Fate,
-    FateKind,
-    ImageLayer,
-    IndexFile,
-    Lock,
-    LockedPackage,
-    Target,
-)
+from dbmirror.lock.model import BaseImage, BaseKind, CapturedWheel, ImageLayer, IndexFile, Lock, LockedPackage, Target
 from dbmirror.lock.python.index_location import IndexLocation
 from dbmirror.lock.python.index_settings import Choice, IndexGroup, IndexSettings
 from dbmirror.snapshot import Cluster, Snapshot, Taken

@@ -13,8 +13,8 @@ from dbmirror.errors import UsageError
 if TYPE_CHECKING:
     from dbmirror.cli.output import Output
     from dbmirror.filters.explain import Explanation
+    from dbmirror.lock.fates import Fate
     from dbmirror.lock.mirror_lock import MirrorLock
-    from dbmirror.lock.model import Fate
     from dbmirror.pipeline.mirror import Mirror
 
 

@@ -13,8 +13,8 @@ from dbmirror.filters.explain import Explanation
 from dbmirror.filters.model import Decision
 from dbmirror.inventory.compare import Differences, Section
 from dbmirror.inventory.layers import Layer
+from dbmirror.lock.fates import Fate, FateKind
 from dbmirror.lock.mirror_lock import MirrorLock
-from dbmirror.lock.model import Fate, FateKind
 from dbmirror.publish.destinations import Pushed
 from dbmirror.snapshot import Snapshot
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from dbmirror.files import canonical_json
 from dbmirror.lock.errors import LockError
-from dbmirror.lock.model import Fate, FateKind, count_fates
+from dbmirror.lock.fates import Fate, FateKind, count_fates
 from dbmirror.mirror_folder.files import read_below
 
 REMEDY: Final = "Restore it from version control, or make it again with 'dbmirror lock MIRROR'."

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from dbmirror.files import sha256_hex
 from dbmirror.filters.flavour import Flavour
-from dbmirror.lock.model import FateKind, Lock
+from dbmirror.lock.fates import FateKind
+from dbmirror.lock.model import Lock
 from dbmirror.lock.python.lock_files import ARCHIVE_FOLDERS, lock_digest, read_lock, write_lock
 from dbmirror.lock.r.lock_files import has_r_lock, r_lock_digest, read_r_lock, remove_r_lock, write_r_lock
 from dbmirror.lock.r.model import RLock

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
@@ -12,6 +10,7 @@ from msgspec import Meta, Struct
 
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Architecture, DebianName, DebianVersion, Glibc, Name, PythonVersion, Text, Version
+from dbmirror.lock.fates import Fate, FateKind, count_fates
 
 Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Url = Annotated[str, Meta(pattern=r"\A(https?|file)://[!-~]+\Z", max_length=4096)]
@@ -122,44 +121,6 @@ class BuildRequirement(Struct, frozen=True, kw_only=True):
     version: Version
     sha256: Sha256
     """Of its file, which is one of `Lock.support`: a wheel, or a source that is built for this build."""
-
-
-class FateKind(StrEnum):
-    """What becomes of a package."""
-
-    MIRRORED = "mirrored"
-    """In the image at exactly the cluster's version."""
-    PROVIDED = "provided"
-    """The base image has it at that version."""
-    SUBSTITUTED = "substituted"
-    """Something else stands in its place; the fate says what and why."""
-    EXCLUDED = "excluded"
-    """A rule keeps it out; the fate says which."""
-    UNAVAILABLE = "unavailable"
-    """No source has it; the fate says why."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fate:
-    """What becomes of one package (or unreadable entry) of the inventory, of either language, and why."""
-
-    name: Text
-    version: Text
-    """`unknown` for an entry whose metadata could not be read."""
-    layer: Layer
-    location: Text
-    """The folder that holds it on the cluster: of R its library."""
-    kind: FateKind
-    reason: Text
-    """One sentence: the source, the rule, or what is missing and what would help."""
-    substitute: Text | None = None
-    """What the image has instead, for `substituted`."""
-
-
-def count_fates(fates: Iterable[Fate]) -> dict[FateKind, int]:
-    """How many of `fates` are of each kind; a kind that none has counts 0."""
-    counted = Counter(fate.kind for fate in fates)
-    return {kind: counted[kind] for kind in FateKind}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

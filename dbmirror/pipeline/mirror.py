@@ -17,9 +17,9 @@ from dbmirror.engine.images import inspect_image
 from dbmirror.errors import DbmirrorError, UsageError
 from dbmirror.filters.flavour import Flavour
 from dbmirror.lab.model import Lab, Supplies
+from dbmirror.lock.accounting import require_complete
 from dbmirror.lock.base import is_official
 from dbmirror.lock.errors import LockError
-from dbmirror.lock.fates import require_complete
 from dbmirror.lock.make import Sources
 from dbmirror.lock.mirror_lock import LOCK_FILES, MirrorLock, read_mirror_lock
 from dbmirror.lock.python.index_settings import IndexSettings, find_indexes

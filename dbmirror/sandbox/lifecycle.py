@@ -55,7 +55,7 @@ def up(
     `name` names the profile and the mirror; `packages` is a file of `name==version` lines for the driver instead of
     the project's own; `r` asks for a driver with R, `spark` for one that runs Spark, `registry` for a registry on
     loopback; `ca_bundle` is a PEM file of certificate authorities that the driver's build has to trust.
-    Nothing is written outside `places.state_folder()`. A second call finds all there and changes nothing.
+    Nothing is written outside `folders.state_folder()`. A second call finds all there and changes nothing.
     Raises SandboxRefused (a usage error), SandboxNotBuilt or EngineError (Docker), WorkspaceNotAnswering.
     """
     profile.require_free_name(name)

@@ -9,7 +9,8 @@ from dbmirror.engine.images import ImageFacts
 from dbmirror.filters.flavour import Flavour
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Distribution, Inventory
-from dbmirror.lock.model import Fate, Lock
+from dbmirror.lock.fates import Fate
+from dbmirror.lock.model import Lock
 from dbmirror.lock.r.model import RLock
 from dbmirror.runtimes.model import Runtime
 from dbmirror.snapshot import Snapshot

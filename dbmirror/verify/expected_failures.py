@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from dbmirror.lock.model import Fate, FateKind
+from dbmirror.lock.fates import Fate, FateKind
 from dbmirror.verify.missing_modules import distributions_of, missing_module
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from dbmirror.inventory.field_checks import printable
-from dbmirror.lock.model import Fate
+from dbmirror.lock.fates import Fate
 from dbmirror.verify.expected_failures import judge_failure
 from dbmirror.verify.model import ImportAttempt
 from dbmirror.verify.modules import reason_to_skip

@@ -9,8 +9,8 @@ from typing import Final
 
 from dbmirror.inventory.field_checks import fits, printable
 from dbmirror.inventory.model import Inventory, RName
+from dbmirror.lock.fates import Fate, FateKind
 from dbmirror.lock.mirror_lock import MirrorLock
-from dbmirror.lock.model import Fate, FateKind
 from dbmirror.lock.r.model import RLacking, RLock
 from dbmirror.runtimes.r_notebooks import R_NOTEBOOK_PACKAGES
 from dbmirror.verify.attempts import ATTEMPT_SECONDS, Program

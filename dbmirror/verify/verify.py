@@ -17,8 +17,9 @@ from dbmirror.hosts.exported import exported
 from dbmirror.inventory.field_checks import printable
 from dbmirror.inventory.model import Inventory
 from dbmirror.inventory.unpacked import READ, collect_unpacked, unpack
-from dbmirror.lock.fates import same_version
-from dbmirror.lock.model import Fate, FateKind, Lock
+from dbmirror.lock.accounting import same_version
+from dbmirror.lock.fates import Fate, FateKind
+from dbmirror.lock.model import Lock
 from dbmirror.lock.python.lock_files import lock_digest
 from dbmirror.lock.r.model import RLock
 from dbmirror.processes.temporary import temporary_folder

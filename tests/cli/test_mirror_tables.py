@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dbmirror.cli.mirror_tables import fates, pushed
 from dbmirror.cli.verification_tables import imports, verdict
+from dbmirror.lock.fates import Fate, FateKind
 from dbmirror.lock.mirror_lock import MirrorLock
-from dbmirror.lock.model import Fate, FateKind
 from dbmirror.publish.destinations import Pushed
 from dbmirror.verify.imports import NOT_TRIED
 from dbmirror.verify.model import ImportAttempt, Report

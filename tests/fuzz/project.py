@@ -25,12 +25,11 @@ from dbmirror.filters.flavour import choose_flavour
 from dbmirror.inventory.compare import compare
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import DebianPackage, DirectUrl, Interpreter, Jar, Problem
-from dbmirror.lock.fates import unreadable
+from dbmirror.lock.accounting import unreadable
+from dbmirror.lock.fates import Fate, FateKind
 from dbmirror.lock.model import (
     AptPackage,
     CapturedWheel,
-    Fate,
-    FateKind,
     GitSource,
     ImageLayer,
     IndexFile,

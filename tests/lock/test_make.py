@@ -10,9 +10,9 @@ import pytest
 
 from dbmirror.config import RConfig
 from dbmirror.filters.flavour import Flavour
+from dbmirror.lock.fates import FateKind
 from dbmirror.lock.make import Sources, lock_mirror
 from dbmirror.lock.mirror_lock import MirrorLock
-from dbmirror.lock.model import FateKind
 from dbmirror.lock.python.index_location import IndexLocation
 from dbmirror.runtimes.lookup import lookup
 from dbmirror.sandbox.r_repository import make_repository, serve

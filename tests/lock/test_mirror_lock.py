@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from dbmirror.files import sha256_hex
+from dbmirror.lock.fates import FateKind
 from dbmirror.lock.mirror_lock import MirrorLock, read_mirror_lock, write_mirror_lock
-from dbmirror.lock.model import FateKind
 from dbmirror.lock.python import pylock
 from dbmirror.lock.r.model import RLock
 from dbmirror.mirror_folder.names import PYLOCK, RENV_LOCK

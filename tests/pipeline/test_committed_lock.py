@@ -9,7 +9,7 @@ import pytest
 
 from dbmirror.config import Config, LoadedConfig
 from dbmirror.lock.errors import LockError
-from dbmirror.lock.model import FateKind
+from dbmirror.lock.fates import FateKind
 from dbmirror.lock.python.lock_files import write_lock
 from dbmirror.lock.r.lock_files import write_r_lock
 from dbmirror.lock.r.model import RLock

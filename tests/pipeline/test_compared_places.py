@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dbmirror.inventory.layers import Layer
-from dbmirror.lock.model import FateKind
+from dbmirror.lock.fates import FateKind
 from dbmirror.verify.model import Comparison, ImportAttempt, Report
 from dbmirror.verify.system_facts import parse_answers, parse_secrets
 from dbmirror.verify.verify import compare, expected_versions, extra, summary

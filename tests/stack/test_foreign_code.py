@@ -30,7 +30,8 @@ from dbmirror.config import IndexConfig
 from dbmirror.fetch.store import Store
 from dbmirror.filters.flavour import Flavour
 from dbmirror.inventory.model import Layer
-from dbmirror.lock.model import BaseImage, BaseKind, Fate, FateKind, ImageLayer, IndexFile, Lock, LockedPackage, Target
+from dbmirror.lock.fates import Fate, FateKind
+from dbmirror.lock.model import BaseImage, BaseKind, ImageLayer, IndexFile, Lock, LockedPackage, Target
 from dbmirror.lock.python.build_needs import with_support
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.index_settings import IndexSettings, find_indexes

@@ -16,8 +16,8 @@ from dbmirror.config import load_config
 from dbmirror.engine.failures import BuildFailed
 from dbmirror.files import sha256_hex
 from dbmirror.filters.flavour import Flavour, choose_flavour
+from dbmirror.lock.fates import FateKind
 from dbmirror.lock.mirror_lock import MirrorLock
-from dbmirror.lock.model import FateKind
 from dbmirror.lock.r.model import CapturedRPackage, CranFile, LockedRPackage, RAptPackage, RGitSource, RLock
 from dbmirror.pipeline import stages
 from dbmirror.pipeline.mirror import Choices

@@ -17,7 +17,8 @@ from dbmirror.inventory.collect import collect
 from dbmirror.inventory.model import RPackage
 from dbmirror.inventory.pack_wheel import CapturedFile
 from dbmirror.lock.apt_candidates import apt_candidates
-from dbmirror.lock.model import BaseImage, BaseKind, FateKind
+from dbmirror.lock.fates import FateKind
+from dbmirror.lock.model import BaseImage, BaseKind
 from dbmirror.lock.r.lock_files import read_r_lock, write_r_lock
 from dbmirror.lock.r.make import make_r_lock
 from dbmirror.lock.r.model import CapturedRPackage, CranFile, RAptPackage

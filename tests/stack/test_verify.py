@@ -18,7 +18,8 @@ from dbmirror.config import Waiver
 from dbmirror.engine.buildx import build
 from dbmirror.engine.images import ImageUnavailable, inspect_image
 from dbmirror.inventory.model import Interpreter
-from dbmirror.lock.model import BaseKind, FateKind, Lock
+from dbmirror.lock.fates import FateKind
+from dbmirror.lock.model import BaseKind, Lock
 from dbmirror.runtimes.lookup import lookup
 from dbmirror.sandbox.base import ensure_base
 from dbmirror.snapshot import Snapshot

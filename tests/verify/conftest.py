@@ -11,17 +11,8 @@ import pytest
 from dbmirror.engine.images import ImageFacts
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Distribution, Interpreter, Inventory
-from dbmirror.lock.model import (
-    BaseImage,
-    BaseKind,
-    CapturedWheel,
-    Fate,
-    FateKind,
-    ImageLayer,
-    Lock,
-    LockedPackage,
-    Target,
-)
+from dbmirror.lock.fates import Fate, FateKind
+from dbmirror.lock.model import BaseImage, BaseKind, CapturedWheel, ImageLayer, Lock, LockedPackage, Target
 from dbmirror.runtimes.lookup import lookup
 from dbmirror.snapshot import Cluster, Snapshot, Taken
 from dbmirror.verify.evidence import Evidence

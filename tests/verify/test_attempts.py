@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from dbmirror.hosts.interface import Completed, Host
-from dbmirror.lock.model import FateKind
+from dbmirror.lock.fates import FateKind
 from dbmirror.processes.programs import LARGEST_OUTPUT
 from dbmirror.verify import attempts as attempting
 from dbmirror.verify.attempts import Heard, NotStarted, Program, Results, attempt_all

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbmirror.lock.model import FateKind
+from dbmirror.lock.fates import FateKind
 from dbmirror.verify.expected_failures import judge_failure
 from dbmirror.verify.missing_modules import distributions_of, missing_module
 from tests.verify.conftest import fate

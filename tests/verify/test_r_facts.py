@@ -9,7 +9,7 @@ import pytest
 
 from dbmirror.filters.flavour import Flavour
 from dbmirror.inventory.model import DebianPackage
-from dbmirror.lock.model import Fate, FateKind
+from dbmirror.lock.fates import Fate, FateKind
 from dbmirror.lock.r.model import CapturedRPackage, LockedRPackage, RLock
 from dbmirror.runtimes.lookup import lookup
 from dbmirror.runtimes.r_notebooks import R_NOTEBOOK_PACKAGES

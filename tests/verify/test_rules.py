@@ -10,7 +10,8 @@ import pytest
 
 from dbmirror.config import Waiver
 from dbmirror.inventory.layers import Layer
-from dbmirror.lock.model import AptPackage, BaseKind, FateKind
+from dbmirror.lock.fates import FateKind
+from dbmirror.lock.model import AptPackage, BaseKind
 from dbmirror.runtimes.lookup import lookup
 from dbmirror.verify.evidence import Evidence
 from dbmirror.verify.model import Outcome, Severity

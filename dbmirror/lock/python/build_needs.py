@@ -13,18 +13,8 @@ from dbmirror.fetch.fetch import Fetched, NotFetched, Wanted, fetch
 from dbmirror.fetch.store import Store
 from dbmirror.foreign_text.pep508 import ONE_PARSER
 from dbmirror.http_client.refused import Refused
-from dbmirror.lock.model import (
-    BuildRequirement,
-    Fate,
-    FateKind,
-    GitSource,
-    IndexFile,
-    Lock,
-    LockedPackage,
-    Missing,
-    Target,
-    UrlFile,
-)
+from dbmirror.lock.fates import Fate, FateKind
+from dbmirror.lock.model import BuildRequirement, GitSource, IndexFile, Lock, LockedPackage, Missing, Target, UrlFile
 from dbmirror.lock.python.build_system import build_requirements
 from dbmirror.lock.python.file_hosts import ListedFile, client_of_files
 from dbmirror.lock.python.index import Index

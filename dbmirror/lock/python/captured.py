@@ -13,7 +13,7 @@ from dbmirror.files import sha256_hex
 from dbmirror.foreign_text.decoding import convert
 from dbmirror.inventory.model import Distribution
 from dbmirror.inventory.pack_wheel import CapturedFile
-from dbmirror.lock.fates import same_version
+from dbmirror.lock.accounting import same_version
 from dbmirror.lock.model import CapturedWheel, Missing
 from dbmirror.lock.python.sources import Found
 from dbmirror.mirror_folder.files import write_below

@@ -11,14 +11,13 @@ from dbmirror.filters.model import Decision, Selection, Verdict
 from dbmirror.http_client.refused import Cause, Refused
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Distribution, Inventory
+from dbmirror.lock.accounting import account, excluded, fate_of, provided, same_version, unreadable, without_source
 from dbmirror.lock.apt_candidates import AptCandidates
-from dbmirror.lock.fates import account, excluded, fate_of, provided, same_version, unreadable, without_source
+from dbmirror.lock.fates import Fate, FateKind
 from dbmirror.lock.model import (
     IMAGE_LAYER_OF,
     AptPackage,
     BaseImage,
-    Fate,
-    FateKind,
     ImageLayer,
     Lock,
     LockedPackage,

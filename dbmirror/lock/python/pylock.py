@@ -22,20 +22,9 @@ from dbmirror.foreign_text.pep508 import ONE_PARSER
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Name, Text, Version
 from dbmirror.lock.errors import LockError
+from dbmirror.lock.fates import Fate, FateKind
 from dbmirror.lock.file_checks import AGAIN, REMEDY, check_same, check_together, fate_table
-from dbmirror.lock.model import (
-    AptPackage,
-    BaseImage,
-    Fate,
-    FateKind,
-    ImageLayer,
-    IndexFile,
-    Lock,
-    LockedPackage,
-    Source,
-    Target,
-    Url,
-)
+from dbmirror.lock.model import AptPackage, BaseImage, ImageLayer, IndexFile, Lock, LockedPackage, Source, Target, Url
 from dbmirror.lock.python.pylock_package import PackageTool, package_table, source_fields
 from dbmirror.mirror_folder.names import FATES, PYLOCK
 

@@ -6,12 +6,11 @@ from pathlib import Path
 
 from dbmirror.foreign_text.clean_urls import without_query
 from dbmirror.inventory.model import DirectUrl, Distribution
+from dbmirror.lock.fates import Fate, FateKind
 from dbmirror.lock.model import (
     AptPackage,
     BaseImage,
     CapturedWheel,
-    Fate,
-    FateKind,
     GitSource,
     IndexFile,
     Lock,

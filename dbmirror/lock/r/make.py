@@ -9,9 +9,10 @@ from pathlib import Path
 from dbmirror.filters.model import Decision, Selection, Verdict
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Inventory, RPackage
+from dbmirror.lock.accounting import account, excluded, fate_of, provided, without_source
 from dbmirror.lock.apt_candidates import AptCandidates, upstream
-from dbmirror.lock.fates import account, excluded, fate_of, provided, without_source
-from dbmirror.lock.model import BaseImage, Fate, FateKind, Missing
+from dbmirror.lock.fates import Fate, FateKind
+from dbmirror.lock.model import BaseImage, Missing
 from dbmirror.lock.r.additions import additions
 from dbmirror.lock.r.captured import RCapture
 from dbmirror.lock.r.errors import NoR

@@ -8,7 +8,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from dbmirror.inventory.model import DebianName, DebianVersion, RName, RVersion, Text
-from dbmirror.lock.model import Fate, FateKind, GitUrl, Sha256, Url, count_fates
+from dbmirror.lock.fates import Fate, FateKind, count_fates
+from dbmirror.lock.model import GitUrl, Sha256, Url
 
 RFileName = Annotated[str, Meta(pattern=r"\A[A-Za-z][A-Za-z0-9.]*_[0-9][0-9.-]*\.tar\.gz\Z", max_length=300)]
 """`NAME_VERSION.tar.gz`."""

@@ -14,8 +14,9 @@ from dbmirror.foreign_text.decoding import convert, decode_json
 from dbmirror.inventory.layers import layer_of_r_library
 from dbmirror.inventory.model import Path, RName, RVersion, Text
 from dbmirror.lock.errors import LockError
+from dbmirror.lock.fates import Fate, FateKind
 from dbmirror.lock.file_checks import AGAIN, REMEDY, check_same, check_together, fate_table
-from dbmirror.lock.model import Fate, FateKind, Url
+from dbmirror.lock.model import Url
 from dbmirror.lock.r.model import (
     CapturedRPackage,
     CranFile,

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dbmirror.inventory.model import RPackage
-from dbmirror.lock.model import FateKind, Missing
+from dbmirror.lock.fates import FateKind
+from dbmirror.lock.model import Missing
 from dbmirror.lock.r.git_remotes import remote_type
 from dbmirror.lock.r.model import CapturedRPackage, CranFile, LockedRPackage, RAptPackage, RGitSource, RLock
 from dbmirror.lock.r.repository_settings import RepositorySettings

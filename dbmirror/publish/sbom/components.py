@@ -11,18 +11,8 @@ from packageurl import PackageURL
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from dbmirror.inventory.model import Inventory
-from dbmirror.lock.model import (
-    AptPackage,
-    BaseImage,
-    CapturedWheel,
-    Fate,
-    FateKind,
-    GitSource,
-    IndexFile,
-    Lock,
-    LockedPackage,
-    UrlFile,
-)
+from dbmirror.lock.fates import Fate, FateKind
+from dbmirror.lock.model import AptPackage, BaseImage, CapturedWheel, GitSource, IndexFile, Lock, LockedPackage, UrlFile
 
 PREFIX = "dbmirror"
 """Of the names of all properties, as CycloneDX's taxonomy wants it."""

@@ -23,8 +23,8 @@ from dbmirror import __version__
 from dbmirror.files import digest_of
 from dbmirror.filters.requirements import marker_environment, requirements
 from dbmirror.inventory.model import Distribution, Inventory
+from dbmirror.lock.fates import Fate
 from dbmirror.lock.mirror_lock import MirrorLock
-from dbmirror.lock.model import Fate
 from dbmirror.lock.r.model import RLock
 from dbmirror.publish.sbom.components import (
     PREFIX,

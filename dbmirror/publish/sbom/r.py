@@ -9,7 +9,8 @@ from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgori
 from cyclonedx.model.component import Component, ComponentScope
 from packageurl import PackageURL
 
-from dbmirror.lock.model import BaseImage, Fate, FateKind, ImageLayer
+from dbmirror.lock.fates import Fate, FateKind
+from dbmirror.lock.model import BaseImage, ImageLayer
 from dbmirror.lock.r.model import (
     CapturedRPackage,
     CranFile,

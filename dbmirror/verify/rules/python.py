@@ -8,8 +8,9 @@ from typing import Final
 from packaging.version import InvalidVersion, Version
 
 from dbmirror.inventory.layers import Layer
-from dbmirror.lock.fates import same_version
-from dbmirror.lock.model import AptPackage, FateKind
+from dbmirror.lock.accounting import same_version
+from dbmirror.lock.fates import FateKind
+from dbmirror.lock.model import AptPackage
 from dbmirror.runtimes.model import REPL_BASE, Runtime, number
 from dbmirror.verify.evidence import Evidence
 from dbmirror.verify.missing_modules import distributions_of

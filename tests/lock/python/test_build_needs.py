@@ -15,16 +15,8 @@ import pytest
 from dbmirror.fetch.store import Store
 from dbmirror.inventory.model import Layer
 from dbmirror.lock.errors import IndexUnreachable, LockError
-from dbmirror.lock.model import (
-    BaseImage,
-    Fate,
-    FateKind,
-    ImageLayer,
-    IndexFile,
-    Lock,
-    LockedPackage,
-    Target,
-)
+from dbmirror.lock.fates import Fate, FateKind
+from dbmirror.lock.model import BaseImage, ImageLayer, IndexFile, Lock, LockedPackage, Target
 from dbmirror.lock.python.build_needs import BuildNeeds, with_support
 from dbmirror.lock.python.index import Index
 

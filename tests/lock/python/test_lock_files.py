@@ -16,13 +16,12 @@ from packaging.pylock import Pylock
 
 from dbmirror.inventory.layers import Layer
 from dbmirror.lock.errors import LockError
+from dbmirror.lock.fates import Fate, FateKind
 from dbmirror.lock.model import (
     AptPackage,
     BaseImage,
     BaseKind,
     CapturedWheel,
-    Fate,
-    FateKind,
     GitSource,
     ImageLayer,
     IndexFile,

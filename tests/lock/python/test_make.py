@@ -15,19 +15,10 @@ from dbmirror.filters.model import Decision, Rule, Selection, Verdict
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import DebianPackage, DirectUrl, Distribution, Inventory, Problem
 from dbmirror.inventory.pack_wheel import CapturedFile
+from dbmirror.lock.accounting import account, excluded, fate_of, require_complete, unreadable
 from dbmirror.lock.errors import IndexUnreachable, LockError, Unaccounted
-from dbmirror.lock.fates import account, excluded, fate_of, require_complete, unreadable
-from dbmirror.lock.model import (
-    AptPackage,
-    BaseImage,
-    CapturedWheel,
-    Fate,
-    FateKind,
-    ImageLayer,
-    IndexFile,
-    Lock,
-    LockedPackage,
-)
+from dbmirror.lock.fates import Fate, FateKind
+from dbmirror.lock.model import AptPackage, BaseImage, CapturedWheel, ImageLayer, IndexFile, Lock, LockedPackage
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.index_settings import Choice
 from dbmirror.lock.python.lock_files import write_lock

@@ -12,7 +12,8 @@ from cryptography.x509.oid import NameOID
 
 from dbmirror.fetch.store import Store
 from dbmirror.inventory.model import RPackage
-from dbmirror.lock.model import BaseImage, BaseKind, Fate
+from dbmirror.lock.fates import Fate
+from dbmirror.lock.model import BaseImage, BaseKind
 from dbmirror.lock.r.make import make_r_lock
 from dbmirror.lock.r.model import RLock
 from dbmirror.lock.r.repository import Repositories

@@ -9,7 +9,7 @@ import pytest
 
 from dbmirror.http_client.refused import Refused
 from dbmirror.inventory.pack_wheel import CapturedFile
-from dbmirror.lock.model import FateKind
+from dbmirror.lock.fates import FateKind
 from dbmirror.lock.r.git_remotes import remote_type, remote_url
 from dbmirror.lock.r.model import RGitSource, RLock
 from dbmirror.sandbox.driver.repository import make_repository

@@ -13,8 +13,9 @@ from pypi_simple import PYPI_SIMPLE_ENDPOINT
 from dbmirror.files import digest_of
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import DebianPackage, Distribution, Interpreter, Inventory, Jar, RPackage
+from dbmirror.lock.fates import Fate, FateKind
 from dbmirror.lock.mirror_lock import MirrorLock
-from dbmirror.lock.model import AptPackage, Fate, FateKind, ImageLayer, IndexFile, Lock, LockedPackage
+from dbmirror.lock.model import AptPackage, ImageLayer, IndexFile, Lock, LockedPackage
 from dbmirror.lock.r.model import RLacking, RLock
 from dbmirror.publish.sbom.cyclonedx import BuiltImage, render_sbom
 from dbmirror.render.bom_link import bom_link, serial_number
