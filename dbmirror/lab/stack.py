@@ -6,19 +6,16 @@ import time
 from pathlib import Path
 from typing import Final
 
-from dbmirror.build.fetched_files import keep_files
 from dbmirror.engine import compose
-from dbmirror.engine.buildx import build
 from dbmirror.engine.compose import StackFailed
 from dbmirror.engine.compose_project import require_own
-from dbmirror.engine.images import inspect_image
 from dbmirror.hosts.driver import DRIVER_PORT, DRIVER_USER
+from dbmirror.lab.images import build_images
 from dbmirror.lab.missing_kernels import missing_kernels
 from dbmirror.lab.model import Lab, Supplies
-from dbmirror.lab.paths import lab_paths, make_private, write_compose_file
+from dbmirror.lab.paths import lab_paths, write_compose_file
 from dbmirror.lab.preparation import prepare, settle_ports
 from dbmirror.lab.status import LabStatus, require_started, status, tunnel_state
-from dbmirror.lab.variables import read_environment
 from dbmirror.lock.lab import LabLock
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.mirror_folder.files import is_file_below, is_folder_below, write_below
@@ -64,42 +61,6 @@ def render_files(lab: Lab, lock: MirrorLock, *, image: str, cluster: str, lab_lo
     if not is_folder_below(folder, "notebooks"):
         files.examples.write(folder / "notebooks")
     return files
-
-
-def build_images(lab: Lab, files: LabFiles, supplies: Supplies) -> None:
-    """The tunnel's and the lab's image, as compose.yaml names them. Raises BuildFailed or EngineError."""
-    user = read_environment(lab_paths(lab.folder))["DBMIRROR_LAB_UID"]
-    images = {"tunnel": f"{files.tunnel_image}-u{user}", "lab": f"{files.lab_image}-u{user}"}
-    missing = {folder: tag for folder, tag in images.items() if inspect_image(tag) is None}
-    if not missing:
-        return
-    fetch_files(lab, files, supplies)
-    for folder, tag in missing.items():
-        build(
-            lab.folder / folder,
-            tags=[tag],
-            labels={},
-            secrets={},
-            build_arguments={"LAB_UID": user},
-            contexts={"files": lab_paths(lab.folder).fetched},
-            observer=lab.observer,
-        )
-
-
-def fetch_files(lab: Lab, files: LabFiles, supplies: Supplies) -> None:
-    """Keep what the images are built from, for this build and for plain `docker compose build`.
-
-    Raises FetchError where a file cannot be fetched, StoreError where the disk is full.
-    """
-    where = lab_paths(lab.folder)
-    make_private(where)
-    keep_files(
-        files.fetched,
-        where.fetched,
-        indexes=supplies.indexes,
-        ca_bundle=supplies.ca_bundle,
-        observer=lab.observer,
-    )
 
 
 def up(lab: Lab, files: LabFiles, supplies: Supplies) -> LabStatus:

@@ -76,6 +76,8 @@ class LabFiles:
     lab_image: str
     """Tags that name what went into the images; the user's id is added by compose.yaml."""
     tunnel_image: str
+    made_of: Mapping[str, str]
+    """Which image the one of each context (`lab`, `tunnel`) is made of."""
     fetched: Mapping[str, tuple[BuildFile, ...]]
     """What the build of the lab's image is handed, in folders by their name."""
 
@@ -134,6 +136,7 @@ def render_lab(lock: Lock, *, image: str, settings: LabSettings, lab_lock: LabLo
         examples=BuildContext(_examples()),
         lab_image=lab_image,
         tunnel_image=tunnel_image,
+        made_of={"lab": image, "tunnel": lock.base.reference},
         fetched=fetched_files(lab_lock),
     )
 

@@ -14,6 +14,7 @@ from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.config import load_config
 from dbmirror.engine import compose
 from dbmirror.lab import stack as lab_stack
+from dbmirror.lab.images import fetch_files
 from dbmirror.lab.paths import lab_paths, write_compose_file
 from dbmirror.pipeline import stages
 from dbmirror.pipeline.lab_lock import make_lab_lock
@@ -68,7 +69,7 @@ def stack(mirror: Mirror, home: Path, users_own: dict[str, bytes]) -> Iterator[P
     files = stages.render_lab(mirror, lock, make_lab_lock(mirror, lock))
     write_compose_file(lab_paths(folder), files.compose)
     lab_stack.prepare(mirror.lab, mirror.lab_supplies())
-    lab_stack.fetch_files(mirror.lab, files, mirror.lab_supplies())
+    fetch_files(mirror.lab, files, mirror.lab_supplies())
     try:
         subprocess.run(["docker", "compose", "up", "--detach"], cwd=folder, check=True, capture_output=True)
         assert settles(lambda: health(folder, "lab") == "healthy", 120), compose.last_logs(project_of(folder), "lab")
