@@ -37,7 +37,7 @@ def write_together(contents: Mapping[Path, bytes], *, mode: int = 0o644) -> tupl
     path = Path()
     try:
         for path, content in contents.items():
-            if not (path.is_file() and path.read_bytes() == content):
+            if not _holds(path, content):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 _clear(path.parent)
                 _stage(path, content, mode, staged)
@@ -52,6 +52,11 @@ def write_together(contents: Mapping[Path, bytes], *, mode: int = 0o644) -> tupl
         for _, temporary in staged:
             temporary.unlink(missing_ok=True)
     return tuple(path for path, _ in staged)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    # By its size first: what lies there can be of any.
+    return path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content
 
 
 def _clear(folder: Path) -> None:

@@ -26,6 +26,14 @@ def test_a_changed_file_is_replaced_whole_and_leaves_no_temporary_file(tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_file_without_an_end_is_replaced_and_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    assert write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+
+
 def test_a_write_that_is_interrupted_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     write_atomically(path, b"old")

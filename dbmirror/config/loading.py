@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -20,8 +21,10 @@ from dbmirror.foreign_text.decoding import convert, decode_toml
 from dbmirror.mirror_folder.files import is_folder_below, read_below
 from dbmirror.mirror_folder.opening import NotPlain
 
-LARGEST_KEY = 1 << 20
+LARGEST_KEY: Final = 1 << 20
 """Bytes of a public key in ASCII armour: the largest ones have some 100 kB."""
+LARGEST_FILE: Final = 4 << 20
+"""Bytes of a dbmirror.toml: one with hundreds of mirrors and filters has some 100 kB."""
 
 
 class LoadedConfig(Struct, frozen=True):
@@ -105,15 +108,34 @@ def load_config(path: Path | None = None, *, start: Path | None = None) -> Loade
     """The configuration in `path`, else in the dbmirror.toml of `start` (this folder) or the nearest one above it.
 
     No file at all gives the defaults. Raises ConfigError where the file is missing (if named), is not TOML, or has
-    an unknown or wrong setting; the message says which.
+    an unknown or wrong setting, or lies above and is of another account; the message says which.
     """
     if path is None:
         start = (start or Path.cwd()).absolute()
         path = next((p / FILE_NAME for p in (start, *start.parents) if (p / FILE_NAME).is_file()), None)
         if path is None:
             return LoadedConfig(config=Config(), origin=None, root=start)
+        _require_own(path, start=start)
     root = path.absolute().parent
     return LoadedConfig(config=_checked(_decode(path), path, root), origin=path, root=root)
+
+
+def _require_own(path: Path, *, start: Path) -> None:
+    """Raises ConfigError where the file `path`, found above `start`, is of an account that `start` is not of.
+
+    A neighbour can put one into /tmp, and change what is built in the folders beside it while it is built.
+    """
+    owner = owner_of(path)
+    if path.parent != start and owner not in {0, os.geteuid(), owner_of(start)}:
+        raise ConfigError(
+            f"{path} is of another account (user number {owner}), which says what is built, and can change it.",
+            remedy=f"Work in a folder with a {FILE_NAME} of your own; if that file is right, name it: --config {path}.",
+        )
+
+
+def owner_of(path: Path) -> int:
+    """The number of the user who owns `path`, links followed."""
+    return path.stat().st_uid
 
 
 def _checked(config: Config, path: Path, root: Path) -> Config:
@@ -152,7 +174,11 @@ def _folder_inside(folder: Path, root: Path, origin: Path | None) -> Path:
 
 def _decode(path: Path) -> Config:
     try:
-        document = decode_toml(path.read_bytes(), dict[str, Any])
+        with path.open("rb") as stream:
+            content = stream.read(LARGEST_FILE + 1)
+        if len(content) > LARGEST_FILE:
+            raise ConfigError(f"{path} is larger than {LARGEST_FILE >> 20} MB, so it is not read.")
+        document = decode_toml(content, dict[str, Any])
     except FileNotFoundError:
         raise ConfigError(f"There is no {path}.") from None
     except OSError as error:

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from dbmirror.cli import main
 from dbmirror.clones.allowed_settings import SettingNotAllowed
-from dbmirror.config import ConfigError, MirrorConfig, load_config
+from dbmirror.config import ConfigError, MirrorConfig, load_config, loading
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +30,31 @@ def test_the_file_is_found_from_a_folder_below_it(tmp_path: Path) -> None:
     loaded = load_config(start=below)
     assert loaded.mirror("demo").profile == "PROD"
     assert loaded.mirror_folder("demo") == tmp_path / "golden" / "demo"
+
+
+def test_a_file_that_a_neighbour_put_above_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "dbmirror.toml"
+    place.write_text('[mirrors.demo]\nbase = "evil.example/base:1"\n')
+    below = tmp_path / "mine"
+    below.mkdir()
+    other = tmp_path.stat().st_uid + 4242
+    owners = {place: other}
+    monkeypatch.setattr(loading, "owner_of", lambda path: owners.get(path, path.stat().st_uid))
+    with pytest.raises(ConfigError, match=f"another account .user number {other}") as refused:
+        load_config(start=below)
+    assert f"--config {place}" in (refused.value.remedy or "")
+    assert load_config(place).mirror("demo").base == "evil.example/base:1"
+    # Whoever works in a folder of that account, as root in a user's home or in a mounted checkout, means that file.
+    owners[below] = other
+    assert load_config(start=below).mirror("demo").base == "evil.example/base:1"
+    assert load_config(start=tmp_path).mirror("demo").base == "evil.example/base:1"
+
+
+def test_a_file_without_an_end_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "dbmirror.toml").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ConfigError, match="larger than 4 MB"):
+        load_config(start=tmp_path)
 
 
 @pytest.mark.parametrize(
