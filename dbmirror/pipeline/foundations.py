@@ -18,11 +18,13 @@ from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import BaseImage
 from dbmirror.mirror_folder.names import BUILT, PYLOCK
 from dbmirror.pipeline.mirror import Mirror
+from dbmirror.render.image_settings import RAptRepository
 
 TRUST_VARIABLE: Final = "DBMIRROR_TRUST"
 """Names what `--trust` names, separated by blanks."""
 _PINNED: Final = re.compile(r"@sha256:[0-9a-f]{64}\Z")
-_DOCKER_HUB: Final = re.compile(r"\A(index\.)?docker\.io/(library/)?")
+_DOCKER_HUB: Final = re.compile(r"\A(index\.)?docker\.io/(library/)?(?!localhost/|[^/]*[.:][^/]*/)")
+"""What a name of Docker Hub may leave out: not where the rest would then begin with another registry's host."""
 _SEES: Final = "Its programs run as root: in the build with the network and the proxy's login"
 
 
@@ -32,6 +34,7 @@ def require_foundations(mirror: Mirror, base: BaseImage, *, apt: bool, named_by:
     This stands before every step that runs the base with a network or beside a secret: the lock asks its apt, the build
     runs its shell, the lab and the tunnel are made of it. `apt` says whether R comes from the repository of `[r]`.
     Databricks' own images are what dbmirror itself would choose. `named_by` is what messages call the base's origin.
+    Raises RenderError where `[r]` names no apt repository.
     """
     for name, claim in _claims(mirror, base, apt=apt, named_by=named_by):
         _require(mirror, name, claim)
@@ -102,6 +105,7 @@ def _claims(mirror: Mirror, base: BaseImage, *, apt: bool, named_by: str) -> Ite
             )
     r = mirror.loaded.r(mirror.name)
     if apt and r.apt_repository is not None:
+        RAptRepository(location=r.apt_repository).sources()  # nobody is asked about what has not its form
         key = mirror.loaded.apt_key(r) if r.apt_key else ""
         yield (
             _uri(r.apt_repository),

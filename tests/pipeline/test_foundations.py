@@ -23,6 +23,7 @@ from dbmirror.pipeline.cluster_access import Questions
 from dbmirror.pipeline.foundations import require_foundations, trusted_names
 from dbmirror.pipeline.line import Wanted, run_one
 from dbmirror.pipeline.mirror import Choices, Mirror
+from dbmirror.render.errors import RenderError
 from dbmirror.snapshot import write_snapshot
 from tests.builders import a_base, a_lock, a_snapshot
 from tests.supported import supported
@@ -227,6 +228,13 @@ def test_what_the_user_names_is_no_other_image(tmp_path: Path, trusted: str) -> 
         agreed(clone(tmp_path / "clone", trusted=(trusted,)), f"ubuntu:22.04@{DIGEST}")
 
 
+@pytest.mark.parametrize("named", ["localhost/base:1", "registry.corp:5000/base:1", "registry.corp/base:1"])
+@pytest.mark.parametrize("hub", ["docker.io/", "index.docker.io/", "docker.io/library/"])
+def test_an_image_of_docker_hub_is_none_of_another_registry(tmp_path: Path, named: str, hub: str) -> None:
+    with pytest.raises(NotAgreed):
+        agreed(clone(tmp_path / "clone", trusted=(named,)), f"{hub}{named}@{DIGEST}")
+
+
 def test_the_sandboxs_own_base_is_no_question_and_an_image_of_its_name_is(tmp_path: Path, engine: Engine) -> None:
     remember(Kind.SANDBOX_BASE, DIGEST.encode())
     agreed(clone(tmp_path / "clone"), "dbmirror-sandbox/base:bookworm")
@@ -257,6 +265,14 @@ def test_an_apt_repository_that_a_clone_names_is_asked_for_with_its_key(tmp_path
     (tmp_path / "clone" / "key.asc").write_text("two")
     with pytest.raises(NotAgreed):
         agreed(clone(tmp_path / "clone", r=r), official)
+
+
+@pytest.mark.parametrize("location", ["https://a.example/ x/\nYou agreed to it before.", "https://a.example/\x9b2J x/"])
+def test_nobody_is_asked_with_a_text_that_a_clone_wrote(tmp_path: Path, location: str) -> None:
+    asked = Terminal()
+    with pytest.raises(RenderError, match="is no apt repository"):
+        agreed(clone(tmp_path, r=RConfig(apt_repository=location), answers=asked), "databricksruntime/r:15.4")
+    assert asked.asked == []
 
 
 def test_a_lab_is_not_made_of_an_image_that_only_a_record_of_the_clone_names(
