@@ -34,6 +34,15 @@ def find_ca_bundle(configured: Path | None = None, *, environment: Mapping[str, 
     return None
 
 
+def hand_to_libraries(bundle: Path | None) -> None:
+    """Have Databricks' SDK and azure-identity trust `bundle`, from here on and in every step of a login.
+
+    They take it from the variable of requests alone. None leaves them as they are.
+    """
+    if bundle is not None:
+        os.environ["REQUESTS_CA_BUNDLE"] = str(bundle)
+
+
 def _checked(path: Path, *, origin: str) -> Path:
     remedy = (
         "Name a PEM file of the certificate authorities to trust with --ca-bundle, or 'ca_bundle' in dbmirror.toml."

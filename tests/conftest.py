@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import os
 import signal
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,16 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def _libraries_trust_whom_they_did() -> Iterator[None]:
+    """Takes back what `hand_to_libraries` sets for the rest of a run."""
+    before = os.environ.get("REQUESTS_CA_BUNDLE")
+    yield
+    os.environ.pop("REQUESTS_CA_BUNDLE", None)
+    if before is not None:
+        os.environ["REQUESTS_CA_BUNDLE"] = before
 
 
 @pytest.fixture(scope="session")

@@ -59,19 +59,22 @@ def clusters_command(output: Output, profile: str, config_file: Path | None) -> 
     Example:
       dbmirror clusters demo
     """
+    from dbmirror.ca_bundle import find_ca_bundle
     from dbmirror.cli import cluster_tables
     from dbmirror.cli.session import questions
     from dbmirror.config import load_config
     from dbmirror.pipeline.cluster_access import ClusterAccess
     from dbmirror.pipeline.profile_sections import section_of
 
-    section = section_of(profile, load_config(config_file))
+    loaded = load_config(config_file)
+    section = section_of(profile, loaded)
     with output.observing() as observer, ExitStack() as resources:
         access = ClusterAccess(
             profile,
             section,
             start_cluster=False,
             accept_host_key=False,
+            ca_bundle=lambda: find_ca_bundle(loaded.config.index.ca_bundle),
             questions=questions(output),
             observer=observer,
             resources=resources,

@@ -86,6 +86,7 @@ class ClusterAccess:
         start_cluster: bool,
         accept_host_key: bool,
         known_hosts: Path | None = None,
+        ca_bundle: Callable[[], Path | None] = lambda: None,
         dry_run: bool = False,
         questions: Questions,
         observer: Observer,
@@ -99,6 +100,7 @@ class ClusterAccess:
         self._start_cluster = start_cluster
         self._accept_host_key = accept_host_key
         self._known_hosts = KnownHosts(known_hosts_file(), also=[known_hosts] if known_hosts else [])
+        self._ca_bundle = ca_bundle
         self.dry_run = dry_run
         self._questions = questions
         self._observer = observer
@@ -110,7 +112,7 @@ class ClusterAccess:
         # The SDK takes a second to import, and many commands do without the workspace.
         from dbmirror.workspace.profiles import client  # noqa: PLC0415
 
-        return client(self.profile)
+        return client(self.profile, ca_bundle=self._ca_bundle())
 
     @cached_property
     def clusters(self) -> tuple[ClusterSummary, ...]:

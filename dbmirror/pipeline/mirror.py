@@ -138,6 +138,7 @@ class Mirror:
             start_cluster=self.choices.start_cluster,
             accept_host_key=self.choices.accept_host_key,
             known_hosts=self.choices.known_hosts,
+            ca_bundle=lambda: self.ca_bundle,
             dry_run=self.dry_run,
             questions=self.questions,
             observer=self.observer,

@@ -35,6 +35,7 @@ def destinations(mirror: Mirror, names: Sequence[str], *, password: str | None =
         mirror.loaded,
         mirror=mirror.name,
         password=password,
+        ca_bundle=mirror.ca_bundle,
         ask=mirror.questions.claim,
         keep=not mirror.dry_run,
         observer=mirror.observer,

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from dbmirror.build.image import Built
+from dbmirror.ca_bundle import hand_to_libraries
 from dbmirror.clones.agreements import Ask
 from dbmirror.config import LoadedConfig
 from dbmirror.engine.docker import client
@@ -65,22 +66,27 @@ def find_destinations(
     ask: Ask | None = None,
     keep: bool = True,
     password: str | None = None,
+    ca_bundle: Path | None = None,
     environ: Mapping[str, str] = os.environ,
     observer: Observer = SILENT,
 ) -> tuple[Destination, ...]:
     """Every registry of `names` with a credential that it accepts: asked before anything is built.
 
     `password` is what --password-stdin read, for a single registry. `ask` asks the user about a host that only
-    dbmirror.toml names; with `keep` a yes is remembered. Raises TargetError, RegistryError, UsageError.
+    dbmirror.toml names; with `keep` a yes is remembered. The authorities of `ca_bundle`, a PEM
+    file, vouch for the registries in place of the usual ones. Raises TargetError, RegistryError, UsageError.
     """
     if password is not None and len(names) != 1:
         raise UsageError(
             "--password-stdin is the password of one registry, and several are to be pushed to.",
             remedy="Push to them one after the other, or give the passwords in the environment.",
         )
+    hand_to_libraries(ca_bundle)
     environ = loaded.registry_environment(environ)
     registries = loaded.registries()
-    targets = [resolve_target(name, registries, environ, mirror=mirror) for name in dict.fromkeys(names)]
+    targets = [
+        resolve_target(name, registries, environ, mirror=mirror, ca_bundle=ca_bundle) for name in dict.fromkeys(names)
+    ]
     hand_over = partial(require_named_host, root=loaded.root, ask=ask, keep=keep)
     return tuple(
         Destination(target, find_credential(target, environ, password=password, hand_over=hand_over, observer=observer))

@@ -171,7 +171,11 @@ def _why(error: BaseException) -> str:
         ("NameResolutionError", "its name has no address"),
         ("Name or service not known", "its name has no address"),
         ("Connection refused", "connection refused"),
-        ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted (set REQUESTS_CA_BUNDLE to your CA's file)"),
+        (
+            "CERTIFICATE_VERIFY_FAILED",
+            "its certificate is not trusted (name the file of your certificate authorities in SSL_CERT_FILE, or with "
+            "'ca_bundle' in [index] of dbmirror.toml)",
+        ),
         ("timed out", "no answer in time"),
         ("Timeout", "no answer in time"),
     ):

@@ -7,12 +7,14 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
 
 from dbmirror import __version__
+from dbmirror.ca_bundle import hand_to_libraries
 from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.http_client.addresses import is_loopback
 from dbmirror.workspace.errors import ProfileInvalid, ProfileUnknown, own_words, said_clearly
@@ -32,11 +34,12 @@ _OF_THE_PROFILE = (
 )
 
 
-def client(profile: str | None) -> WorkspaceClient:
+def client(profile: str | None, *, ca_bundle: Path | None = None) -> WorkspaceClient:
     """A client for `profile`, which is looked up in the user's profile file, then in the sandbox's.
 
     A named profile beats the environment. Without a profile, or where the named one is in no file and the environment
     names a workspace (DATABRICKS_HOST, …), the environment decides, as in all of Databricks' tools.
+    With `ca_bundle` the authorities of that PEM file are trusted in place of the usual ones.
     An unreachable workspace fails within some 20 s. Raises ProfileUnknown, ProfileInvalid or a WorkspaceError.
     """
     read = {file: sections(file) for file in profile_files()}
@@ -48,6 +51,7 @@ def client(profile: str | None) -> WorkspaceClient:
     name = profile if from_file else None
     host = host_of(known[profile].get("host")) if from_file and profile else os.environ.get("DATABRICKS_HOST")
     _require_secrecy(host, origin=f"The profile {profile!r} in {file}" if from_file else "DATABRICKS_HOST")
+    hand_to_libraries(ca_bundle)
     with said_clearly(host, profile=profile), _without_the_environments_login(from_file):
         try:
             config = Config(

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import base64
 import http.server
+import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from dbmirror.ca_bundle import VARIABLES
 from dbmirror.config import Config, LoadedConfig
 from dbmirror.config.registries import RegistryConfig
 from dbmirror.errors import UsageError
 from dbmirror.publish.destinations import find_destinations
-from dbmirror.publish.registries.errors import RegistryError, TargetError
+from dbmirror.publish.registries.errors import RegistryError, TargetError, UntrustedCertificate
 
 LOGIN = "Basic " + base64.b64encode(b"robot:word").decode()
 
@@ -102,3 +104,24 @@ def test_a_refused_password_is_said_at_once_and_without_the_password(host: str) 
         find_destinations(["team"], project(host), mirror="demo", environ=wrong)
     assert host in refused.value.message
     assert "hunter2" not in str(refused.value) + str(refused.value.remedy)
+
+
+def test_the_authorities_that_the_user_names_vouch_for_a_registry(
+    tls: tuple[ssl.SSLContext, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in VARIABLES:
+        monkeypatch.setenv(variable, "")
+    Registry.asked = []
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry) as server:
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        server.socket = tls[0].wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        host = f"127.0.0.1:{server.server_port}"
+        section = RegistryConfig(kind="oci", host=host, repository="team/{mirror}")
+        loaded = LoadedConfig(config=Config(registries={"team": section}), origin=None, root=Path("/nonexistent"))
+        with pytest.raises(UntrustedCertificate, match="cannot be trusted"):
+            find_destinations(["team"], loaded, mirror="demo", environ=login(host))
+        (found,) = find_destinations(["team"], loaded, mirror="demo", environ=login(host), ca_bundle=tls[1])
+        assert found.target.host == host
+        assert Registry.asked
+        server.shutdown()

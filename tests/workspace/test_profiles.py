@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import http.server
 import os
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 from databricks.sdk import errors as api
 
 from dbmirror import __version__
+from dbmirror.ca_bundle import VARIABLES
 from dbmirror.folders import sandbox_profile_file
 from dbmirror.workspace.clusters import list_clusters
 from dbmirror.workspace.errors import LoginRefused, ProfileInvalid, ProfileUnknown, WorkspaceUnreachable, said_clearly
@@ -213,3 +217,29 @@ def test_what_the_sdk_says_of_its_configuration_is_not_repeated(said: str) -> No
     assert caught.value.message == (
         "The workspace https://w.example does not accept the login (Invalid access token): it is wrong or has expired."
     )
+
+
+class NoClusters(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_the_authorities_that_the_user_names_vouch_for_a_workspace(
+    tls: tuple[ssl.SSLContext, Path], write_profiles: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in (*VARIABLES, "CURL_CA_BUNDLE"):
+        monkeypatch.setenv(variable, "")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), NoClusters) as server:
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        server.socket = tls[0].wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        write_profiles(f"[demo]\nhost = https://127.0.0.1:{server.server_port}\ntoken = {TOKEN}\n")
+        assert list(client("demo", ca_bundle=tls[1]).clusters.list()) == []
+        server.shutdown()

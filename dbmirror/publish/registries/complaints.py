@@ -61,7 +61,7 @@ _KINDS = (
         r"x509|certificate|HTTP response to HTTPS client|wrong version number",
         "The TLS connection to {host} cannot be trusted.",
         "For a private certificate authority, put its certificate into /etc/docker/certs.d/{host}/ca.crt for the "
-        "Docker Engine, and let SSL_CERT_FILE name a bundle that holds it.",
+        "Docker Engine, and name a bundle that holds it in SSL_CERT_FILE, or 'ca_bundle' of [index] in dbmirror.toml.",
     ),
     _EXPIRED,
     _kind(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from dbmirror.config.registries import RegistryConfig, host_variable, variable_stem
 from dbmirror.publish.registries.errors import TargetError
@@ -12,7 +13,12 @@ from dbmirror.publish.registries.target import RegistryTarget
 
 
 def resolve_target(
-    name: str, registries: Mapping[str, RegistryConfig], environ: Mapping[str, str], *, mirror: str
+    name: str,
+    registries: Mapping[str, RegistryConfig],
+    environ: Mapping[str, str],
+    *,
+    mirror: str,
+    ca_bundle: Path | None = None,
 ) -> RegistryTarget:
     """The target that `--push NAME` means for the mirror `mirror`.
 
@@ -52,6 +58,7 @@ def resolve_target(
         insecure=section.insecure,
         named_by_user=named_by_user,
         token_host=environ.get(f"{variable_stem(name)}_TOKEN_HOST", "").lower() or None,
+        ca_bundle=ca_bundle,
     )
     target.check()
     return target

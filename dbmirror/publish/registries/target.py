@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -39,6 +40,9 @@ class RegistryTarget:
     """A variable of the user's names the host, not dbmirror.toml alone."""
     token_host: str | None = None
     """The host of the registry's token service, where a variable of the user's names it."""
+
+    ca_bundle: Path | None = None
+    """PEM file of the authorities that vouch for it, where the user names one; else what the environment names."""
 
     @property
     def base_url(self) -> str:

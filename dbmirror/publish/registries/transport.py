@@ -65,7 +65,7 @@ class Transport:
     def __init__(self, target: RegistryTarget, credential: Credential | None, *, timeout: float = IDLE_SECONDS) -> None:
         self._target = target
         self._credential = credential
-        self._exchanges = Exchanges(find_ca_bundle(), idle=timeout, seconds=ANSWER_SECONDS)
+        self._exchanges = Exchanges(find_ca_bundle(target.ca_bundle), idle=timeout, seconds=ANSWER_SECONDS)
 
     def request(
         self,

@@ -189,12 +189,11 @@ def test_a_registry_that_does_not_answer_in_time_is_a_cut_connection(credential:
             RegistryClient(target, credential, timeout=0.2).log_in()
 
 
-def test_a_certificate_that_nobody_vouches_for_is_not_trusted(tmp_path: Path, credential: Credential) -> None:
-    certificate = self_signed(tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+def test_a_certificate_that_nobody_vouches_for_is_not_trusted(
+    tls: tuple[ssl.SSLContext, Path], credential: Credential
+) -> None:
     with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.socket = tls[0].wrap_socket(server.socket, server_side=True)
         server.handle_error = lambda *_: None  # type: ignore[method-assign]
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         target = RegistryTarget(name="x", kind="oci", host=f"127.0.0.1:{server.server_port}", repository="demo")
@@ -202,34 +201,6 @@ def test_a_certificate_that_nobody_vouches_for_is_not_trusted(tmp_path: Path, cr
             RegistryClient(target, credential).log_in()
         assert f"/etc/docker/certs.d/{target.host}/ca.crt" in raised.value.remedy
         server.shutdown()
-
-
-def self_signed(folder: Path) -> Path:
-    import datetime
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "server.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
-    return path
 
 
 def test_a_tag_that_is_not_there_has_no_digest(scripted: Any, credential: Credential) -> None:
