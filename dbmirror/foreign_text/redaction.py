@@ -15,7 +15,10 @@ MASK: Final = "***"
 _SECRET_WORD: Final = re.compile(
     r"token|secret|password|passwd|pwd|passphrase|signature|credentials?|cookie|jwt|j?sessionid|phpsessid"
     r"|(?:api|access|secret|private|account)key|(?:auth|access|refresh)token|clientsecret"
+    r"|[a-z]{1,20}(?:password|passwd|passphrase)"
 )
+_SECRET_NAMES: Final = frozenset({"_auth", "x-jfrog-art-api"})
+"""Names that no word of theirs shows to be secret: npm's, Artifactory's."""
 _BEFORE_KEY: Final = re.compile(r"access|account|api|auth|private|secret|shared|master|signing|encryption")
 # Names that are secret only as a parameter, behind `?`, `&` or `;`: alone they are words of any message.
 _SECRET_PARAMETER: Final = re.compile(r"sig|key|code|pass|pw|auth|sas|sid|session|nonce")
@@ -27,14 +30,22 @@ _AUTHORIZATION: Final = re.compile(
 )
 _BEARER: Final = re.compile(r"(?i)(?<![a-z])(bearer)(\s{1,9})[^\s\"'<>,;)]{8,}+")
 _SETTING: Final = re.compile(
-    r"(?P<before>[?&;]?)(?<![\w.%-])(?P<name>[\w.%-]++)[\"']?\s{0,9}[=:](?!=)\s{0,9}(?P<quote>[\"']?)"
+    r"(?P<before>[?&;]?)(?<![\w.%-])(?P<name>[\w.%-]++)(?:\\{0,7}[\"'])?"
+    r"\s{0,9}[=:](?!=)>?\s{0,9}(?P<quote>(?:[bru]?\\{0,7}[\"'])?)"
 )
+"""A quote may be escaped (JSON that stands in JSON), or have Python's letter before it."""
 _VALUES: Final = {
     "": re.compile(r"[^\s&;#\"',]++"),
     '"': re.compile(r'[^"\r\n]++'),
     "'": re.compile(r"[^'\r\n]++"),
 }
 """How a value ends, by the quote before it."""
+_ENCODED_SETTING: Final = re.compile(
+    r"(?i)((?:token|secret|password|passwd|signature|sig|key|code)%3d)(?:(?!%26)[^\s&;#\"',])++"
+)
+_ELEMENT: Final = re.compile(r"(?i)(<(?:password|passphrase|token|secret|privatekey)>)[^<]++")
+_LOGIN_OPTION: Final = re.compile(r"((?<![\w-])login [^\r\n|;&]{0,200}?(?<!\S)-p[ =]?)[^\s-][^\s]*+")
+"""`docker login -p PASSWORD`; elsewhere `-p` is a port, or makes parents."""
 _OPTION: Final = re.compile(r"(?<![\w-])--(?P<name>[\w-]++)(?P<space>[ \t]{1,9})(?![-<|>'\"])[^\s]++")
 _USER_OPTION: Final = re.compile(
     r"(?<![\w-])(?P<option>-u|-U|--user|--proxy-user)(?P<space>[ \t=]{0,9}[\"']?)"
@@ -42,11 +53,13 @@ _USER_OPTION: Final = re.compile(
 )
 """`curl -u USER:PASSWORD`; a container's `--user 1000:1000` is none."""
 _ENCODED_PART: Final = re.compile(r"[/?&=#;,\"'<>()\[\]]")
-_NETRC: Final = re.compile(r"(?i)(?<!\w)(login\s{1,9}\S++\s{1,9}password\s{1,9})\S++")
+_NETRC: Final = re.compile(r"(?i)(?<!\w)((?:login|machine)\s{1,9}\S++\s{1,9}password\s{1,9})\S++")
 _DIGEST_OR_NAME: Final = re.compile(r"sha(?:256|384|512):")
 _HOST: Final = re.compile(
-    r"(?:localhost|\[[0-9a-fA-F:.]+\]|[0-9]{1,3}(?:\.[0-9]{1,3}){3}|(?:[\w-]+\.)+[A-Za-z][\w-]*)(?![\w.])"
+    r"(?:localhost|\[[0-9a-fA-F:.]+\]|[0-9]{1,3}(?:\.[0-9]{1,3}){3}|(?:[\w-]+\.)+[A-Za-z][\w-]*|[A-Za-z][\w-]*(?=:[0-9]{1,5}(?!\w)))"
+    r"(?![\w.])"
 )
+"""A name without a dot is one before a port alone."""
 _USER_OF_SSH: Final = re.compile(r"[A-Za-z_][\w-]{0,31}@[^@/\s]*+(?:/|\Z)")
 _SPACE: Final = re.compile(r"(\s+)")
 
@@ -66,6 +79,8 @@ def without_credentials(text: str) -> str:
     text = _USER_OPTION.sub(rf"\g<option>\g<space>{MASK}", text)
     text = _NETRC.sub(rf"\1{MASK}", text)
     text = _BEARER.sub(rf"\1\2{MASK}", text)
+    for pattern in (_ENCODED_SETTING, _ELEMENT, _LOGIN_OPTION):
+        text = pattern.sub(rf"\1{MASK}", text)
     return TOKENS.sub(MASK, text)
 
 
@@ -81,7 +96,7 @@ def _without_values(text: str) -> str:
     for match in _SETTING.finditer(text):
         if match.start() < done or not _is_secret(match["name"], parameter=bool(match["before"])):
             continue
-        value = _VALUES[match["quote"]].match(text, match.end())
+        value = _VALUES[match["quote"][-1:]].match(text, match.end())
         if value is not None:
             parts += [text[done : match.end()], MASK]
             done = value.end()
@@ -96,6 +111,8 @@ def _without_argument(match: re.Match[str]) -> str:
 
 
 def _is_secret(name: str, *, parameter: bool) -> bool:
+    if name.lower() in _SECRET_NAMES:
+        return True
     words = [word.lower() for word in _WORDS.findall(name[-200:])]
     if parameter and words and _SECRET_PARAMETER.fullmatch(words[-1]):
         return True

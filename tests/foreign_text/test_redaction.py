@@ -68,6 +68,18 @@ FORMS = [
     "https://host.example/login;jsessionid={}?next=1",
     "https://host.example/login;JSESSIONID={}",
     "PHPSESSID={}",
+    '{{"message": "{{\\"password\\": \\"{}\\"}}"}}',
+    "{{'password': u'{}'}}",
+    "{{:password => '{}'}}",
+    "PGPASSWORD={} psql",
+    "//registry.example/:_auth={}",
+    "X-JFrog-Art-Api: {}",
+    "https://host.example/?next=https%3A%2F%2Fhost%2F%3Ftoken%3D{}",
+    "<server><password>{}</password></server>",
+    "docker login --username me -p {} registry.example",
+    "docker login -p{} registry.example",
+    "machine host.example password {}",
+    "user:{}@proxy:3128",
 ]
 WELL_KNOWN = [
     "dapi0123456789abcdef0123456789abcdef",
@@ -117,10 +129,20 @@ READABLE = [
     "sk-learn==1.0, sk-video-processing-tools-for-2026 and sk_live",
     "xoxo-1.0, hf_transfer==0.1.9, npm_utils, eyJ, SG.1, glpat",
     "session_id and jsessionid are names",
+    "docker run -p 8080:80 image, after docker login; mkdir -p /a/b",
+    "image:1.2@latest and a:b@c:x",
+    "the <package> has a key%20word and code%20",
 ]
 HOSTILE = ["a", "A", "a=", "=:", "@", "#", "://", "://a:", "://a:b@c", "u:p@", "x:y@z.w/", "\"' ", ";", "%", "--a "]
 HOSTILE += ["token=", "token='", "eyJaaaaaaaaaa.", "Bearer ", "authorization:", "authorization", "http://u:p#"]
 HOSTILE += [
+    "login ",
+    "login -p",
+    "token%3d",
+    "<token>",
+    'a\\\\"',
+    "u:p@x:1",
+    "u:p@" + "a",
     "login x password ",
     "-u a:",
     "-u a",
