@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -15,6 +16,8 @@ from dbmirror.errors import UsageError
 from dbmirror.foreign_text.characters import OBEYED
 from dbmirror.mirror_folder.staged import clear_staged, staged_name
 
+LARGEST_SETTINGS: Final = 4 << 20
+"""Bytes of a dbmirror.toml, uv.toml or list of requirements: one with hundreds of mirrors has some 100 kB."""
 _OBEYED = re.compile(f"[{OBEYED}]")
 
 
@@ -57,6 +60,18 @@ def write_together(contents: Mapping[Path, bytes], *, mode: int = 0o644) -> tupl
 def _holds(path: Path, content: bytes) -> bool:
     # By its size first: what lies there can be of any.
     return path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content
+
+
+def read_settings(path: Path) -> bytes:
+    """The content of a file that somebody wrote by hand, links followed.
+
+    Raises OSError, also (EFBIG) for one that is larger than LARGEST_SETTINGS.
+    """
+    with path.open("rb") as stream:
+        content = stream.read(LARGEST_SETTINGS + 1)
+    if len(content) > LARGEST_SETTINGS:
+        raise OSError(errno.EFBIG, f"it is larger than {LARGEST_SETTINGS >> 20} MB")
+    return content
 
 
 def _clear(folder: Path) -> None:

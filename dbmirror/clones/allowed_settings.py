@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -54,6 +55,21 @@ def require_login_kept(url: str, *, origin: str) -> None:
             f"{origin} names {host} over http, and ~/.netrc has a login for it: it is sent over https alone.",
             remedy="Write the address with https://.",
         )
+
+
+def stranger_above(path: Path, start: Path) -> int | None:
+    """The user number of the account that owns `path`, a file above the folder `start`, where it is a stranger's.
+
+    No stranger is this user, root, or who owns `start`. A neighbour can put a file of settings into /tmp, and change
+    what is built beside it while it is built.
+    """
+    owner = owner_of(path)
+    return None if path.parent == start or owner in {0, os.geteuid(), owner_of(start)} else owner
+
+
+def owner_of(path: Path) -> int:
+    """The number of the user who owns `path`, links followed."""
+    return path.stat().st_uid
 
 
 def repository_of(folder: Path) -> Path:

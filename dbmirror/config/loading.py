@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -10,21 +9,25 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from dbmirror.clones.allowed_settings import require_login_kept, require_outside_repository, require_users_key
+from dbmirror.clones.allowed_settings import (
+    require_login_kept,
+    require_outside_repository,
+    require_users_key,
+    stranger_above,
+)
 from dbmirror.config.errors import ConfigError
 from dbmirror.config.registries import RegistryConfig
 from dbmirror.config.sandbox import SANDBOX_REGISTRY, filled, sandbox_logins, sandbox_mirrors, sandbox_registries
 from dbmirror.config.settings import FILE_NAME, MIRROR_NAME_FORM, Config, MirrorConfig, MirrorName, RConfig
 from dbmirror.config.unknown import first_unknown
 from dbmirror.config.values import decode_path
+from dbmirror.files import read_settings
 from dbmirror.foreign_text.decoding import convert, decode_toml
 from dbmirror.mirror_folder.files import is_folder_below, read_below
 from dbmirror.mirror_folder.opening import NotPlain
 
 LARGEST_KEY: Final = 1 << 20
 """Bytes of a public key in ASCII armour: the largest ones have some 100 kB."""
-LARGEST_FILE: Final = 4 << 20
-"""Bytes of a dbmirror.toml: one with hundreds of mirrors and filters has some 100 kB."""
 
 
 class LoadedConfig(Struct, frozen=True):
@@ -115,27 +118,14 @@ def load_config(path: Path | None = None, *, start: Path | None = None) -> Loade
         path = next((p / FILE_NAME for p in (start, *start.parents) if (p / FILE_NAME).is_file()), None)
         if path is None:
             return LoadedConfig(config=Config(), origin=None, root=start)
-        _require_own(path, start=start)
+        if (owner := stranger_above(path, start)) is not None:
+            raise ConfigError(
+                f"{path} is of another account (user number {owner}), which says what is built, and can change it.",
+                remedy=f"Work in a folder with a {FILE_NAME} of your own; if that file is right, name it: "
+                f"--config {path}.",
+            )
     root = path.absolute().parent
     return LoadedConfig(config=_checked(_decode(path), path, root), origin=path, root=root)
-
-
-def _require_own(path: Path, *, start: Path) -> None:
-    """Raises ConfigError where the file `path`, found above `start`, is of an account that `start` is not of.
-
-    A neighbour can put one into /tmp, and change what is built in the folders beside it while it is built.
-    """
-    owner = owner_of(path)
-    if path.parent != start and owner not in {0, os.geteuid(), owner_of(start)}:
-        raise ConfigError(
-            f"{path} is of another account (user number {owner}), which says what is built, and can change it.",
-            remedy=f"Work in a folder with a {FILE_NAME} of your own; if that file is right, name it: --config {path}.",
-        )
-
-
-def owner_of(path: Path) -> int:
-    """The number of the user who owns `path`, links followed."""
-    return path.stat().st_uid
 
 
 def _checked(config: Config, path: Path, root: Path) -> Config:
@@ -174,11 +164,7 @@ def _folder_inside(folder: Path, root: Path, origin: Path | None) -> Path:
 
 def _decode(path: Path) -> Config:
     try:
-        with path.open("rb") as stream:
-            content = stream.read(LARGEST_FILE + 1)
-        if len(content) > LARGEST_FILE:
-            raise ConfigError(f"{path} is larger than {LARGEST_FILE >> 20} MB, so it is not read.")
-        document = decode_toml(content, dict[str, Any])
+        document = decode_toml(read_settings(path), dict[str, Any])
     except FileNotFoundError:
         raise ConfigError(f"There is no {path}.") from None
     except OSError as error:

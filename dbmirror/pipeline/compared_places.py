@@ -12,6 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from dbmirror.errors import UsageError
+from dbmirror.files import read_settings
 from dbmirror.foreign_text.decoding import convert
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.hosts.local import LocalHost
@@ -143,7 +144,7 @@ def python_alone(versions: Mapping[str, str]) -> Inventory:
 
 def _requirements(path: Path) -> Iterator[tuple[int, Requirement]]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_settings(path).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read as text: {error}.") from error
     joined = text.replace("\\\n", " ")

@@ -6,8 +6,9 @@ import pytest
 from click.testing import CliRunner
 
 from dbmirror.cli import main
+from dbmirror.clones import allowed_settings
 from dbmirror.clones.allowed_settings import SettingNotAllowed
-from dbmirror.config import ConfigError, MirrorConfig, load_config, loading
+from dbmirror.config import ConfigError, MirrorConfig, load_config
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +40,7 @@ def test_a_file_that_a_neighbour_put_above_is_not_followed(tmp_path: Path, monke
     below.mkdir()
     other = tmp_path.stat().st_uid + 4242
     owners = {place: other}
-    monkeypatch.setattr(loading, "owner_of", lambda path: owners.get(path, path.stat().st_uid))
+    monkeypatch.setattr(allowed_settings, "owner_of", lambda path: owners.get(path, path.stat().st_uid))
     with pytest.raises(ConfigError, match=f"another account .user number {other}") as refused:
         load_config(start=below)
     assert f"--config {place}" in (refused.value.remedy or "")

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from dbmirror.clones.allowed_settings import require_login_kept
+from dbmirror.clones.allowed_settings import require_login_kept, stranger_above
+from dbmirror.files import read_settings
 from dbmirror.lock.errors import IndexConfigurationError
 from dbmirror.lock.python.index_location import IndexLocation, checked, location
 
@@ -179,11 +180,13 @@ def _tables(environment: Mapping[str, str], *, home: Path, folder: Path) -> Iter
         return
     for place in (folder, *folder.parents):
         if (place / "uv.toml").is_file():
+            _require_own(place / "uv.toml", folder)
             yield _Table(place / "uv.toml", _read(place / "uv.toml"), cloned=True)
             break
         if (place / "pyproject.toml").is_file():
             tool = _read(place / "pyproject.toml").get("tool")
             if isinstance(tool, Mapping) and isinstance(tool.get("uv"), Mapping):
+                _require_own(place / "pyproject.toml", folder)
                 yield _Table(place / "pyproject.toml", tool["uv"], cloned=True)
                 break
     user = Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "uv" / "uv.toml"
@@ -196,10 +199,18 @@ def _tables(environment: Mapping[str, str], *, home: Path, folder: Path) -> Iter
             break
 
 
+def _require_own(path: Path, folder: Path) -> None:
+    if (owner := stranger_above(path, folder)) is not None:
+        raise IndexConfigurationError(
+            f"{path} says where packages come from, and is of another account (user number {owner}).",
+            remedy="Work in a folder with a uv.toml of your own, or set UV_NO_CONFIG=1.",
+        )
+
+
 def _read(path: Path) -> Mapping[str, Any]:
     remedy = "Mend it, or set 'url' in the [index] section of dbmirror.toml."
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(read_settings(path).decode("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise IndexConfigurationError(
             f"{path} is not a usable file of uv: {type(error).__name__}.", remedy=remedy

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
+from dbmirror.clones import allowed_settings
 from dbmirror.clones.allowed_settings import SettingNotAllowed
 from dbmirror.config import IndexConfig
 from dbmirror.lock.errors import IndexConfigurationError
@@ -250,6 +251,32 @@ def test_a_cloned_file_of_uv_sends_no_login_over_http(tmp_path: Path, monkeypatc
         find(tmp_path)
     pip_file(tmp_path / "uv.toml", "extra-index-url = ['https://index.example/simple']\n")
     assert "https://index.example/simple/" in find(tmp_path).urls
+
+
+@pytest.mark.parametrize("file", ["uv.toml", "pyproject.toml"])
+def test_a_neighbours_file_above_names_no_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
+    section = "[[index]]" if file == "uv.toml" else "[[tool.uv.index]]"
+    place = pip_file(tmp_path / file, f"{section}\nurl = 'https://evil.example/simple'\n")
+    below = tmp_path / "mine"
+    below.mkdir()
+    owners = {place: tmp_path.stat().st_uid + 4242}
+    monkeypatch.setattr(allowed_settings, "owner_of", lambda path: owners.get(path, path.stat().st_uid))
+
+    def urls(**environment: str) -> tuple[str, ...]:
+        return find_indexes(IndexConfig(), environment=environment, home=tmp_path / "home", folder=below).urls
+
+    with pytest.raises(IndexConfigurationError, match="is of another account"):
+        urls()
+    assert "https://evil.example/simple/" not in urls(UV_NO_CONFIG="1")
+    owners.clear()
+    assert "https://evil.example/simple/" in urls()
+
+
+def test_an_endless_file_of_uv_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "uv.toml").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(IndexConfigurationError, match="not a usable file of uv"):
+        find(tmp_path)
 
 
 @pytest.mark.parametrize("value", ["5", "true", "'https://index.example'", "{ a = 1 }"])
