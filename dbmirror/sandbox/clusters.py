@@ -6,10 +6,11 @@ import time
 from enum import StrEnum
 from typing import Any, Final
 
+from dbmirror.folders import sandbox_folder
 from dbmirror.parallel import go_on
 from dbmirror.progress import SILENT, Observer
 from dbmirror.sandbox.errors import SandboxRefused, WorkspaceNotAnswering
-from dbmirror.sandbox.state import Record, instance, read_record
+from dbmirror.sandbox.state import Record, read_record
 from dbmirror.sandbox.workspace import process
 
 STAGE: Final = "cluster"
@@ -55,7 +56,7 @@ def happen(what: Happening, cluster: str | None = None, *, observer: Observer = 
     order, wanted = _ORDERS[what]
     _require_possible(what, found)
     observer.started(STAGE)
-    process.ask(record.port, instance(), order, {"cluster_id": found["cluster_id"]})
+    process.ask(record.port, process.read_token(sandbox_folder()), order, {"cluster_id": found["cluster_id"]})
     return _await(record, found["cluster_id"], wanted, observer)
 
 
@@ -74,7 +75,7 @@ def _require_possible(what: Happening, cluster: dict[str, Any]) -> None:
 
 
 def _find(record: Record, wanted: str | None) -> dict[str, Any]:
-    clusters = process.ask(record.port, instance(), "state", timeout=5)["clusters"]
+    clusters = process.ask(record.port, process.read_token(sandbox_folder()), "state", timeout=5)["clusters"]
     wanted = wanted or record.cluster_id
     for cluster in clusters:
         if wanted in {cluster["cluster_id"], cluster["cluster_name"]}:

@@ -155,7 +155,7 @@ def _build(
         _stop_workspace()
         settings, _ = _ensure_workspace(connected, name, first_id, r=r)
     observer.advanced(STAGE, "starting the driver")
-    process.ask(settings.port, instance(), "open", {"image": image.name})
+    process.ask(settings.port, settings.token, "open", {"image": image.name})
     if spark:
         observer.advanced(STAGE, "starting Spark")
         await_spark(connected, container_name(instance(), settings.cluster_id))
@@ -223,13 +223,13 @@ def _ensure_workspace(
     addresses = ("127.0.0.1", build_gateway(connected), network.gateway)
     try:
         settings = process.read_settings(folder)
-        known = process.ask(settings.port, instance(), "state", timeout=5)
+        known = process.ask(settings.port, settings.token, "state", timeout=5)
     except (OSError, msgspec.DecodeError, WorkspaceNotAnswering):
         pass
     else:
         if (settings.addresses, settings.public_key, settings.r) == (addresses, public_key, r):
             return settings, known["image"]
-        process.stop(folder, settings.port, instance())
+        process.stop(folder, settings.port, settings.token)
     if record := read_record():
         _forget_host_key(record.cluster_id)
     # A driver that is made anew has a new key, also where one of the same id was lost without `down`.
@@ -259,7 +259,7 @@ def _ensure_workspace(
 def _state(record: Record) -> SandboxState:
     cluster: dict[str, Any] = {}
     try:
-        listed = process.ask(record.port, instance(), "state", timeout=5)["clusters"]
+        listed = process.ask(record.port, process.read_token(sandbox_folder()), "state", timeout=5)["clusters"]
         cluster = next((each for each in listed if each["cluster_id"] == record.cluster_id), {})
     except WorkspaceNotAnswering:
         pass
@@ -285,7 +285,11 @@ def _state(record: Record) -> SandboxState:
 def require_same_name(name: str) -> None:
     """Raises SandboxRefused where this home has a sandbox of another name, which `name` would end."""
     record = read_record()
-    if record is None or record.profile == name or not process.answers(record.port, instance()):
+    if (
+        record is None
+        or record.profile == name
+        or not process.answers(record.port, process.read_token(sandbox_folder()))
+    ):
         return
     raise SandboxRefused(
         f"This home has the sandbox {record.profile} already, and a home has one: {name} would end it.",
@@ -301,7 +305,8 @@ def _registry_folder() -> Path:
 
 def _stop_workspace() -> None:
     with suppress(OSError, msgspec.DecodeError):
-        process.stop(sandbox_folder(), process.read_settings(sandbox_folder()).port, instance())
+        settings = process.read_settings(sandbox_folder())
+        process.stop(sandbox_folder(), settings.port, settings.token)
 
 
 def _url(port: int) -> str:

@@ -10,7 +10,6 @@ import stat
 import subprocess
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from dbmirror.sandbox.workspace import process
 from tests.stack.conftest import User, interrupt, tree
 
 pytestmark = pytest.mark.stack
@@ -42,9 +42,8 @@ def made(sandbox_user: User) -> User:
 def ask(user: User, order: str, **body: Any) -> None:
     """Tell the stand-in workspace what to do next."""
     url = user.run("sandbox", "status", "--json").document["sandbox"]["workspace_url"]
-    request = urllib.request.Request(f"{url}/sandbox/{order}", data=json.dumps(body).encode(), method="POST")  # noqa: S310
-    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - the sandbox on loopback
-        assert answer.status == 200
+    token = process.read_token(user.home / "state" / "sandbox")
+    process.ask(int(url.rpartition(":")[2]), token, order, body)
 
 
 def test_an_unknown_profile_is_named_with_the_known_ones(user: User) -> None:

@@ -419,8 +419,8 @@ def test_a_forgotten_workspace_ends_after_its_lifetime(engine: docker.DockerClie
     try:
         process.start(tmp_path, settings)
         pid = int((tmp_path / "workspace.pid").read_text())
-        assert process.answers(port, "f0f0f0f0")
+        assert process.answers(port, "dapi")
         os.waitpid(pid, 0)
-        assert not process.answers(port, "f0f0f0f0")
+        assert not process.answers(port, "dapi")
     finally:
         remove_network(engine, "f0f0f0f0")

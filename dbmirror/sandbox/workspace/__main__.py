@@ -41,7 +41,6 @@ def main() -> int:
         machines.image = image
 
     workspace = Workspace(
-        instance=settings.instance,
         token=settings.token,
         api=Api(fleet, catalogue.libraries(settings.files_url, metrics().commit, r=settings.r)),
         fleet=fleet,

@@ -25,7 +25,6 @@ from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.processes.child import spawn
 from dbmirror.sandbox.background import still_runs
 from dbmirror.sandbox.errors import SandboxRefused, WorkspaceNotAnswering
-from dbmirror.sandbox.workspace.server import INSTANCE_HEADER
 
 PORTS: Final = range(47200, 47220)
 """The first that is free is taken: it stands in the driver's image, which another port would make anew."""
@@ -66,6 +65,13 @@ def settings_file(folder: Path) -> Path:
 def read_settings(folder: Path) -> Settings:
     """The settings in `folder`. Raises OSError or msgspec.DecodeError where they are not there or not whole."""
     return decode_json(settings_file(folder).read_bytes(), Settings)
+
+
+def read_token(folder: Path) -> str:
+    """The token that the settings in `folder` have; one that no workspace has where they cannot be read."""
+    with suppress(OSError, msgspec.DecodeError):
+        return read_settings(folder).token
+    return ""
 
 
 class PortTaken(WorkspaceNotAnswering):
@@ -119,7 +125,7 @@ def start(folder: Path, settings: Settings) -> None:
     write_atomically(folder / "workspace.pid", f"{child.pid}\n".encode())
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
-        if answers(settings.port, settings.instance):
+        if answers(settings.port, settings.token):
             return
         if child.poll() is not None:
             break
@@ -134,27 +140,27 @@ def start(folder: Path, settings: Settings) -> None:
     )
 
 
-def answers(port: int, instance: str) -> bool:
-    """Whether the workspace of the sandbox `instance` answers on `port`."""
+def answers(port: int, token: str) -> bool:
+    """Whether the workspace that has this token answers on `port`."""
     try:
-        ask(port, instance, "state", timeout=5)
+        ask(port, token, "state", timeout=5)
     except WorkspaceNotAnswering:
         return False
     return True
 
 
 def ask(
-    port: int, instance: str, order: str, body: dict[str, Any] | None = None, *, timeout: float = 120
+    port: int, token: str, order: str, body: dict[str, Any] | None = None, *, timeout: float = 120
 ) -> dict[str, Any]:
     """The answer of the workspace's administration to `order`, a question where it has no `body`.
 
-    Only the workspace of the sandbox `instance` is heard; it has `timeout` seconds.
+    Only the workspace that has this `token` gives one; it has `timeout` seconds.
 
     Raises WorkspaceNotAnswering where there is none, or the answer is an error.
     """
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/sandbox/{order}",
-        headers={INSTANCE_HEADER: instance},
+        headers={"Authorization": f"Bearer {token}"},
         data=None if body is None else json.dumps(body).encode(),
     )
     try:
@@ -171,10 +177,10 @@ def ask(
         ) from error
 
 
-def stop(folder: Path, port: int, instance: str) -> None:
+def stop(folder: Path, port: int, token: str) -> None:
     """End the workspace and its drivers, and return when its process is gone; nothing happens if there is none."""
     with suppress(WorkspaceNotAnswering):
-        ask(port, instance, "stop", {}, timeout=5)
+        ask(port, token, "stop", {}, timeout=5)
     settings_file(folder).unlink(missing_ok=True)
     try:
         pid = int((folder / "workspace.pid").read_text())

@@ -16,8 +16,6 @@ from urllib.parse import parse_qs, urlsplit
 from dbmirror.sandbox.workspace.api import DISCOVERY, Api, discovery
 from dbmirror.sandbox.workspace.fleet import ApiError, Fleet
 
-INSTANCE_HEADER: Final = "X-Sandbox"
-"""Names the sandbox that an administrative request is for; any, where it is not sent."""
 _LONGEST_BODY: Final = 1 << 20
 
 
@@ -47,9 +45,8 @@ class Faults:
 class Workspace:
     """What the server serves."""
 
-    instance: str
-    """Which sandbox this is: another one's commands are refused."""
     token: str
+    """Of the API, and of the administration: who has none gives no orders, another account or a web page."""
     api: Api
     fleet: Fleet
     files: Mapping[str, bytes]
@@ -114,6 +111,7 @@ def _handler(workspace: Workspace) -> type[BaseHTTPRequestHandler]:
                     self._send_json(200, discovery(f"http://{self.headers.get('Host')}"))
                 elif url.path.startswith("/sandbox/"):
                     self._require_loopback()
+                    self._require_token(expires=False)
                     self._send_json(200, _administer(workspace, method, url.path, body))
                 elif url.path.startswith("/api/"):
                     self._misbehave()
@@ -147,14 +145,13 @@ def _handler(workspace: Workspace) -> type[BaseHTTPRequestHandler]:
         def _require_loopback(self) -> None:
             if not ipaddress.ip_address(self.client_address[0]).is_loopback:
                 raise ApiError(403, "PERMISSION_DENIED", "Only this machine may do that.")
-            if self.headers.get(INSTANCE_HEADER, workspace.instance) != workspace.instance:
-                raise ApiError(404, "NOT_FOUND", "Another sandbox answers here.")
 
-        def _require_token(self) -> None:
+        def _require_token(self, *, expires: bool = True) -> None:
             kind, _, token = (self.headers.get("Authorization") or "").partition(" ")
             if kind.lower() != "bearer":
                 raise ApiError(401, 401, "Credential was not sent or was of an unsupported type for this API.")
-            if workspace.faults.token_expired or not hmac.compare_digest(token.encode(), workspace.token.encode()):
+            expired = expires and workspace.faults.token_expired
+            if expired or not hmac.compare_digest(token.encode(), workspace.token.encode()):
                 raise ApiError(403, 403, "Invalid access token.")
 
         def _misbehave(self) -> None:
@@ -184,7 +181,7 @@ def _handler(workspace: Workspace) -> type[BaseHTTPRequestHandler]:
 
 
 def _administer(workspace: Workspace, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    """What only this machine may ask for: state, faults, sudden ends."""
+    """What only the sandbox's owner may ask for, on this machine: state, faults, sudden ends."""
     faults, fleet = workspace.faults, workspace.fleet
     order = path.removeprefix("/sandbox/")
     cluster_id = str(body.get("cluster_id") or fleet.first_id)

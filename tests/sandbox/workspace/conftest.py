@@ -69,7 +69,6 @@ def workspace(fleet: Fleet) -> Iterator[tuple[Workspace, int]]:
     """The workspace and the port that it answers on."""
     images: list[str] = []
     workspace = Workspace(
-        instance="0f0f0f0f",
         token=TOKEN,
         api=Api(fleet, catalogue.libraries("http://172.17.0.1:47200", "a" * 40)),
         fleet=fleet,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from dbmirror.sandbox import clusters, lifecycle
+from dbmirror.sandbox import lifecycle
 from dbmirror.sandbox.clusters import Happening, happen
 from dbmirror.sandbox.errors import SandboxRefused
 from dbmirror.sandbox.state import Record, write_record
@@ -15,15 +15,12 @@ from dbmirror.sandbox.workspace import process
 from dbmirror.sandbox.workspace.server import Workspace
 from tests.sandbox.workspace.conftest import TOKEN
 
-HERE = "0f0f0f0f"
-
 
 @pytest.fixture
 def up(workspace: tuple[Workspace, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A sandbox whose cluster runs, on machines that are addresses alone."""
     monkeypatch.setenv("DBMIRROR_HOME", str(tmp_path / "state"))
-    for module in (clusters, lifecycle):
-        monkeypatch.setattr(module, "instance", lambda: HERE)
+    monkeypatch.setattr(process, "read_token", lambda _: TOKEN)
     write_record(
         Record(
             profile="demo",
@@ -36,7 +33,7 @@ def up(workspace: tuple[Workspace, int], tmp_path: Path, monkeypatch: pytest.Mon
             pins=0,
         )
     )
-    process.ask(workspace[1], HERE, "open", {"image": "driver:1"})
+    process.ask(workspace[1], TOKEN, "open", {"image": "driver:1"})
     return workspace[0]
 
 
