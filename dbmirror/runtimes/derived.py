@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from dbmirror.runtimes.lookup import known_versions, lookup
+from dbmirror.runtimes.lookup import known_versions, lookup, needs_of
 from dbmirror.runtimes.model import Runtime, RuntimeUnknown, number
 
 
@@ -41,7 +41,7 @@ def runtime_of(release: str, found: OnCluster) -> tuple[Runtime, str]:
     try:
         known = lookup(release)
     except RuntimeUnknown:
-        known = Runtime(version=release if "." in release else f"{release}.0", has_image=False)
+        known = Runtime(version=release if "." in release else f"{release}.0", needs=needs_of(release), has_image=False)
     if known.tools is not None:
         return known, ""
     near = _nearest(known, found.python)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from dbmirror.runtimes.model import Runtime, RuntimeUnknown, SparkVersion, Tools, number
+from dbmirror.runtimes.model import Need, Runtime, RuntimeUnknown, SparkVersion, Tools, number
 
 _SPARK_VERSION = re.compile(
     r"(?P<custom>custom:)?([A-Za-z0-9.-]+__)?(?P<major>\d+)(\.(?P<minor>\d+))?\.(x|\d+)(?P<rest>([-_][A-Za-z0-9_.-]+)?)",
@@ -41,9 +41,15 @@ class _Imports(msgspec.Struct, forbid_unknown_fields=True):
     modules: tuple[str, ...]
 
 
+class _Need(msgspec.Struct, forbid_unknown_fields=True):
+    since: str
+    what: Need
+
+
 class _File(msgspec.Struct, forbid_unknown_fields=True):
     runtimes: dict[str, _Facts]
     imports: tuple[_Imports, ...]
+    needs: tuple[_Need, ...]
 
 
 def known_versions() -> tuple[str, ...]:
@@ -80,12 +86,18 @@ def lookup(version: str) -> Runtime:
         lsp=facts.lsp,
         cran=facts.cran,
         has_image=facts.image,
+        needs=needs_of(version),
         imports=tuple(name for each in file.imports if number(each.since) <= number(version) for name in each.modules),
         tools=facts.tools,
         repl=MappingProxyType(facts.repl),
         tool_requirements=_locked("tools", version) if facts.tools else (),
         lsp_requirements=_locked("python-lsp", version) if facts.lsp else (),
     )
+
+
+def needs_of(version: str) -> frozenset[Need]:
+    """What the platform needs of an image for the runtime `version`, known or not."""
+    return frozenset(need.what for need in _read().needs if number(need.since) <= number(version))
 
 
 def parse_spark_version(text: str) -> SparkVersion:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
+from typing import Literal
 
 from dbmirror.errors import UsageError
 
@@ -46,6 +47,9 @@ class Tools:
     virtualenv: str
 
 
+Need = Literal["virtualenv", "lsp", "acl", "libraries-user", "locale", "fips-override"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     """One Databricks Runtime. None, or an empty collection, stands for what no source states."""
@@ -69,6 +73,8 @@ class Runtime:
     """It has a language server in `/databricks/python-lsp`."""
     cran: date | None = None
     """The day whose CRAN its R packages are of."""
+    needs: frozenset[Need] = frozenset()
+    """What the platform needs of an image."""
     imports: tuple[str, ...] = ()
     """The modules that a Python notebook's REPL imports."""
     has_image: bool = True
@@ -100,33 +106,33 @@ class Runtime:
 
     @property
     def needs_virtualenv(self) -> bool:
-        """The platform runs `virtualenv` for the cluster's libraries (databricks/containers#113)."""
-        return self.release >= (11, 0)
+        """The platform runs `virtualenv` for the cluster's libraries."""
+        return "virtualenv" in self.needs
 
     @property
     def needs_lsp(self) -> bool:
-        """Notebook cells fail without `/databricks/python-lsp` (databricks/containers#171)."""
-        return self.release >= (12, 2)
+        """Notebook cells fail without `/databricks/python-lsp`."""
+        return "lsp" in self.needs
 
     @property
     def needs_acl(self) -> bool:
-        """The platform calls `setfacl` (databricks/containers#139)."""
-        return self.release >= (13, 3)
+        """The platform calls `setfacl`."""
+        return "acl" in self.needs
 
     @property
     def needs_libraries_user(self) -> bool:
-        """The platform installs cluster libraries as the user `libraries` (databricks/containers#135)."""
-        return self.release >= (13, 3)
+        """The platform installs cluster libraries as the user `libraries`."""
+        return "libraries-user" in self.needs
 
     @property
     def needs_locale(self) -> bool:
-        """Unity Catalog needs LANG and LC_ALL (databricks/containers#199)."""
-        return self.release >= (15, 4)
+        """Unity Catalog needs LANG and LC_ALL."""
+        return "locale" in self.needs
 
     @property
     def needs_fips_override(self) -> bool:
-        """OpenSSL of Ubuntu 24.04 needs OPENSSL_FORCE_FIPS_MODE=0 (launchpad 2066990)."""
-        return self.release >= (16, 4)
+        """OpenSSL needs OPENSSL_FORCE_FIPS_MODE=0."""
+        return "fips-override" in self.needs
 
 
 def number(version: str) -> tuple[int, int]:
