@@ -14,6 +14,8 @@ from dbmirror.verify.sent_programs import sent
 SEARCH_SECONDS: Final = 20
 """How long each of the two searches for secrets may take."""
 _SYSTEM_SECONDS: Final = 240.0
+_SHELL: Final = "/bin/sh"
+"""Not the first one on the image's PATH, where packages have programs, too."""
 _RECORD, _FIELD = "\x1e", "\x1f"
 
 
@@ -83,7 +85,7 @@ def examine_system(files: Host, programs: Host) -> SystemFacts:
     """
     answers = {**_asked(files, "system.sh", known="os-release"), **_asked(programs, "programs.sh", known="java")}
     searched = files.run(
-        ["sh", "-s", "--", str(SEARCH_SECONDS)], stdin=sent("secrets.sh"), timeout=4.0 * SEARCH_SECONDS
+        [_SHELL, "-s", "--", str(SEARCH_SECONDS)], stdin=sent("secrets.sh"), timeout=4.0 * SEARCH_SECONDS
     )
     return SystemFacts(answers=answers, secrets=parse_secrets(searched.stdout.decode(errors="replace")))
 
@@ -95,7 +97,7 @@ def with_programs(facts: SystemFacts, answers: Mapping[str, Answer]) -> SystemFa
 
 def _asked(host: Host, script: str, *, known: str) -> dict[str, Answer]:
     """The answers of `script`, of which `known` is always one."""
-    completed = host.run(["sh", "-s"], stdin=sent("answer.sh") + sent(script), timeout=_SYSTEM_SECONDS)
+    completed = host.run([_SHELL, "-s"], stdin=sent("answer.sh") + sent(script), timeout=_SYSTEM_SECONDS)
     answers = parse_answers(completed.stdout.decode(errors="replace"))
     if known not in answers:
         raise VerificationFailed(

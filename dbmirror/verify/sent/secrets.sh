@@ -3,6 +3,9 @@
 # and `stopped TAB REASON` where the time or the tools did not suffice. Known test data is left out: folders of tests,
 # AWS' own example key, headers of keys without a key behind them.
 seconds=$1
+# The tools are the system's own, whatever a package brought under their names.
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
 for tool in find grep xargs timeout; do
   command -v "$tool" >/dev/null 2>&1 || { printf 'stopped\tthe image has no %s\n' "$tool"; exit 0; }
 done
