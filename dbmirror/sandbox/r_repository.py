@@ -34,8 +34,6 @@ CURRENT: Final = (
 """The packages that the repository has at their newest version."""
 ARCHIVED: Final = (("sandboxGreeting", "1.0.0"), ("sandboxOld", "0.9-2"), ("hwriterPlus", "1.0-3"))
 """Name and version of what stands in its archive: an older version of one, the only version of two."""
-NOWHERE: Final = ("sandboxPrivate", "sandboxRemote")
-"""The packages that it has not: one is private, one comes from a git repository."""
 _INDEX_FIELDS: Final = (
     "Package",
     "Version",
@@ -80,31 +78,6 @@ def source_package(name: str, version: str | None = None) -> SourcePackage:
         version = dict(fields(description))["Version"]
     found["DESCRIPTION"] = re.sub(r"(?m)^Version: .*$", f"Version: {version}", description).encode()
     return SourcePackage(name=name, version=version, files=found)
-
-
-def make_package(name: str, version: str, description: Mapping[str, str] | None = None) -> SourcePackage:
-    """A package with nothing in it but a DESCRIPTION of these further fields."""
-    lines = {"Package": name, "Version": version, "License": "Apache License 2.0", **(description or {})}
-    text = "".join(f"{field}: {value}\n" for field, value in lines.items())
-    return SourcePackage(name=name, version=version, files={"DESCRIPTION": text.encode(), "NAMESPACE": b""})
-
-
-def from_archive(content: bytes) -> SourcePackage:
-    """The package in a source archive of any compression and root folder: CRAN's, or Debian's `.orig.tar`.
-
-    Raises ValueError where it holds no R package.
-    """
-    found: dict[str, bytes] = {}
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        for member in archive:
-            stream = archive.extractfile(member) if member.isfile() else None
-            _, _, path = member.name.removeprefix("./").partition("/")
-            if stream is not None and path:
-                found[path] = stream.read()
-    description = dict(fields(found.get("DESCRIPTION", b"").decode("utf-8", "replace")))
-    if "Package" not in description or "Version" not in description:
-        raise ValueError("the archive holds no R package")
-    return SourcePackage(name=description["Package"], version=description["Version"], files=found)
 
 
 def source_archive(package: SourcePackage) -> bytes:

@@ -9,16 +9,11 @@ import pytest
 import requests
 
 from dbmirror.lock.r.packages_file import parse_packages
-from dbmirror.sandbox.r_repository import (
-    ARCHIVED,
-    CURRENT,
-    NOWHERE,
-    from_archive,
-    make_repository,
-    serve,
-    source_archive,
-    source_package,
-)
+from dbmirror.sandbox.r_repository import ARCHIVED, CURRENT, make_repository, serve, source_archive, source_package
+from tests.r_sources import from_archive
+
+NOT_THERE = ("sandboxPrivate", "sandboxRemote")
+"""One is private, one comes from a git repository."""
 
 
 def test_the_same_packages_give_the_same_files(tmp_path: Path) -> None:
@@ -46,7 +41,7 @@ def test_the_archive_has_older_versions_and_what_is_only_there(tmp_path: Path) -
             assert f"Version: {version}\n" in stream.read().decode()
 
 
-@pytest.mark.parametrize("name", [*CURRENT, *NOWHERE, *(name for name, _ in ARCHIVED)])
+@pytest.mark.parametrize("name", [*CURRENT, *NOT_THERE, *(name for name, _ in ARCHIVED)])
 def test_every_package_names_itself_and_has_code(name: str) -> None:
     package = source_package(name)
     assert package.files["DESCRIPTION"].startswith(f"Package: {name}\nVersion: {package.version}\n".encode())

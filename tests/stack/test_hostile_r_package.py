@@ -20,8 +20,9 @@ from dbmirror.lock.r.model import CranFile, LockedRPackage, RLock
 from dbmirror.render.image import all_file_groups, render
 from dbmirror.runtimes.lookup import lookup
 from dbmirror.sandbox.base import ensure_base
-from dbmirror.sandbox.r_repository import SourcePackage, make_package, make_repository, serve, source_archive
+from dbmirror.sandbox.r_repository import SourcePackage, make_repository, serve, source_archive
 from dbmirror.sandbox.r_repository import source_package as shipped
+from tests.r_sources import make_package
 from tests.stack.planted import marked, planted
 
 pytestmark = pytest.mark.stack

@@ -29,7 +29,7 @@ from dbmirror.publish.registries.find_credential import find_credential
 from dbmirror.publish.registries.kinds.acr import NULL_USER, AzureContainerRegistry
 from dbmirror.publish.registries.push import PushResult, push
 from dbmirror.publish.registries.target import RegistryTarget
-from dbmirror.sandbox.registry.accounts import PULL_ONLY, Account
+from dbmirror.sandbox.registry.accounts import Account
 from dbmirror.sandbox.registry.detached import read_detached, start_detached, stop_detached
 from dbmirror.sandbox.registry.faults import Fault
 from dbmirror.sandbox.registry.server import RunningRegistry, start
@@ -113,7 +113,7 @@ def new_image(engine: docker.DockerClient) -> Iterator[Callable[[], str]]:
 
 @pytest.fixture(scope="module", params=KINDS)
 def registry(request: pytest.FixtureRequest) -> Iterator[RunningRegistry]:
-    accounts = [Account("reader", "may-only-pull", PULL_ONLY), Account("mia", CANARY)]
+    accounts = [Account("reader", "may-only-pull", frozenset({"pull"})), Account("mia", CANARY)]
     with start(request.param, accounts=accounts, lifetime=600) as running:
         yield running
 

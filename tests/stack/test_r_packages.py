@@ -26,16 +26,10 @@ from dbmirror.lock.r.packages_file import parse_packages
 from dbmirror.lock.r.repository import Repositories
 from dbmirror.lock.r.repository_settings import RepositoryLocation, RepositorySettings
 from dbmirror.sandbox.base import ensure_base
-from dbmirror.sandbox.r_repository import (
-    CURRENT,
-    from_archive,
-    make_repository,
-    serve,
-    source_archive,
-    source_package,
-)
+from dbmirror.sandbox.r_repository import CURRENT, make_repository, serve, source_archive, source_package
 from dbmirror.snapshot import Cluster, Snapshot, Taken
 from tests.builders import r_selection
+from tests.r_sources import from_archive
 
 pytestmark = pytest.mark.stack
 

@@ -6,7 +6,6 @@ import secrets
 from dataclasses import dataclass, field
 
 PULL_AND_PUSH = frozenset({"pull", "push"})
-PULL_ONLY = frozenset({"pull"})
 
 
 @dataclass(frozen=True, slots=True)

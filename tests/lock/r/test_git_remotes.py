@@ -13,8 +13,9 @@ from dbmirror.lock.fates import FateKind
 from dbmirror.lock.r.git_remotes import remote_type, remote_url
 from dbmirror.lock.r.model import RGitSource, RLock
 from dbmirror.sandbox.driver.repository import make_repository
-from dbmirror.sandbox.r_repository import make_package, serve, source_archive, source_package
 from dbmirror.sandbox.r_repository import make_repository as make_cran
+from dbmirror.sandbox.r_repository import serve, source_archive, source_package
+from tests.r_sources import make_package
 
 from .conftest import NOTEBOOK, cluster, fate, r_package
 

@@ -13,7 +13,8 @@ from dbmirror.inventory.pack_wheel import CapturedFile
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.r.lock_files import r_lock_digest, read_r_lock, remove_r_lock, write_r_lock
 from dbmirror.lock.r.model import LockedRPackage, RAptPackage, RGitSource, RLock
-from dbmirror.sandbox.r_repository import make_package, source_archive
+from dbmirror.sandbox.r_repository import source_archive
+from tests.r_sources import make_package
 
 from .conftest import cluster, r_package
 

@@ -13,13 +13,8 @@ from dbmirror.inventory.pack_wheel import CapturedFile
 from dbmirror.lock.fates import FateKind
 from dbmirror.lock.r.errors import CircularDependencies, NoR, RepositoryUnreachable
 from dbmirror.lock.r.model import CapturedRPackage, CranFile, RAptPackage, RLock
-from dbmirror.sandbox.r_repository import (
-    make_package,
-    make_repository,
-    serve,
-    source_archive,
-    source_package,
-)
+from dbmirror.sandbox.r_repository import make_repository, serve, source_archive, source_package
+from tests.r_sources import make_package
 
 from .conftest import NOTEBOOK, cluster, fate, r_package
 

@@ -19,7 +19,8 @@ from dbmirror.lock.r.errors import RepositoryUnreachable
 from dbmirror.lock.r.model import CranFile
 from dbmirror.lock.r.packages_file import parse_packages
 from dbmirror.lock.r.sources import RFound, RTarget, from_repositories
-from dbmirror.sandbox.r_repository import make_package, make_repository, serve, source_archive
+from dbmirror.sandbox.r_repository import make_repository, serve, source_archive
+from tests.r_sources import make_package
 
 from .conftest import ask
 

@@ -14,7 +14,7 @@ import pytest
 from dbmirror.progress import Observer
 from dbmirror.publish.registries.credential import Credential
 from dbmirror.publish.registries.target import RegistryTarget
-from dbmirror.sandbox.registry.accounts import PULL_ONLY, Account
+from dbmirror.sandbox.registry.accounts import Account
 from dbmirror.sandbox.registry.front import Front
 from dbmirror.sandbox.registry.signing import Signer
 from dbmirror.sandbox.registry.tokens import Kind, TokenService
@@ -128,7 +128,7 @@ def hub() -> Iterator[TokenService]:
 
 def _token_service(kind: Kind) -> Iterator[TokenService]:
     """The token service alone: what stands behind it, docker-registry, is for the tests in tests/stack."""
-    accounts = [Account("mia", CANARY), Account("reader", "read-only-secret", PULL_ONLY)]
+    accounts = [Account("mia", CANARY), Account("reader", "read-only-secret", frozenset({"pull"}))]
     with Front() as front:
         front.tokens = TokenService(kind=kind, service=front.host, signer=Signer(), accounts=accounts)
         thread = threading.Thread(target=front.serve_forever, args=(0.02,), daemon=True)

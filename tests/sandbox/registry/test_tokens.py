@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import jwt
 import pytest
 
-from dbmirror.sandbox.registry.accounts import PULL_ONLY, Account
+from dbmirror.sandbox.registry.accounts import Account
 from dbmirror.sandbox.registry.signing import Signer
 from dbmirror.sandbox.registry.tokens import NULL_USER, Kind, Reply, TokenService
 
@@ -19,7 +19,7 @@ def service(kind: Kind) -> TokenService:
         kind=kind,
         service="127.0.0.1:5000",
         signer=Signer(),
-        accounts=[MIA, Account("reader", "p", PULL_ONLY)],
+        accounts=[MIA, Account("reader", "p", frozenset({"pull"}))],
     )
 
 
