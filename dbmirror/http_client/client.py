@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import http
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -39,15 +37,8 @@ from dbmirror.http_client.limits import (
 from dbmirror.http_client.logins import Logins
 from dbmirror.http_client.managers import Managers, proxy_for
 from dbmirror.http_client.refused import PASSING, Cause, Refused
+from dbmirror.http_client.statuses import check_status
 
-_CAUSES = {
-    401: Cause.UNAUTHORISED,
-    403: Cause.FORBIDDEN,
-    404: Cause.NOT_FOUND,
-    407: Cause.PROXY,
-    410: Cause.NOT_FOUND,
-    429: Cause.THROTTLED,
-}
 AS_STORED = {"Accept": "*/*", "Accept-Encoding": "identity"}
 """For a file as the server has it, not compressed on the way."""
 T = TypeVar("T")
@@ -238,7 +229,7 @@ class Client:
                     target = response.headers.get("Location") if response.status in {301, 302, 303, 307, 308} else None
                     if target is None:
                         if check:
-                            _check_status(response, partial="Range" in headers)
+                            check_status(response, partial="Range" in headers)
                         yield response, place
                         return
                     place = _next(place, target)
@@ -311,31 +302,3 @@ def _next(place: str, target: str) -> str:
     if urlsplit(place).scheme == "https" and urlsplit(following).scheme == "http":
         raise Refused("redirects from https to http, which anyone on the way could change", cause=Cause.REDIRECT)
     return following
-
-
-def _check_status(response: urllib3.BaseHTTPResponse, *, partial: bool) -> None:
-    """Raise Refused for any status but 200, and 206 for a part that was asked for."""
-    status = response.status
-    if status == 200 or (partial and status == 206):
-        return
-    try:
-        phrase = http.HTTPStatus(status).phrase
-    except ValueError:
-        phrase = ""
-    cause = Cause.BROKEN if status >= 500 else _CAUSES.get(status, Cause.STATUS)
-    raise Refused(
-        f"answered {status} {phrase}".rstrip(),
-        cause=cause,
-        status=status,
-        retry_after=_seconds(response.headers.get("Retry-After", "")),
-    )
-
-
-def _seconds(written: str) -> float | None:
-    """What a Retry-After says: seconds, or a date."""
-    if re.fullmatch(r"\s*[0-9]{1,9}\s*", written):
-        return float(written)
-    try:
-        return max(0.0, parsedate_to_datetime(written).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):
-        return None
