@@ -114,6 +114,7 @@ def _installation(loaded: LoadedConfig, root: Path) -> Installation:
     """Where the pipeline installs dbmirror from, as `[ci]` says. Raises UsageError, or what the index raises."""
     from dbmirror.files import sha256_hex
     from dbmirror.lock.python.release_hashes import published_hashes
+    from dbmirror.mirror_folder.files import read_below
     from dbmirror.render.workflow_installation import FromGit, FromIndex, FromWheel
 
     wanted = loaded.config.ci.dbmirror
@@ -134,7 +135,9 @@ def _installation(loaded: LoadedConfig, root: Path) -> Installation:
             f"[ci] of dbmirror.toml names {wanted}, and there is no such file in {loaded.root}.",
             remedy="Build the wheel with 'python -m build --wheel' and commit it there.",
         )
-    return FromWheel(_within(wheel, root), sha256_hex(wheel.read_bytes()))
+    place = _within(wheel, root)
+    # The wheel came with the repository: no link is followed, and it has an end.
+    return FromWheel(place, sha256_hex(read_below(root.resolve(), str(place))))
 
 
 def _trusted(loaded: LoadedConfig, name: str) -> tuple[str, ...]:

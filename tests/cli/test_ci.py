@@ -102,6 +102,18 @@ def test_what_is_installed_and_whom_it_trusts_stand_beside_the_pipeline(
     assert (folder / "ci" / "known_hosts").read_text() == f"{SNAPSHOT.cluster.cluster_id} {key}\n"
 
 
+def test_a_wheel_of_the_repository_is_a_plain_file_with_an_end(repository: Path) -> None:
+    wheel = repository / "dbmirror-0.1.0-py3-none-any.whl"
+    with wheel.open("wb") as file:
+        file.truncate(1 << 40)
+    result = run("github", "team")
+    assert (result.exit_code, "is larger than 64 MB" in result.output) == (2, True), result.output
+    wheel.unlink()
+    wheel.symlink_to("/etc/hostname")
+    result = run("github", "team")
+    assert (result.exit_code, "symbolic link" in result.output.replace("\n", " ")) == (2, True), result.output
+
+
 def test_a_pipeline_that_trusts_no_host_key_yet_is_said(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DBMIRROR_HOME", str(repository / "home"))
     result = run("github", "team")
