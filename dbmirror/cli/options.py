@@ -67,7 +67,7 @@ class MirrorName(click.ParamType[str]):
     name = "mirror"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The mirror's name; the derivation is told once the command runs."""
+        """The mirror's name; where it is derived, the command says so once it runs."""
         from dbmirror.pipeline.mirror_names import name_mirror
 
         try:

@@ -22,7 +22,7 @@ from dbmirror.inventory.sent.files import (
     shown,
     text,
 )
-from dbmirror.inventory.sent.python_environment import places
+from dbmirror.inventory.sent.python_environment import site_folders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def python_folders(
     seen: set[tuple[int, int]] = set()
     found: list[dict[str, Any]] = []
     linked: list[tuple[str, str, str]] = []
-    queue = [(layer, folder, "") for layer, folder in places(environment)]
+    queue = [(layer, folder, "") for layer, folder in site_folders(environment)]
     own_folders = len(queue)
     position = 0
     while position < len(queue):

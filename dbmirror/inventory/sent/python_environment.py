@@ -84,7 +84,7 @@ def interpreters(python: dict[str, str]) -> list[dict[str, str]]:
     return found
 
 
-def places(environment: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def site_folders(environment: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Layer and folder of everything on the environment's path, nearest first."""
     prefix = environment["prefix"]
     if environment["is_databricks"]:

@@ -57,7 +57,7 @@ class OfflineApt:
         self._resources = ExitStack()
 
     def __enter__(self) -> Self:
-        """Raises AptUnavailable where an archive cannot be had or its signature is wrong; HostError; StoreError."""
+        """Raises AptUnavailable where an archive cannot be fetched or its signature is wrong; HostError; StoreError."""
         with ExitStack() as stack:
             stack.enter_context(self._host)
             said = self._run("sources").stdout.decode("utf-8", "replace")
