@@ -14,20 +14,10 @@ from dbmirror.cli import main
 from dbmirror.folders import known_hosts_file
 from dbmirror.hosts.host_key import HostKey
 from dbmirror.hosts.known_hosts import KnownHosts
-from dbmirror.inventory.model import Interpreter, Inventory
-from dbmirror.snapshot import Cluster, Snapshot, Taken, write_snapshot
+from dbmirror.snapshot import write_snapshot
+from tests.builders import a_cluster, a_snapshot
 
-SNAPSHOT = Snapshot(
-    cluster=Cluster(cluster_id="1120-081500-team", cluster_name="team", spark_version="15.4.x-scala2.12"),
-    inventory=Inventory(
-        os_id="ubuntu",
-        os_version="22.04",
-        architecture="x86_64",
-        glibc="2.35",
-        python=Interpreter(path="/databricks/python3/bin/python3", version="3.11.11"),
-    ),
-    taken=Taken(at="2026-11-27T20:00:00Z", host="driver", dbmirror="0.1.0"),
-)
+SNAPSHOT = a_snapshot(cluster=a_cluster(cluster_id="1120-081500-team", cluster_name="team"))
 
 
 @pytest.fixture

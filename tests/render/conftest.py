@@ -17,20 +17,15 @@ from dbmirror.lock.model import (
     Lock,
     LockedPackage,
     Source,
-    Target,
     UrlFile,
 )
+from tests.builders import a_base, a_lock, a_locked_package
 from tests.supported import supported
 
-BOOKWORM = BaseImage(reference="debian:bookworm", kind=BaseKind.BARE, os_id="debian", os_version="12")
-NOBLE = BaseImage(reference="ubuntu:24.04", kind=BaseKind.BARE, os_id="ubuntu", os_version="24.04")
-FOCAL = BaseImage(reference="ubuntu:20.04", kind=BaseKind.BARE, os_id="ubuntu", os_version="20.04")
-OFFICIAL = BaseImage(
-    reference="databricksruntime/python:15.4-LTS@sha256:" + "d" * 64,
-    kind=BaseKind.OFFICIAL,
-    os_id="ubuntu",
-    os_version="22.04",
-)
+BOOKWORM = a_base(reference="debian:bookworm", os_id="debian", os_version="12")
+NOBLE = a_base(reference="ubuntu:24.04", os_version="24.04")
+FOCAL = a_base(reference="ubuntu:20.04", os_version="20.04")
+OFFICIAL = a_base(reference="databricksruntime/python:15.4-LTS@sha256:" + "d" * 64, kind=BaseKind.OFFICIAL)
 
 
 def sha256(name: str) -> str:
@@ -47,22 +42,13 @@ def from_index(filename: str) -> IndexFile:
 
 
 def package(name: str, version: str, source: Source, layer: ImageLayer = ImageLayer.RUNTIME) -> LockedPackage:
-    return LockedPackage(name=name, version=version, layer=layer, source=source)
+    return a_locked_package(name, version, layer=layer, source=source)
 
 
 def lock_of(
     *packages: LockedPackage, base: BaseImage = BOOKWORM, runtime: str = "15.4", python: str = "3.11.11"
 ) -> Lock:
-    return supported(
-        Lock(
-            snapshot="sha256:" + "5" * 64,
-            runtime=runtime,
-            target=Target(python=python, architecture="x86_64", glibc="2.35"),
-            base=base,
-            packages=packages,
-            fates=(),
-        )
-    )
+    return supported(a_lock(*packages, base=base, runtime=runtime, target={"python": python}))
 
 
 NUMPY = package("numpy", "1.23.5", from_index("numpy-1.23.5-cp311-cp311-manylinux_2_17_x86_64.whl"))

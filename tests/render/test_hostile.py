@@ -20,14 +20,13 @@ from dbmirror.lock.model import (
     ImageLayer,
     IndexFile,
     Lock,
-    LockedPackage,
-    Target,
     UrlFile,
 )
 from dbmirror.render.errors import RenderError
 from dbmirror.render.image import render
 from dbmirror.render.image_settings import ImageSettings
 from dbmirror.runtimes.lookup import lookup
+from tests.builders import a_base, a_lock, a_locked_package
 from tests.supported import SETUPTOOLS, supported
 
 HOSTILE = [
@@ -65,15 +64,11 @@ def index_file(**changes: str) -> IndexFile:
     return IndexFile(**({**values, "index": "https://index.example"} | changes))
 
 
+MACHINE = {"python": "3.11.2", "glibc": "2.36"}
+
+
 def lock_without_packages() -> Lock:
-    return Lock(
-        snapshot="sha256:0",
-        runtime="15.4",
-        base=BaseImage(reference="debian:bookworm", kind=BaseKind.BARE),
-        target=Target(python="3.11.2", architecture="x86_64", glibc="2.36"),
-        packages=(),
-        fates=(),
-    )
+    return a_lock(base=BaseImage(reference="debian:bookworm", kind=BaseKind.BARE), target=MACHINE)
 
 
 SUPPORT = (
@@ -92,14 +87,12 @@ def support_with(**changes: str) -> tuple[IndexFile, ...]:
 
 
 def lock_with(*, source: Any = None, name: str = "a", version: str = "1.0", layer: Any = ImageLayer.RUNTIME, **top):
-    base = {"reference": "debian:bookworm", "kind": BaseKind.BARE, "os_id": "debian", "os_version": "12"}
-    base |= top.pop("base", {})
-    target = {"python": "3.11.2", "architecture": "x86_64", "glibc": "2.36"} | top.pop("target", {})
+    base = a_base(**{"reference": "debian:bookworm", "os_id": "debian", "os_version": "12"} | top.pop("base", {}))
+    target = MACHINE | top.pop("target", {})
     source = source or index_file()
     needs = () if source.is_wheel or isinstance(source, AptPackage) else (top.pop("requirement", SETUPTOOLS),)
-    packages = (LockedPackage(name=name, version=version, layer=layer, source=source, build_requires=needs),)
-    values = {"snapshot": "sha256:0", "runtime": "15.4", "support": SUPPORT} | top
-    return Lock(base=BaseImage(**base), target=Target(**target), packages=packages, fates=(), **values)
+    package = a_locked_package(name, version, layer=layer, source=source, build_requires=needs)
+    return a_lock(package, base=base, target=target, **{"support": SUPPORT} | top)
 
 
 def git(**changes: str) -> GitSource:

@@ -10,9 +10,9 @@ import pytest
 
 from dbmirror.engine.images import ImageFacts
 from dbmirror.inventory.layers import Layer
-from dbmirror.inventory.model import Distribution, Interpreter, Inventory
+from dbmirror.inventory.model import Distribution, Inventory
 from dbmirror.lock.fates import Fate, FateKind
-from dbmirror.lock.model import BaseImage, BaseKind, CapturedWheel, ImageLayer, Lock, LockedPackage, Target
+from dbmirror.lock.model import BaseImage, BaseKind, Lock, LockedPackage
 from dbmirror.runtimes.lookup import lookup
 from dbmirror.snapshot import Cluster, Snapshot, Taken
 from dbmirror.verify.evidence import Evidence
@@ -20,25 +20,18 @@ from dbmirror.verify.model import Finding
 from dbmirror.verify.rules.contract import judge
 from dbmirror.verify.rules.python import smoke_modules
 from dbmirror.verify.system_facts import Answer, SystemFacts
+from tests.builders import a_distribution, a_fate, a_lock, a_locked_package, an_inventory
 
 RUNTIME = lookup("15.4")
 SITE_PACKAGES = "/databricks/python3/lib/python3.11/site-packages"
 
 
 def distribution(name: str, version: str, layer: Layer = Layer.RUNTIME, **more: Any) -> Distribution:
-    return Distribution(name=name, spelling=name, version=version, layer=layer, location=SITE_PACKAGES, **more)
+    return a_distribution(name, version, layer, location=SITE_PACKAGES, **more)
 
 
 def inventory(*distributions: Distribution) -> Inventory:
-    python = Interpreter(path="/databricks/python3/bin/python", version="3.11.11")
-    return Inventory(
-        os_id="ubuntu",
-        os_version="22.04",
-        architecture="x86_64",
-        glibc="2.35",
-        python=python,
-        distributions=tuple(sorted(distributions, key=lambda found: (found.name, found.layer))),
-    )
+    return an_inventory(*sorted(distributions, key=lambda found: (found.name, found.layer)))
 
 
 def snapshot(*distributions: Distribution, **cluster: Any) -> Snapshot:
@@ -54,13 +47,11 @@ def snapshot(*distributions: Distribution, **cluster: Any) -> Snapshot:
 
 
 def package(name: str, version: str, **more: Any) -> LockedPackage:
-    wheel = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
-    source = more.pop("source", CapturedWheel(path=f"wheels/{wheel}", sha256="0" * 64))
-    return LockedPackage(name=name, version=version, layer=ImageLayer.RUNTIME, source=source, **more)
+    return a_locked_package(name, version, **more)
 
 
 def fate(name: str, version: str = "1.0", kind: FateKind = FateKind.MIRRORED, reason: str = "from the index") -> Fate:
-    return Fate(name=name, version=version, layer=Layer.RUNTIME, location=SITE_PACKAGES, kind=kind, reason=reason)
+    return a_fate(name, version, kind, reason=reason)
 
 
 def lock(*packages: LockedPackage, fates: tuple[Fate, ...] = (), **base: Any) -> Lock:
@@ -68,14 +59,7 @@ def lock(*packages: LockedPackage, fates: tuple[Fate, ...] = (), **base: Any) ->
         "reference": f"databricksruntime/python:15.4-LTS@sha256:{'0' * 64}",
         "kind": BaseKind.OFFICIAL,
     }
-    return Lock(
-        snapshot="sha256:0",
-        runtime="15.4",
-        target=Target(python="3.11.11", architecture="x86_64", glibc="2.35"),
-        base=BaseImage(**(named | base)),
-        packages=packages,
-        fates=fates,
-    )
+    return a_lock(*packages, base=BaseImage(**(named | base)), fates=fates)
 
 
 CORE = tuple(distribution(name, version) for name, version in sorted(RUNTIME.repl.items()))
