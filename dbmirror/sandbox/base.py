@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ BASE_IMAGE: Final = "dbmirror-sandbox/base:bookworm"
 PULLED: Final = "pulled from Docker Hub"
 MADE: Final = "made from Debian packages"
 _OFFICIAL: Final = "debian:bookworm-slim"
+_OR_LOAD: Final = f"or load the image with 'docker load' and name it {BASE_IMAGE}."
 _PULL_SECONDS: Final = 15.0
 _MAKE_SECONDS: Final = 900.0
 _CONTENTS: Final = ("--include=ca-certificates",)
@@ -86,8 +88,13 @@ def _make(observer: Observer) -> None:
     if shutil.which("mmdebstrap") is None:
         raise SandboxNotBuilt(
             f"{_OFFICIAL} cannot be pulled, and mmdebstrap, which makes such an image from packages, is not installed.",
-            remedy="Install it with 'sudo apt-get install mmdebstrap', or load the image with "
-            f"'docker load' and name it {BASE_IMAGE}.",
+            remedy=f"Install it with 'sudo apt-get install mmdebstrap uidmap', {_OR_LOAD}",
+        )
+    if os.geteuid() != 0 and shutil.which("newuidmap") is None:
+        raise SandboxNotBuilt(
+            f"{_OFFICIAL} cannot be pulled, and mmdebstrap, which makes such an image from packages, needs newuidmap "
+            "where it does not run as root.",
+            remedy=f"Install it with 'sudo apt-get install uidmap', {_OR_LOAD}",
         )
     observer.advanced("base image", "making it with mmdebstrap")
     with temporary_folder("base") as folder:

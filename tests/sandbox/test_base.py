@@ -66,17 +66,34 @@ def test_a_machine_without_debian_12_has_no_such_sources(tmp_path: Path) -> None
     assert base.debian_sources(apt_folder(tmp_path, ubuntu_list=ubuntu)) == []
 
 
-def test_without_docker_hub_and_without_mmdebstrap_the_message_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.fixture
+def without_docker_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The one folder that programs are found in; no image is there, and none can be pulled."""
+
     def unreachable(*_: object, **__: object) -> None:
         raise ImageUnavailable("debian:bookworm-slim cannot be pulled: its registry cannot be reached.")
 
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(base, "ensure_image", unreachable)
     monkeypatch.setattr(base, "inspect_image", lambda _: None)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("without_docker_hub")
+def test_without_docker_hub_and_without_mmdebstrap_the_message_says_what_to_install() -> None:
     with pytest.raises(SandboxNotBuilt) as caught:
         base.ensure_base(observer=SILENT)
     assert "mmdebstrap" in caught.value.message
     assert "apt-get install mmdebstrap" in caught.value.remedy
     assert caught.value.exit_code == 4
+
+
+def test_a_user_who_is_not_root_is_told_what_mmdebstrap_needs_for_them(
+    without_docker_hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (without_docker_hub / "mmdebstrap").write_text("#!/bin/sh\n")
+    (without_docker_hub / "mmdebstrap").chmod(0o755)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(SandboxNotBuilt) as caught:
+        base.ensure_base(observer=SILENT)
+    assert "apt-get install uidmap" in caught.value.remedy
