@@ -13,6 +13,7 @@ from dbmirror.publish.registries.errors import TargetError
 
 DOCKER_HUB: Final = "docker.io"
 _DOCKER_HUB_API = "registry-1.docker.io"
+_DOCKER_HUB_NAMES = frozenset({DOCKER_HUB, "index.docker.io"})
 
 # The grammars of github.com/distribution/reference; a host without a dot, a port or `localhost` would be read as a
 # part of a Docker Hub repository.
@@ -75,6 +76,12 @@ class RegistryTarget:
             raise TargetError(
                 f"The registry {self.name!r} has {self.repository!r} for a repository.",
                 remedy="Use lower-case letters and digits with '.', '_', '-' between them and '/' between the parts.",
+            )
+        if self.host in _DOCKER_HUB_NAMES and self.repository.startswith("databricksruntime/"):
+            raise TargetError(
+                f"The registry {self.name!r} names {self.full_name}, as Databricks' own images are called.",
+                remedy="Choose another repository: while it is pushed, the image has that name here, and would be "
+                "taken for a base that needs no question.",
             )
         if self.insecure and not is_loopback(urlsplit(f"//{self.host}").hostname or ""):
             raise TargetError(

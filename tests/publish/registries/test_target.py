@@ -102,3 +102,11 @@ def test_what_is_no_tag_is_refused(tag: str) -> None:
 def test_a_section_holds_no_password() -> None:
     with pytest.raises(msgspec.ValidationError, match="unknown field `password`"):
         section('kind = "oci"\nhost = "a.example"\npassword = "x"')
+
+
+@pytest.mark.parametrize("host", ["docker.io", "index.docker.io"])
+def test_no_image_gets_the_name_of_databricks_own(host: str) -> None:
+    target = RegistryTarget(name="hub", kind="oci", host=host, repository="databricksruntime/mine")
+    with pytest.raises(TargetError, match="as Databricks' own images are called"):
+        target.check()
+    RegistryTarget(name="x", kind="oci", host="registry.example", repository="databricksruntime/mine").check()
