@@ -117,12 +117,12 @@ def ssh_test_command(output: Output, name: str, config_file: Path | None, **opti
       dbmirror ssh test demo
     """
     from dbmirror.cli.session import opened
-    from dbmirror.lab.pins import publish_pin
+    from dbmirror.lab.pins import hand_pin_to_tunnel
 
     with opened(output, name, config_file, **options) as mirror:
         host = mirror.access.driver.name
         code = mirror.access.driver.run(["true"]).code
-        publish_pin(mirror.folder, mirror.access.cluster.cluster.cluster_id)
+        hand_pin_to_tunnel(mirror.folder, mirror.access.cluster.cluster.cluster_id)
     output.document({"mirror": name, "host": host, "code": code})
     output.show(f"{host}: logged in.")
 
@@ -145,7 +145,7 @@ def ssh_repin_command(output: Output, name: str, config_file: Path | None, **opt
     from dbmirror.folders import known_hosts_file
     from dbmirror.hosts.known_hosts import KnownHosts
     from dbmirror.hosts.ssh import read_host_key
-    from dbmirror.lab.pins import publish_pin
+    from dbmirror.lab.pins import hand_pin_to_tunnel
 
     accepted = bool(options["accept_host_key"])
     with opened(output, name, config_file, **options) as mirror:
@@ -159,6 +159,6 @@ def ssh_repin_command(output: Output, name: str, config_file: Path | None, **opt
         if not (accepted or output.confirm("Pin the new key?")):
             raise UsageError("The pinned key stays.", remedy="Add --accept-host-key to go on without a question.")
         known.repin(alias, key)
-        publish_pin(mirror.folder, alias)
+        hand_pin_to_tunnel(mirror.folder, alias)
     output.document({"mirror": name, "cluster": alias, "before": before, "now": str(key.fingerprint(alias))})
     output.show(f"{cluster.cluster.cluster_name}: the present host key is pinned.")

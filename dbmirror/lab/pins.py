@@ -12,7 +12,7 @@ from dbmirror.lab.paths import LabPaths, lab_paths
 from dbmirror.lab_containers.tunnel.settings import MOST_JUMPS
 
 
-def publish_pin(folder: Path, cluster_id: str) -> bool:
+def hand_pin_to_tunnel(folder: Path, cluster_id: str) -> bool:
     """Hand the pinned host key of `cluster_id` to the tunnel of the lab in `folder`, which sees it at once.
 
     Whether one is pinned. Does nothing where the lab was never prepared.
@@ -34,7 +34,7 @@ def publish_pin(folder: Path, cluster_id: str) -> bool:
     return bool(keys)
 
 
-def publish_jump_pins(where: LabPaths, keys: Sequence[tuple[HostKey, ...]]) -> None:
+def hand_jump_pins_to_tunnel(where: LabPaths, keys: Sequence[tuple[HostKey, ...]]) -> None:
     """Hand the tunnel the trusted host keys of its jump hosts, in their order, in place of those that it had."""
     where.pins.mkdir(exist_ok=True)
     where.pins.chmod(0o755)

@@ -20,7 +20,7 @@ from dbmirror.hosts.offered_keys import default_files
 from dbmirror.hosts.ssh_config import Hop, SshTarget, find_route
 from dbmirror.lab.model import Lab, Supplies
 from dbmirror.lab.paths import LabPaths, lab_paths
-from dbmirror.lab.pins import publish_jump_pins, publish_pin
+from dbmirror.lab.pins import hand_jump_pins_to_tunnel, hand_pin_to_tunnel
 from dbmirror.lab.ports import choose_ports
 from dbmirror.lab.tokens import ensure_token, read_workspace_token, write_workspace_token
 from dbmirror.lab.user import lab_user
@@ -67,8 +67,8 @@ def prepare(lab: Lab, supplies: Supplies) -> None:
             "makes one."
         )
     _ensure_pin(lab, supplies)
-    publish_pin(lab.folder, supplies.cluster)
-    _publish_jump_pins(lab, jumps)
+    hand_pin_to_tunnel(lab.folder, supplies.cluster)
+    _hand_jump_pins_to_tunnel(lab, jumps)
     running = _runs(lab)
     variables = {
         "DBMIRROR_SSH_KEY": str(key.absolute()) if key else "",
@@ -248,7 +248,7 @@ def _jump_keys(lab: Lab, jumps: Sequence[Hop], drivers: Path | None) -> dict[str
     return found
 
 
-def _publish_jump_pins(lab: Lab, jumps: Sequence[Hop]) -> None:
+def _hand_jump_pins_to_tunnel(lab: Lab, jumps: Sequence[Hop]) -> None:
     """Hand the tunnel the host keys that the user's known_hosts have for the jump hosts, or dbmirror's own."""
     own = KnownHosts(known_hosts_file())
     keys = [trusted_keys(hop.known_hosts, hop.name) or own.keys(hop.name) for hop in jumps]
@@ -259,7 +259,7 @@ def _publish_jump_pins(lab: Lab, jumps: Sequence[Hop]) -> None:
                 f"it once by hand, with 'ssh -p {hop.port} {hop.user}@{hop.host}'; then 'dbmirror lab up "
                 f"{lab.mirror}'."
             )
-    publish_jump_pins(lab_paths(lab.folder), keys)
+    hand_jump_pins_to_tunnel(lab_paths(lab.folder), keys)
 
 
 def _ensure_pin(lab: Lab, supplies: Supplies) -> None:

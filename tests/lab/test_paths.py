@@ -12,7 +12,7 @@ from dbmirror.folders import known_hosts_file
 from dbmirror.hosts.host_key import HostKey
 from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.lab.paths import LabPaths, lab_paths
-from dbmirror.lab.pins import publish_jump_pins, publish_pin
+from dbmirror.lab.pins import hand_jump_pins_to_tunnel, hand_pin_to_tunnel
 from dbmirror.lab.tokens import ensure_token, write_workspace_token
 
 CLUSTER = "0101-120000-abcdefgh"
@@ -77,11 +77,11 @@ def test_the_workspace_token_is_for_the_labs_user_alone_in_a_folder_that_stays(w
 def test_the_host_keys_of_jump_hosts_are_replaced_as_a_whole_and_the_drivers_stays(where: LabPaths) -> None:
     ensure_token(where, user=os.getuid())
     KnownHosts(known_hosts_file()).pin(CLUSTER, OLD)
-    publish_pin(where.folder, CLUSTER)
-    publish_jump_pins(where, [(OLD, NEW), (OLD,)])
+    hand_pin_to_tunnel(where.folder, CLUSTER)
+    hand_jump_pins_to_tunnel(where, [(OLD, NEW), (OLD,)])
     published = KnownHosts(where.pins / "known_hosts")
     assert (published.keys("jump-1"), published.keys("jump-2")) == ((OLD, NEW), (OLD,))
-    publish_jump_pins(where, [(NEW,)])
+    hand_jump_pins_to_tunnel(where, [(NEW,)])
     assert [published.keys(name) for name in ("jump-1", "jump-2", CLUSTER)] == [(NEW,), (), (OLD,)]
     assert published.path.stat().st_mode & 0o777 == 0o644
 
@@ -91,9 +91,9 @@ def test_a_new_pin_takes_the_old_ones_place_and_is_readable_by_the_tunnel(where:
     known = KnownHosts(known_hosts_file())
     known.pin(CLUSTER, OLD)
     known.pin("0202-120000-another1", OLD)
-    assert publish_pin(where.folder, CLUSTER)
+    assert hand_pin_to_tunnel(where.folder, CLUSTER)
     known.repin(CLUSTER, NEW)
-    assert publish_pin(where.folder, CLUSTER)
+    assert hand_pin_to_tunnel(where.folder, CLUSTER)
     published = KnownHosts(where.pins / "known_hosts")
     assert published.keys(CLUSTER) == (NEW,)
     assert published.keys("0202-120000-another1") == ()
@@ -102,5 +102,5 @@ def test_a_new_pin_takes_the_old_ones_place_and_is_readable_by_the_tunnel(where:
 
 def test_a_pin_for_a_lab_that_was_never_prepared_writes_nothing(where: LabPaths) -> None:
     KnownHosts(known_hosts_file()).pin(CLUSTER, OLD)
-    assert not publish_pin(where.folder, CLUSTER)
+    assert not hand_pin_to_tunnel(where.folder, CLUSTER)
     assert not where.private.exists()

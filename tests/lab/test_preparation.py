@@ -125,7 +125,7 @@ def test_the_host_keys_that_the_user_trusts_for_a_jump_host_are_the_tunnels(user
     ensure_token(where, user=1000)
     jumps, _ = user.way()
     before = known.read_bytes()
-    lab_preparation._publish_jump_pins(user.lab, jumps)
+    lab_preparation._hand_jump_pins_to_tunnel(user.lab, jumps)
     published = KnownHosts(where.pins / "known_hosts")
     assert published.keys("jump-1") == trusted_keys([known], "[bastion.example]:2222") != ()
     assert published.keys("jump-2") == ()

@@ -18,7 +18,7 @@ WORKSPACE_TOKEN = Path("/run/dbmirror/workspace/token")
 SECRETS = Path("/run/secrets")
 MOST_JUMPS = 3
 """How many jump hosts a way to the driver may have; compose.yaml has a secret for the key of each."""
-_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*|[0-9A-Fa-f:.]+")
+HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*|[0-9A-Fa-f:.]+")
 _WORKSPACE = re.compile(r"(https://[A-Za-z0-9.-]+|http://(host\.docker\.internal|localhost|127\.0\.0\.1))(:\d+)?/?")
 """A token is sent over https, or to the machine that the lab runs on."""
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]*")
@@ -92,8 +92,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     return Settings(
         mirror=text("DBMIRROR_MIRROR", _NAME, "mirror") or "",
         cluster=text("DBMIRROR_CLUSTER", _NAME, "cluster") or "",
-        host=text("DBMIRROR_DRIVER_HOST", _HOST),
-        fixed_host=text("DBMIRROR_DRIVER_FIXED_HOST", _HOST),
+        host=text("DBMIRROR_DRIVER_HOST", HOST),
+        fixed_host=text("DBMIRROR_DRIVER_FIXED_HOST", HOST),
         port=_port("DBMIRROR_DRIVER_PORT", environment.get("DBMIRROR_DRIVER_PORT", "")),
         user=text("DBMIRROR_DRIVER_USER", _USER, "") or "",
         forwards=tuple(_port("DBMIRROR_FORWARDS", each) for each in environment.get("DBMIRROR_FORWARDS", "").split()),

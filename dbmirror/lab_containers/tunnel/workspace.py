@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any
 
-from .settings import Settings
+from .settings import HOST, Settings
 
 TIMEOUT = 8.0
-_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*|[0-9A-Fa-f:.]+")
 _STATE = re.compile(r"[A-Z_]{1,40}")
 
 
@@ -85,6 +84,6 @@ def _read(answer: Any, settings: Settings) -> Found:
         raise ValueError
     driver = answer.get("driver") or {}
     address = (driver.get("public_dns") or driver.get("private_ip")) if isinstance(driver, dict) else None
-    if address is not None and not (isinstance(address, str) and _HOST.fullmatch(address)):
+    if address is not None and not (isinstance(address, str) and HOST.fullmatch(address)):
         raise ValueError
     return Found(cluster_state=answer["state"], address=settings.fixed_host or address or settings.host)
