@@ -9,7 +9,9 @@ _SECRET_PARAMETER = re.compile(
     r"tok|sig|sec|pass|pwd|key|cred|auth|jwt|session|access|code|sas|bearer|api|x-amz|x-goog|x-ms|nonce", re.IGNORECASE
 )
 """Names of query parameters that may be secret: rather one too many than one too few."""
-_HARMLESS_FRAGMENT = re.compile(r"(sha256|sha384|sha512|sha1|md5|egg|subdirectory)=[A-Za-z0-9._/+-]*", re.IGNORECASE)
+HARMLESS_FRAGMENTS = ("sha256=", "sha384=", "sha512=", "sha1=", "md5=", "egg=", "subdirectory=")
+"""How fragments begin that tell an installer what it needs and nobody a secret."""
+_HARMLESS_FRAGMENT = re.compile(rf"({'|'.join(HARMLESS_FRAGMENTS)})[A-Za-z0-9._/+-]*", re.IGNORECASE)
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
 """A name before the host that is no credential: `git@` of ssh, the container of an Azure storage account."""
 _WEB = ("http", "https")

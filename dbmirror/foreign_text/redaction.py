@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Final
 
 from dbmirror.foreign_text.characters import LONGEST_LINE, one_line
+from dbmirror.foreign_text.clean_urls import HARMLESS_FRAGMENTS
 from dbmirror.foreign_text.known_tokens import TOKENS
 
 MASK: Final = "***"
@@ -22,7 +23,6 @@ _SECRET_NAMES: Final = frozenset({"_auth", "x-jfrog-art-api"})
 _BEFORE_KEY: Final = re.compile(r"access|account|api|auth|private|secret|shared|master|signing|encryption")
 # Names that are secret only as a parameter, behind `?`, `&` or `;`: alone they are words of any message.
 _SECRET_PARAMETER: Final = re.compile(r"sig|key|code|pass|pw|auth|sas|sid|session|nonce")
-_HARMLESS_FRAGMENTS: Final = ("sha256=", "sha384=", "sha512=", "sha1=", "md5=", "egg=", "subdirectory=")
 
 _WORDS: Final = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 _AUTHORIZATION: Final = re.compile(
@@ -180,7 +180,7 @@ def _without_user(address: str, scheme: str) -> str:
 
 def _without_fragment(address: str) -> str:
     before, hash_, fragment = address.partition("#")
-    if not fragment or fragment.lower().startswith(_HARMLESS_FRAGMENTS):
+    if not fragment or fragment.lower().startswith(HARMLESS_FRAGMENTS):
         return address
     end = re.search(r"[\"'<>)\]]", fragment)
     return f"{before}{hash_}{MASK}{fragment[end.start() :] if end else ''}"

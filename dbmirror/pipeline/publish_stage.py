@@ -12,7 +12,7 @@ from dbmirror.mirror_folder.names import PUSHED
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.pipeline.stages import verify_image
 from dbmirror.publish.deployment_files import write_deployment
-from dbmirror.publish.destinations import Destination, Pushed, find_destinations, publish
+from dbmirror.publish.destinations import Destination, Pushed, find_destinations, push_to_all
 from dbmirror.publish.gate import require_built_here, require_verified
 from dbmirror.render.deployment import DeploymentRefused
 from dbmirror.snapshot import Snapshot
@@ -58,7 +58,7 @@ def publish_image(
     verified = pass_gate(mirror, built, allow_unverified=allow_unverified)
     if not verified:
         mirror.observer.warn(f"{built.tags[0]} is pushed without having passed verification, as asked.")
-    pushed = publish(
+    pushed = push_to_all(
         built,
         to,
         tag=built.tags[0].rpartition(":")[2],

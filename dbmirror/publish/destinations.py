@@ -94,7 +94,7 @@ def find_destinations(
     )
 
 
-def publish(
+def push_to_all(
     built: Built,
     destinations: Iterable[Destination],
     *,
