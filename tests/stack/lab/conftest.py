@@ -71,7 +71,10 @@ def stack(mirror: Mirror, home: Path, users_own: dict[str, bytes]) -> Iterator[P
     lab_stack.prepare(mirror.lab, mirror.lab_supplies())
     fetch_files(mirror.lab, files, mirror.lab_supplies())
     try:
-        subprocess.run(["docker", "compose", "up", "--detach"], cwd=folder, check=True, capture_output=True)
+        up = subprocess.run(
+            ["docker", "compose", "up", "--detach"], cwd=folder, check=False, capture_output=True, text=True
+        )
+        assert up.returncode == 0, up.stderr
         assert settles(lambda: health(folder, "lab") == "healthy", 120), compose.last_logs(project_of(folder), "lab")
         assert settles(lambda: health(folder, "tunnel") == "healthy", 60), compose.last_logs(
             project_of(folder), "tunnel"
