@@ -44,7 +44,7 @@ fuzz: $(READY)  ## 10,000 hostile files, folders and answers
 	FUZZ_CASES=10000 $(PYTHON) -m pytest -m fuzz tests/fuzz --numprocesses auto
 
 stack: $(READY) engine tools  ## the tests on the real engine
-	$(PYTHON) -m pytest -m "stack and not alone" --numprocesses 3 --dist loadgroup $(T)$(NONE)
+	$(PYTHON) -m pytest -m "stack and not alone" --numprocesses 2 --dist loadfile $(T)$(NONE)
 	$(PYTHON) -m pytest -m "stack and alone" $(T)$(NONE)
 
 format: $(READY)  ## format the code

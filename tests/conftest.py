@@ -9,6 +9,7 @@ import signal
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -16,10 +17,35 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling
 
 # How long an example takes says more about what else the machine does.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+
+_OWN_LABS = ("tests/stack/lab/test_r_kernel.py", "tests/stack/lab/test_spark_in_the_lab.py")
+"""Labs of sandboxes of their own, on ports of their own."""
+_LABS = ("tests/stack/lab/", "tests/stack/test_another_user.py")
+"""One lab after the other: they want the same ports."""
+
+
+class _Scheduling(LoadFileScheduling):
+    """A file's tests in one process, as with --dist loadfile, and in one process what shares a lab or its ports.
+
+    The marks of --dist loadgroup do not arrive: pytest-xdist 3.8 writes them where pytest 9.2 does not read them.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        if file.startswith(_OWN_LABS):
+            return "labs of their own"
+        return "labs" if file.startswith(_LABS) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    return _Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,4 +1,4 @@
-"""A sandbox for each of the processes that test, the command line as a user types it, and what runs beside what."""
+"""A sandbox for each of the processes that test, and the command line as a user types it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,6 @@ os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
 
 PROGRAM = Path(sys.executable).parent / "dbmirror"
 RUNTIME_LISTS = Path(__file__).parents[1] / "runtime_lists"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares a sandbox or a lab stays in one process: the tests of one file, and those of lab/."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group("lab" if item.path.parent.name == "lab" else item.path.stem))
 
 
 @pytest.fixture(scope="session", autouse=True)

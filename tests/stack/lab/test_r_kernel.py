@@ -35,7 +35,7 @@ from tests.stack.lab.stack import (
     write_notebook,
 )
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("labs of their own")]
+pytestmark = pytest.mark.stack
 
 KERNEL = {"kernel": "mirror-r", "title": "R (mirror of demo)", "language": "R"}
 SEEN = """

@@ -14,7 +14,7 @@ import pytest
 from tests.stack.conftest import User, new_user
 from tests.stack.lab.stack import keep_to_ports, outputs_of
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("labs of their own")]
+pytestmark = pytest.mark.stack
 
 
 @pytest.fixture(scope="module")
