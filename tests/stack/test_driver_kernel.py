@@ -110,7 +110,9 @@ def test_an_interrupt_reaches_a_running_cell(notebook: Notebook) -> None:
     reply = notebook.run("import time; time.sleep(50)")
     assert reply.error.startswith("KeyboardInterrupt")
     assert time.monotonic() - begin < 25
-    assert notebook.run("'still here'").status == "ok"
+    # A kernel drops what comes in while an error still stops its queue, as it does for Jupyter's "run all".
+    replies = (notebook.run("'still here'") for _ in range(20))
+    assert next(reply for reply in replies if reply.status != "aborted").status == "ok"
 
 
 def test_a_restart_gives_a_fresh_kernel_to_the_same_client(notebook: Notebook) -> None:
@@ -235,7 +237,9 @@ def test_without_a_connection_a_start_fails_with_a_sentence(tunnel: Tunnel) -> N
     (tunnel.folder / "state.json").write_text('{"state": "unreachable", "text": "The driver does not answer."}')
     tunnel.cut()
     notebook = Notebook(tunnel)
-    with pytest.raises(RuntimeError, match=r"no connection to the driver \(unreachable\). The driver does not answer"):
+    with pytest.raises(
+        RuntimeError, match=r"no connection to the driver \(unreachable\)\.\sThe driver does not answer"
+    ):
         notebook.manager.start_kernel()
     assert not Path(notebook.manager.ip).parent.exists()
     tunnel.connect()
