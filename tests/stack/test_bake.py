@@ -39,7 +39,10 @@ pytestmark = pytest.mark.stack
 
 REPOSITORY = "scratch-bake-test"
 BROKEN = "RUN sleep 1; echo 'dbmirror: failed pyodbc 4.0.38 (build)'; exit 1"
-PYTHON = "RUN apt-get update && apt-get install -y --no-install-recommends python3"
+PYTHON = (
+    "RUN apt-get update && apt-get install -y --no-install-recommends python3"
+    " && python3 -m venv --without-pip /databricks/python3"
+)
 MIRRORS = ("one", "two", "three.x", "default")
 
 
