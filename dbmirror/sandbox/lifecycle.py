@@ -147,7 +147,7 @@ def _build(
     if spark:
         image = ensure_spark_image(image, ca_bundle=ca_bundle, observer=observer)
     if running is not None and running != image.name:
-        # Another image is another cluster, with an id of its own: what was pinned for the old one ends.
+        # Another image is another driver with another host key: what was pinned for the old one ends.
         observer.note(
             f"The driver's packages are to be others than those of the sandbox's cluster {settings.cluster_id}: "
             "another cluster takes its place."
