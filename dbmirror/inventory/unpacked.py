@@ -166,7 +166,8 @@ def collect_unpacked(unpacked: Unpacked, *, name: str, timeout: float = 120.0) -
     if not unpacked.place(ENVIRONMENT).is_dir():
         raise NoPythonFound(
             f"{name} has no Python environment at {ENVIRONMENT}.",
-            remedy=f"Name an image that dbmirror built; this one: docker run --rm --entrypoint ls {name} /databricks",
+            remedy="Name an image that dbmirror built. What this one has there: "
+            f"docker run --rm --network=none --entrypoint ls {name} /databricks",
         )
     arguments = ["best", str(unpacked.folder)]
     payload = run_program(LocalHost(), "collector", arguments, interpreter=sys.executable, timeout=timeout)
