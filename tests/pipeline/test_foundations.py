@@ -114,7 +114,7 @@ def _nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "render_files", lambda *_: None)
     monkeypatch.setattr(stages, "render_lab", lambda *_: None)
     monkeypatch.setattr(stages, "build_files", lambda *_: {})
-    monkeypatch.setattr(stages, "read_base", lambda reference, **_: (a_base(reference=reference), None), raising=False)
+    monkeypatch.setattr(stages, "read_base", lambda reference, **_: (a_base(reference=reference), None))
 
 
 def built_by(mirror: Mirror, engine: Engine, image_id: str = DIGEST) -> Built:
