@@ -75,7 +75,7 @@ class _Failed(msgspec.Struct, tag="failed", tag_field="event"):
     usage: bool
 
 
-_events: Final = msgspec.json.Decoder(_Begin | _Progress | _End | _Failed)
+_events: Final = msgspec.json.Decoder(_Begin | _Progress | _End | _Failed)  # noqa: TID251 - made once, by who imports this
 
 
 class _Listener:

@@ -8,6 +8,7 @@ from importlib.resources import files
 
 import msgspec
 
+from dbmirror.foreign_text.decoding import decode_toml
 from dbmirror.lock.model import AptPackage, BaseImage, LockedPackage
 from dbmirror.render.errors import RenderError
 from dbmirror.render.requirements import apt_line
@@ -50,7 +51,7 @@ def distribution_of(base: BaseImage) -> Distribution:
 def native_packages() -> dict[str, Native]:
     """python_system_libraries.toml: PEP 503 name to what the package needs."""
     content = files("dbmirror.render").joinpath("python_system_libraries.toml").read_bytes()
-    return msgspec.toml.decode(content, type=dict[str, Native])
+    return decode_toml(content, dict[str, Native])
 
 
 def system_list(runtime: Runtime, base: BaseImage, *, python: str) -> str:
@@ -123,4 +124,4 @@ def renamed(names: Iterable[str], base: BaseImage) -> list[str]:
 @cache
 def _distributions() -> dict[str, Distribution]:
     content = files("dbmirror.render").joinpath("distributions.toml").read_bytes()
-    return msgspec.toml.decode(content, type=_Distributions).distributions
+    return decode_toml(content, _Distributions).distributions

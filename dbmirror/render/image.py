@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from dbmirror.config import MirrorName, Waiver
 from dbmirror.filters.flavour import Flavour
+from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.lock.model import AptPackage, BaseKind, CapturedWheel, GitSource, ImageLayer, Lock, LockedPackage
 from dbmirror.lock.r.model import RLock
 from dbmirror.render.context import BuildContext
@@ -158,8 +159,8 @@ def _image_layers(layers: tuple[_Layer, ...], part: RPart | None) -> list[tuple[
 def _validated(value: Any, kind: Any) -> Any:
     """`value` taken apart and put together again, so that each part has the grammar that its type states."""
     try:
-        return msgspec.json.decode(msgspec.json.encode(value), type=kind)
-    except (msgspec.ValidationError, UnicodeError) as error:
+        return decode_json(msgspec.json.encode(value), kind)
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise RenderError(
             f"A value of the lock is not valid: {error}.",
             remedy="Take the snapshot and make the lock again.",

@@ -16,6 +16,7 @@ from msgspec import Meta
 import dbmirror
 from dbmirror.config import Memory, MirrorName, SparkRemote
 from dbmirror.files import digest_of, sha256_hex
+from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.hosts.driver import DRIVER_PORT, DRIVER_USER
 from dbmirror.lab_containers.tunnel.settings import MOST_JUMPS
 from dbmirror.lock.lab import LabLock
@@ -89,8 +90,8 @@ def render_lab(lock: Lock, *, image: str, settings: LabSettings, lab_lock: LabLo
     Raises RenderError where a value is hostile.
     """
     try:
-        settings = msgspec.json.decode(msgspec.json.encode(settings), type=LabSettings)
-    except (msgspec.ValidationError, UnicodeError) as error:
+        settings = decode_json(msgspec.json.encode(settings), LabSettings)
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise RenderError(
             f"What the lab is to be made of has not the form that it must have: {error}.",
             remedy="Correct the mirror's section in dbmirror.toml.",

@@ -9,6 +9,7 @@ from importlib.resources import files
 
 import msgspec
 
+from dbmirror.foreign_text.decoding import decode_toml
 from dbmirror.lock.model import BaseImage
 from dbmirror.lock.r.model import LockedRPackage, RAptPackage
 from dbmirror.render.debian_packages import distribution_of, renamed
@@ -38,9 +39,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 @cache
 def needs() -> tuple[Need, ...]:
     """The entries of r_system_libraries.toml."""
-    return msgspec.toml.decode(
-        files("dbmirror.render").joinpath("r_system_libraries.toml").read_bytes(), type=_File
-    ).needs
+    return decode_toml(files("dbmirror.render").joinpath("r_system_libraries.toml").read_bytes(), _File).needs
 
 
 def require_r(version: str, base: BaseImage, *, repository: bool) -> None:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import msgspec
 
+from dbmirror.foreign_text.decoding import decode_toml
 from dbmirror.runtimes.model import Need, Runtime, RuntimeUnknown, SparkVersion, Tools, number
 
 _SPARK_VERSION = re.compile(
@@ -130,7 +131,7 @@ def parse_spark_version(text: str) -> SparkVersion:
 
 @cache
 def _read() -> _File:
-    return msgspec.toml.decode(files(__package__).joinpath("runtimes.toml").read_bytes(), type=_File)
+    return decode_toml(files(__package__).joinpath("runtimes.toml").read_bytes(), _File)
 
 
 @cache

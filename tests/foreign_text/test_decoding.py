@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 MANY = """
 import threading
 from dbmirror.foreign_text.decoding import convert
@@ -27,4 +29,35 @@ print("done")
 
 def test_the_first_use_of_a_type_by_many_threads_ends_well() -> None:
     done = subprocess.run([sys.executable, "-c", MANY], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+RENDERED = """
+import os, sys, threading
+from dbmirror.lock.model import Lock
+from dbmirror.render.image import _validated
+from tests.builders import a_lock
+lock = a_lock()
+sys.setswitchinterval(1e-6)
+def work(barrier):
+    barrier.wait()
+    _validated(lock, Lock)
+for attempt in range(60):
+    child = os.fork()
+    if child == 0:
+        barrier = threading.Barrier(4)
+        threads = [threading.Thread(target=work, args=(barrier,)) for _ in range(4)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert status == 0, os.waitstatus_to_exitcode(status)
+print("done")
+"""
+
+
+def test_mirrors_that_are_rendered_side_by_side_end_well() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", RENDERED], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr

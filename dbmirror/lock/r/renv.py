@@ -163,8 +163,8 @@ def decode(renv: bytes, fates: bytes) -> RLock:
     )
     installed = ((package.name, package.version) for package in lock.packages if package.addition is None)
     check_together(installed, lock.fates, lock_file=RENV_LOCK, fates_file=R_FATES)
-    check_same(document, msgspec.json.decode(encode_renv(lock)), file=RENV_LOCK)
-    check_same(decode_json(fates, dict[str, Any]), msgspec.json.decode(encode_r_fates(lock)), file=R_FATES)
+    check_same(document, decode_json(encode_renv(lock), dict[str, Any]), file=RENV_LOCK)
+    check_same(decode_json(fates, dict[str, Any]), decode_json(encode_r_fates(lock), dict[str, Any]), file=R_FATES)
     return lock
 
 
