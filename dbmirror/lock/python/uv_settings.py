@@ -19,6 +19,9 @@ from dbmirror.lock.python.index_location import IndexLocation, checked, location
 _NAMED = re.compile(r"\A([A-Za-z0-9_.-]+)=(?=[a-z]+:|[./])")
 _FORBIDDEN_MEANS_MISSING = "pytorch.org"
 """uv takes 403 from hosts that end so for 'not here': that is what PyTorch's index answers."""
+_HARMLESS = {"index-strategy": "first-index", "keyring-provider": "disabled"}
+"""The only value of each that a project's file may choose. Another strategy lets a public index serve a name that a
+private one has, and the keyring is a program."""
 T = TypeVar("T")
 
 
@@ -70,8 +73,8 @@ def uv_indexes(environment: Mapping[str, str], *, home: Path, folder: Path) -> U
     entries = [*_of_environment(environment, folder), *_of_files(tables)]
     own = frozenset(_origin(entry) for entry in entries if not entry.cloned)
     entries = _first_of_each_name(entries)
-    strategy = environment.get("UV_INDEX_STRATEGY") or _first(tables, "index-strategy", str) or "first-index"
-    keyring = environment.get("UV_KEYRING_PROVIDER") or _first(tables, "keyring-provider", str)
+    strategy = _setting("index-strategy", environment, tables) or _HARMLESS["index-strategy"]
+    keyring = _setting("keyring-provider", environment, tables)
     default = next((entry for entry in entries if entry.default), None)
     asked = [entry for entry in entries if not entry.default and not entry.explicit]
     if default is not None and not default.explicit:
@@ -80,7 +83,7 @@ def uv_indexes(environment: Mapping[str, str], *, home: Path, folder: Path) -> U
     return UvIndexes(
         indexes=indexes,
         has_default=default is not None,
-        first_index=strategy == "first-index",
+        first_index=strategy == _HARMLESS["index-strategy"],
         no_index=next((str(table.path) for table in tables if _value(table, "no-index", bool)), None),
         named=bool(entries),
         notes=tuple(_notes(tables, environment)),
@@ -250,3 +253,27 @@ def _notes(tables: Sequence[_Table], environment: Mapping[str, str]) -> Iterator
     ]
     for place in [*places, *flat, *(["UV_FIND_LINKS"] if environment.get("UV_FIND_LINKS") else [])]:
         yield f"{place} names places of single files, where dbmirror does not look."
+    yield from _not_for_a_clone(tables, environment)
+
+
+def _setting(key: str, environment: Mapping[str, str], tables: Sequence[_Table]) -> str | None:
+    """The value of `key`, one of _HARMLESS: what the user says, unless the project's file chooses the harmless one."""
+    if said := environment.get(_variable(key)):
+        return said
+    chosen = _first([table for table in tables if table.cloned], key, str)
+    return chosen if chosen == _HARMLESS[key] else _first([table for table in tables if not table.cloned], key, str)
+
+
+def _not_for_a_clone(tables: Sequence[_Table], environment: Mapping[str, str]) -> Iterator[str]:
+    for key, harmless in _HARMLESS.items():
+        for table in tables:
+            said = _value(table, key, str)
+            if table.cloned and said not in {None, harmless} and not environment.get(_variable(key)):
+                yield (
+                    f"{table.path} sets {key}, which does not count: the file may have come with a clone. If you want "
+                    f"it, set {_variable(key)}, or {key} in ~/.config/uv/uv.toml."
+                )
+
+
+def _variable(key: str) -> str:
+    return "UV_" + key.upper().replace("-", "_")

@@ -187,7 +187,7 @@ UV = [
     Case(
         "[pip]'s strategy",
         {"UV_DEFAULT_INDEX": "{public}", "UV_INDEX": "{old}"},
-        {PROJECT: "index-strategy = 'first-index'\n[pip]\nindex-strategy = 'unsafe-first-match'\n"},
+        {USER: "index-strategy = 'first-index'\n[pip]\nindex-strategy = 'unsafe-first-match'\n"},
     ),
     Case("no index at all", {"UV_DEFAULT_INDEX": "{public}"}, {PROJECT: "no-index = true\n"}),
     Case(

@@ -15,7 +15,7 @@ from dbmirror.lock.model import Target
 from dbmirror.lock.python.candidates import NoFile
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.index_search import Offer, search
-from dbmirror.lock.python.index_settings import IndexSettings, find_indexes
+from dbmirror.lock.python.index_settings import Choice, IndexSettings, find_indexes
 
 
 @pytest.fixture
@@ -270,6 +270,41 @@ def test_a_neighbours_file_above_names_no_index(tmp_path: Path, monkeypatch: pyt
     assert "https://evil.example/simple/" not in urls(UV_NO_CONFIG="1")
     owners.clear()
     assert "https://evil.example/simple/" in urls()
+
+
+CLONED = {
+    "uv.toml": "{lines}\n[[index]]\nurl = 'https://me@index.example/simple'\n",
+    "pyproject.toml": "[tool.uv]\n{lines}\n[[tool.uv.index]]\nurl = 'https://me@index.example/simple'\n",
+}
+
+
+@pytest.mark.parametrize("file", CLONED)
+@pytest.mark.parametrize("section", ["", "pip."])
+def test_a_cloned_file_loosens_no_order_and_starts_no_keyring(tmp_path: Path, file: str, section: str) -> None:
+    lines = f"{section}index-strategy = 'unsafe-best-match'\n{section}keyring-provider = 'subprocess'"
+    pip_file(tmp_path / "clone" / file, CLONED[file].format(lines=lines))
+
+    def found(**variables: str) -> IndexSettings:
+        environment = {"XDG_CONFIG_DIRS": str(tmp_path / "none"), **variables}
+        return find_indexes(IndexConfig(), environment=environment, home=tmp_path, folder=tmp_path / "clone")
+
+    assert [group.choice for group in found().groups] == [Choice.FIRST_INDEX]
+    assert not any(index.keyring for index in found().indexes)
+    for key, variable in (("index-strategy", "UV_INDEX_STRATEGY"), ("keyring-provider", "UV_KEYRING_PROVIDER")):
+        (note,) = (note for note in found().notes if f"sets {key}," in note)
+        assert variable in note
+        assert str(tmp_path / "clone" / file) in note
+    users = found(UV_INDEX_STRATEGY="unsafe-best-match", UV_KEYRING_PROVIDER="subprocess")
+    assert [group.choice for group in users.groups] == [Choice.FIRST_VERSION]
+    assert all(index.keyring for index in users.indexes if index.host == "index.example")
+    assert users.notes == ()
+    pip_file(tmp_path / ".config/uv/uv.toml", "index-strategy = 'unsafe-first-match'\nkeyring-provider='subprocess'\n")
+    assert [group.choice for group in found().groups] == [Choice.FIRST_VERSION]
+    lines = f"{section}index-strategy = 'first-index'\n{section}keyring-provider = 'disabled'"
+    pip_file(tmp_path / "clone" / file, CLONED[file].format(lines=lines))
+    assert [group.choice for group in found().groups] == [Choice.FIRST_INDEX]
+    assert not any(index.keyring for index in found().indexes)
+    assert found().notes == ()
 
 
 def test_an_endless_file_of_uv_is_not_read(tmp_path: Path) -> None:
