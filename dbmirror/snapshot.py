@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -59,6 +59,13 @@ class Cluster:
     uses_ml_runtime: bool = False
     """The field use_ml_runtime of the Clusters API, which makes a standard spark_version a machine learning one."""
     libraries: tuple[ClusterLibrary, ...] = ()
+    unknown: tuple[Text, ...] = ()
+    """The fields above that the snapshot's source cannot know, sorted; empty where a workspace stated them."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the snapshot is of a cluster, and not of a list of packages or of a runtime alone."""
+        return "cluster_id" not in self.unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +94,13 @@ class Snapshot:
 
     @property
     def digest(self) -> str:
-        """`sha256:<hex>` over the cluster and the inventory: equal for the same state of the same cluster."""
-        return digest_of({"schema": self.schema, "cluster": self.cluster, "inventory": self.inventory})
+        """`sha256:<hex>` over the cluster and the inventory: equal for the same state of the same cluster.
+
+        How far the installation of a library has come is no part of it: what is installed says the inventory.
+        """
+        libraries = tuple(replace(library, status="", messages=()) for library in self.cluster.libraries)
+        cluster = replace(self.cluster, libraries=libraries)
+        return digest_of({"schema": self.schema, "cluster": cluster, "inventory": self.inventory})
 
     @property
     def short_digest(self) -> str:

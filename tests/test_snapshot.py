@@ -8,7 +8,7 @@ import pytest
 
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Distribution, Interpreter, Inventory
-from dbmirror.snapshot import Cluster, Snapshot, SnapshotError, Taken, read_snapshot, write_snapshot
+from dbmirror.snapshot import Cluster, ClusterLibrary, Snapshot, SnapshotError, Taken, read_snapshot, write_snapshot
 
 
 def distribution(
@@ -47,6 +47,15 @@ def test_time_and_host_stand_outside_the_digest_and_do_not_change_the_file(snaps
     assert later.digest == snapshot.digest
     assert not write_snapshot(later, path)
     assert path.read_bytes() == before
+
+
+def test_how_far_an_installation_has_come_is_no_part_of_the_digest(snapshot: Snapshot) -> None:
+    def with_library(status: str, *messages: str) -> Snapshot:
+        library = ClusterLibrary(kind="pypi", specification="six==1.16.0", status=status, messages=messages)
+        return replace(snapshot, cluster=replace(snapshot.cluster, libraries=(library,)))
+
+    assert with_library("INSTALLED").digest == with_library("FAILED", "no such release").digest
+    assert with_library("INSTALLED").digest != snapshot.digest
 
 
 def test_another_version_of_a_package_is_another_digest(snapshot: Snapshot) -> None:

@@ -166,13 +166,15 @@ def _section_rows(section: Section, shown: str) -> Iterable[tuple[str, str, str,
         yield from ((name, version, "-", "only in the first") for name, version in section.only_in_a)
         yield from ((name, "-", version, "only in the second") for name, version in section.only_in_b)
         yield from ((changed.name, changed.a, changed.b, "differs") for changed in section.changed)
+        yield from ((each.name, each.a, each.b, "within the range") for each in section.allowed)
     if shown in {"all", "same"}:
         yield from ((name, version, version, "same") for name, version in section.same)
 
 
 def _section_counts(section: Section) -> str:
+    within = f"{len(section.allowed)} within a range, " if section.allowed else ""
     return (
-        f"{len(section.same)} same, {len(section.changed)} at other versions, "
+        f"{len(section.same)} same, {within}{len(section.changed)} at other versions, "
         f"{len(section.only_in_a)} only in the first, {len(section.only_in_b)} only in the second"
     )
 

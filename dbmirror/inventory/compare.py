@@ -6,12 +6,15 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from dbmirror.inventory.model import Distribution, Inventory
+from dbmirror.inventory.model import UNKNOWN, UNKNOWN_PYTHON, Distribution, Inventory
 
 UNREADABLE = "unreadable"
 """What stands for the version of a package that is there and could not be read."""
+ANY = "any version"
+"""What a list states of a package that it names and says no more of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,8 @@ class Section:
     only_in_b: tuple[tuple[str, str], ...] = ()
     changed: tuple[Changed, ...] = ()
     same: tuple[tuple[str, str], ...] = ()
+    allowed: tuple[Changed, ...] = ()
+    """One side states a range and no version, and the other's version is within it. No difference."""
 
     @property
     def is_equal(self) -> bool:
@@ -75,11 +80,13 @@ def compare(
 
 def _section(a: Mapping[str, str], b: Mapping[str, str]) -> Section:
     both = sorted(a.keys() & b.keys())
+    unequal = [Changed(name=name, a=a[name], b=b[name]) for name in both if not _equal(a[name], b[name])]
     return Section(
         only_in_a=tuple((name, a[name]) for name in sorted(a.keys() - b.keys())),
         only_in_b=tuple((name, b[name]) for name in sorted(b.keys() - a.keys())),
-        changed=tuple(Changed(name=name, a=a[name], b=b[name]) for name in both if not _equal(a[name], b[name])),
+        changed=tuple(each for each in unequal if not _allows(each.a, each.b) and not _allows(each.b, each.a)),
         same=tuple((name, a[name]) for name in both if _equal(a[name], b[name])),
+        allowed=tuple(each for each in unequal if _allows(each.a, each.b) or _allows(each.b, each.a)),
     )
 
 
@@ -93,11 +100,21 @@ def _equal(a: str, b: str) -> bool:
         return False
 
 
+def _allows(stated: str, version: str) -> bool:
+    """Whether `stated` is a range that `version` is within; a requirement without one allows every version."""
+    try:
+        return (stated == ANY or stated[:1] in "<>=!~") and SpecifierSet(
+            "" if stated == ANY else stated, prereleases=True
+        ).contains(Version(version))
+    except (InvalidSpecifier, InvalidVersion):
+        return False
+
+
 def _python(
     inventory: Inventory, effective: Mapping[str, Distribution], other: Mapping[str, Distribution]
 ) -> dict[str, str]:
     """Versions by name; with the commit where both come from version control, for one version can hide many."""
-    found = {problem.name: UNREADABLE for problem in inventory.problems if problem.name is not None}
+    found = {problem.name: problem.stated or UNREADABLE for problem in inventory.problems if problem.name is not None}
     for name, distribution in effective.items():
         theirs = other.get(name)
         commit = _commit(distribution)
@@ -145,4 +162,8 @@ def _facts(inventory: Inventory) -> dict[str, str]:
         "spark": inventory.spark_version,
         "runtime": inventory.runtime_version,
     }
-    return {name: value for name, value in facts.items() if value is not None}
+    return {name: value for name, value in facts.items() if value is not None and not _unknown(value)}
+
+
+def _unknown(value: str) -> bool:
+    return value.startswith(UNKNOWN) or value == UNKNOWN_PYTHON.version

@@ -7,14 +7,14 @@ reach the rest of the program. `msgspec.convert` and `msgspec.json.decode` enfor
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta
 
 from dbmirror.foreign_text.characters import OBEYED
 from dbmirror.inventory.layers import Layer, effective, layer_of_r_library, notebook_environments
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when the meaning of a field changes; an older snapshot is then refused with the remedy."""
 
 Name = Annotated[str, Meta(pattern=r"\A[a-z0-9]+(-[a-z0-9]+)*\Z", max_length=200)]
@@ -87,6 +87,12 @@ class Interpreter:
     implementation: Text = "CPython"
 
 
+UNKNOWN: Final = "unknown"
+"""What a text says that its source cannot know."""
+UNKNOWN_PYTHON: Final = Interpreter(path="/unknown", version="0.0.0")
+"""The interpreter of an inventory whose source does not say which Python there is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RPackage:
     """One installed R package, from its DESCRIPTION."""
@@ -148,6 +154,8 @@ class Problem:
     name: Name | None = None
     """The distribution's name as far as its folder tells it."""
     layer: Layer | None = None
+    stated: Text | None = None
+    """What a list states of it in place of a version: `>=2,<3`, the address of a git repository."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +189,11 @@ class Inventory:
     environment_values: tuple[tuple[EnvironmentVariable, Text], ...] = ()
     """Values of the few harmless variables that the collector names (LANG, SPARK_SCALA_VERSION, …)."""
     problems: tuple[Problem, ...] = ()
+    unknown: tuple[Text, ...] = ()
+    """The fields above that this inventory's source cannot know, sorted; empty for what was collected on a host.
+
+    A field that must have a value has then UNKNOWN, UNKNOWN_PYTHON.
+    """
 
     def notebook_environments(self) -> tuple[str, ...]:
         """The folders of the notebook-scoped environments of both languages, sorted."""

@@ -62,7 +62,11 @@ def unreadable(problem: Problem) -> Fate:
         layer=problem.layer or Layer.RUNTIME,
         location=foreign_line(problem.path),
         kind=FateKind.UNAVAILABLE,
-        reason=foreign_line(f"Its metadata on the cluster could not be read: {problem.reason}"),
+        reason=foreign_line(
+            f"Which version the cluster has is not known: {problem.reason}"
+            if problem.stated
+            else f"Its metadata on the cluster could not be read: {problem.reason}"
+        ),
     )
 
 

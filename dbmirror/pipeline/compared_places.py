@@ -167,6 +167,6 @@ def cluster_changes(old: Cluster, new: Cluster) -> list[tuple[str, str, str]]:
 
 def _words(value: object) -> str:
     if isinstance(value, tuple):
-        parts = (f"{e.kind} {e.specification} {e.status}" if hasattr(e, "specification") else str(e) for e in value)
+        parts = (f"{e.kind} {e.specification}" if hasattr(e, "specification") else str(e) for e in value)
         return "; ".join(parts) or "none"
     return "none" if value is None else str(value)

@@ -10,6 +10,8 @@ import pytest
 from dbmirror.inventory.compare import UNREADABLE, Changed, Section, compare
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import (
+    UNKNOWN,
+    UNKNOWN_PYTHON,
     DebianPackage,
     DirectUrl,
     Distribution,
@@ -149,3 +151,28 @@ def test_debian_packages_jars_and_facts_are_compared() -> None:
     assert found.jars.only_in_b == (("mine.jar", "present"),)
     assert found.facts.changed == (Changed(name="operating system", a="ubuntu 22.04", b="ubuntu 24.04"),)
     assert found.facts.only_in_a == (("java", "17.0.16"),)
+
+
+def _listed(name: str, stated: str) -> Inventory:
+    return replace(EMPTY, problems=(Problem(path="list:1", reason="it is a range", name=name, stated=stated),))
+
+
+@pytest.mark.parametrize("stated", [">=1,<2", "~=1.4", "any version"])
+def test_a_range_that_the_other_sides_version_is_within_is_no_difference(stated: str) -> None:
+    found = compare(_listed("a", stated), with_python(distribution("a", "1.5")))
+
+    assert found.python == Section(allowed=(Changed(name="a", a=stated, b="1.5"),))
+    assert found.python.is_equal
+
+
+@pytest.mark.parametrize("stated", [">=2", "git+https://git.example/a.git@abc"])
+def test_what_is_stated_otherwise_than_the_other_sides_version_differs(stated: str) -> None:
+    found = compare(with_python(distribution("a", "1.5")), _listed("a", stated))
+
+    assert found.python == Section(changed=(Changed(name="a", a="1.5", b=stated),))
+
+
+def test_what_a_source_cannot_know_is_not_compared() -> None:
+    unknown = replace(EMPTY, os_id=UNKNOWN, os_version=UNKNOWN, architecture=UNKNOWN, python=UNKNOWN_PYTHON, glibc=None)
+    assert compare(unknown, EMPTY).facts.changed == ()
+    assert "python" not in dict(compare(unknown, unknown).facts.same)
