@@ -85,7 +85,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What a cluster is made of. `digest` covers `cluster` and `inventory` alone."""
+    """What a cluster is made of. `digest` covers `cluster` and `inventory`, without the environment's variables."""
 
     cluster: Cluster
     inventory: Inventory
@@ -96,11 +96,13 @@ class Snapshot:
     def digest(self) -> str:
         """`sha256:<hex>` over the cluster and the inventory: equal for the same state of the same cluster.
 
-        How far the installation of a library has come is no part of it: what is installed says the inventory.
+        How far the installation of a library has come is no part of it: what is installed says the inventory. The
+        environment's variables are none either: a notebook on the driver has others than a session of SSH.
         """
         libraries = tuple(replace(library, status="", messages=()) for library in self.cluster.libraries)
         cluster = replace(self.cluster, libraries=libraries)
-        return digest_of({"schema": self.schema, "cluster": cluster, "inventory": self.inventory})
+        lasting = replace(self.inventory, environment_variables=(), environment_values=())
+        return digest_of({"schema": self.schema, "cluster": cluster, "inventory": lasting})
 
     @property
     def short_digest(self) -> str:

@@ -58,6 +58,16 @@ def test_how_far_an_installation_has_come_is_no_part_of_the_digest(snapshot: Sna
     assert with_library("INSTALLED").digest != snapshot.digest
 
 
+def test_the_variables_of_a_session_are_kept_outside_the_digest(snapshot: Snapshot, tmp_path: Path) -> None:
+    inventory = replace(
+        snapshot.inventory, environment_variables=("LANG", "PYSPARK_PIN_THREAD"), environment_values=(("LANG", "C"),)
+    )
+    in_a_notebook = replace(snapshot, inventory=inventory)
+    assert in_a_notebook.digest == snapshot.digest
+    write_snapshot(in_a_notebook, tmp_path / "snapshot.json")
+    assert read_snapshot(tmp_path / "snapshot.json").inventory.environment_values == (("LANG", "C"),)
+
+
 def test_another_version_of_a_package_is_another_digest(snapshot: Snapshot) -> None:
     inventory = replace(snapshot.inventory, distributions=(distribution("numpy", "1.23.6"),))
     assert replace(snapshot, inventory=inventory).digest != snapshot.digest
