@@ -17,13 +17,18 @@ GET = "/api/2.1/clusters/get"
 
 def ask(w: WorkspaceClient, path: str, query: Mapping[str, str]) -> dict[str, Any]:
     """The document that `path` answers with. Raises ValueError where it is none; else what the SDK raises."""
-    headers = {"Accept": "application/json"}
-    if w.config.workspace_id:
-        headers["X-Databricks-Workspace-Id"] = w.config.workspace_id
-    answer = w.api_client.do("GET", path, query=dict(query), headers=headers)
+    answer = w.api_client.do("GET", path, query=dict(query), headers=headers(w))
     if not isinstance(answer, dict):
         raise ValueError(path.rpartition("/api/")[2])  # noqa: TRY004 - an answer that is none of the API
     return answer
+
+
+def headers(w: WorkspaceClient) -> dict[str, str]:
+    """What the SDK's own calls send."""
+    return {
+        "Accept": "application/json",
+        **({"X-Databricks-Workspace-Id": w.config.workspace_id} if w.config.workspace_id else {}),
+    }
 
 
 def each_cluster(w: WorkspaceClient) -> Iterator[Answer]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from databricks.sdk import WorkspaceClient
-from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
+
+from dbmirror.workspace.bounded_answers import BoundedAdapter
 
 ATTEMPTS: Final = 6
 """How often a question is asked, the first time included."""
@@ -38,5 +41,18 @@ def with_patience(w: WorkspaceClient) -> WorkspaceClient:
         raise_on_status=False,
     )
     for scheme in ("https://", "http://"):
-        session.mount(scheme, HTTPAdapter(max_retries=retries, pool_connections=20, pool_maxsize=20, pool_block=True))
+        session.mount(
+            scheme, BoundedAdapter(max_retries=retries, pool_connections=20, pool_maxsize=20, pool_block=True)
+        )
     return w
+
+
+@contextmanager
+def answered_within(w: WorkspaceClient, seconds: float) -> Iterator[None]:
+    """Inside, `w` waits `seconds` for an answer to begin: some calls of the API answer when their work is done."""
+    client = w.api_client._api_client
+    before, client._http_timeout_seconds = client._http_timeout_seconds, seconds
+    try:
+        yield
+    finally:
+        client._http_timeout_seconds = before

@@ -102,6 +102,11 @@ class DriverContainers:
         except (docker.errors.DockerException, requests.RequestException) as error:
             raise unavailable(error) from error
 
+    def on_driver(self, cluster_id: str, argv: Sequence[str]) -> tuple[str, ...]:
+        """The command of this machine that runs `argv` as root in the cluster's container, with its stdin."""
+        name = self.container_name(cluster_id)
+        return ("docker", "exec", "--interactive", "--user=0", "--workdir=/databricks/driver", name, *argv)
+
     def _next_address(self) -> str:
         """The next address of the subnet, so that a cluster that restarts is found elsewhere, as in a cloud."""
         with self._lock:

@@ -17,6 +17,7 @@ from dbmirror.sandbox.driver.repository import metrics
 from dbmirror.sandbox.network import ensure_network
 from dbmirror.sandbox.workspace import catalogue
 from dbmirror.sandbox.workspace.api import Api
+from dbmirror.sandbox.workspace.contexts import Contexts
 from dbmirror.sandbox.workspace.fleet import Fleet
 from dbmirror.sandbox.workspace.process import Settings, read_settings
 from dbmirror.sandbox.workspace.server import Workspace, serve
@@ -40,9 +41,10 @@ def main() -> int:
     def open_with(image: str) -> None:
         machines.image = image
 
+    contexts = Contexts(fleet, machines.on_driver)
     workspace = Workspace(
         token=settings.token,
-        api=Api(fleet, catalogue.libraries(settings.files_url, metrics().commit, r=settings.r)),
+        api=Api(fleet, catalogue.libraries(settings.files_url, metrics().commit, r=settings.r), contexts),
         fleet=fleet,
         files=published(r=settings.r),
         image=lambda: machines.image,
@@ -57,6 +59,7 @@ def main() -> int:
         for server in servers:
             server.shutdown()
             server.server_close()
+        contexts.close()
         fleet.close()
     return 0
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from dbmirror.sandbox.workspace.catalogue import NODE_TYPES, SPARK_VERSIONS, USER
+from dbmirror.sandbox.workspace.contexts import Contexts
 from dbmirror.sandbox.workspace.fleet import ApiError, Fleet
 
 DISCOVERY: Final = "/.well-known/databricks-config"
@@ -17,7 +18,7 @@ Arguments = Mapping[str, Any]
 class Api:
     """The REST API over a fleet. Every answer is a JSON document; an error is an ApiError."""
 
-    def __init__(self, fleet: Fleet, libraries: list[dict[str, Any]]) -> None:
+    def __init__(self, fleet: Fleet, libraries: list[dict[str, Any]], contexts: Contexts) -> None:
         self._fleet = fleet
         self._libraries = libraries
         self._calls: dict[tuple[str, str], Callable[[Arguments], dict[str, Any]]] = {
@@ -34,11 +35,22 @@ class Api:
             ("GET", "libraries/all-cluster-statuses"): self._all_library_statuses,
             ("GET", "preview/scim/v2/Me"): lambda _: _me(),
         }
+        self._commands: dict[tuple[str, str], Callable[[Arguments], dict[str, Any]]] = {
+            ("POST", "contexts/create"): contexts.create,
+            ("GET", "contexts/status"): contexts.status,
+            ("POST", "contexts/destroy"): contexts.destroy,
+            ("POST", "commands/execute"): contexts.execute,
+            ("GET", "commands/status"): contexts.command_status,
+            ("POST", "commands/cancel"): contexts.cancel,
+        }
+        """The calls of version 1.2, which 2.0 has as well."""
 
     def answer(self, method: str, path: str, arguments: Arguments) -> dict[str, Any]:
         """The answer to `method` on `path` (`/api/2.1/clusters/get`), its query or body in `arguments`."""
-        match = re.fullmatch(r"/api/(2\.[01])/(.+)", path)
-        call = self._calls.get((method, match[2])) if match else None
+        match = re.fullmatch(r"/api/(1\.2|2\.[01])/(.+)", path)
+        call = self._calls.get((method, match[2])) if match and match[1] != "1.2" else None
+        if match and match[1] != "2.1":
+            call = call or self._commands.get((method, match[2]))
         if match and match.groups() == ("2.0", "clusters/list") and method == "GET":
             call = self._list_at_once
         if call is None:

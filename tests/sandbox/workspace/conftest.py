@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from databricks.sdk.core import Config
 from dbmirror.errors import DockerError
 from dbmirror.sandbox.workspace import catalogue
 from dbmirror.sandbox.workspace.api import Api
+from dbmirror.sandbox.workspace.contexts import Contexts
 from dbmirror.sandbox.workspace.fleet import Fleet
 from dbmirror.sandbox.workspace.server import Workspace, serve
 
@@ -65,12 +67,20 @@ def fleet(machines: Addresses, steps: Steps) -> Fleet:
 
 
 @pytest.fixture
-def workspace(fleet: Fleet) -> Iterator[tuple[Workspace, int]]:
+def contexts(fleet: Fleet) -> Iterator[Contexts]:
+    """Contexts whose driver is this machine."""
+    made = Contexts(fleet, lambda _, argv: argv, python=sys.executable)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def workspace(fleet: Fleet, contexts: Contexts) -> Iterator[tuple[Workspace, int]]:
     """The workspace and the port that it answers on."""
     images: list[str] = []
     workspace = Workspace(
         token=TOKEN,
-        api=Api(fleet, catalogue.libraries("http://172.17.0.1:47200", "a" * 40)),
+        api=Api(fleet, catalogue.libraries("http://172.17.0.1:47200", "a" * 40), contexts),
         fleet=fleet,
         files={"/files/a.whl": b"a wheel"},
         image=lambda: images[-1] if images else None,
