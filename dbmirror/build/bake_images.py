@@ -13,7 +13,6 @@ from dbmirror.engine.bake import bake
 from dbmirror.engine.buildx import BuildResult
 from dbmirror.engine.failures import BuildFailed
 from dbmirror.files import write_atomically
-from dbmirror.lock.python.index_settings import IndexSettings
 from dbmirror.progress import SILENT, Observer
 
 
@@ -49,9 +48,7 @@ def bake_images(
     file: Path,
     mirrors: Sequence[RenderedMirror],
     *,
-    indexes: IndexSettings,
     ca_bundle: Path | None,
-    netrc: bytes | None = None,
     build_arguments: Mapping[str, str] | None = None,
     contexts: Mapping[str, Mapping[str, Path]] | None = None,
     observer: Observer = SILENT,
@@ -59,11 +56,11 @@ def bake_images(
     """Build `mirrors`, all of them targets of the bake file `file`, and write the record of each image.
 
     A mirror that fails has its error as value and keeps the record that it had. The stage of each mirror's progress
-    is `build NAME`. `contexts` are the files of each. Credentials of indexes (with those in `netrc`), proxies and the
-    CA bundle reach the build as secrets alone.
+    is `build NAME`. `contexts` are the files of each. Proxies and the CA bundle reach the
+    build as secrets alone; a login of an index or a repository does not reach it.
     Raises EngineError where Docker or buildx cannot be used.
     """
-    with build_secrets(indexes, ca_bundle, netrc=netrc) as secrets:
+    with build_secrets(ca_bundle) as secrets:
         results = bake(
             file,
             stages={target_name(mirror.mirror): f"build {mirror.mirror}" for mirror in mirrors},

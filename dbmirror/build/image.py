@@ -18,7 +18,6 @@ from dbmirror.engine.proxies import proxy_secret
 from dbmirror.errors import UsageError
 from dbmirror.files import canonical_json
 from dbmirror.foreign_text.decoding import decode_json
-from dbmirror.lock.python.index_settings import IndexSettings
 from dbmirror.mirror_folder.files import read_below, write_below
 from dbmirror.processes.temporary import temporary_folder
 from dbmirror.progress import SILENT, Observer
@@ -58,20 +57,18 @@ def build_image(
     tags: Sequence[str],
     snapshot: str,
     lock: str,
-    indexes: IndexSettings,
     ca_bundle: Path | None,
     record: Path,
-    netrc: bytes | None = None,
     build_arguments: Mapping[str, str] | None = None,
     contexts: Mapping[str, Path] | None = None,
     observer: Observer = SILENT,
 ) -> tuple[Built, BuildResult]:
     """Build the rendered `context` with the files in `contexts`, and write the record of it to the file `record`.
 
-    Credentials of indexes (with those in `netrc`), proxies and the CA bundle reach the build as secrets alone.
+    Proxies and the CA bundle reach the build as secrets alone; a login of an index or a repository does not reach it.
     Raises BuildFailed.
     """
-    with build_secrets(indexes, ca_bundle, netrc=netrc) as secrets:
+    with build_secrets(ca_bundle) as secrets:
         result = build(
             context,
             tags=tags,
@@ -110,26 +107,20 @@ def read_built(record: Path) -> Built:
 
 
 @contextmanager
-def build_secrets(
-    indexes: IndexSettings, ca_bundle: Path | None, *, netrc: bytes | None = None
-) -> Iterator[dict[str, Path]]:
+def build_secrets(ca_bundle: Path | None) -> Iterator[dict[str, Path]]:
     """The secret mounts of a build: id to file, in a folder that only this user can read, removed afterwards.
 
-    `netrc` holds the credentials of the indexes and the given ones, `proxy` the proxies' variables, `ca-bundle` the
-    certificate authorities (see images/python/). None of them is in a cache key or in a layer.
+    `proxy` holds the proxies' variables, `ca-bundle` the certificate authorities (see images/python/): apt needs them.
+    Neither is in a cache key or in a layer. The Dockerfile's `netrc` is for a plain `docker build`, which fetches by
+    itself: what dbmirror builds is handed its files, and no login.
     """
     with temporary_folder("secrets", in_memory=True) as folder:
-        logins = b"".join(filter(None, (indexes.netrc(), netrc))) or None
-        contents = {
-            "netrc": logins,
-            "proxy": proxy_secret(),
-        }
         secrets = {}
-        for secret, content in contents.items():
-            if content is not None:
-                secrets[secret] = folder / secret
-                secrets[secret].touch(mode=0o600)
-                secrets[secret].write_bytes(content)
+        proxies = proxy_secret()
+        if proxies is not None:
+            secrets["proxy"] = folder / "proxy"
+            secrets["proxy"].touch(mode=0o600)
+            secrets["proxy"].write_bytes(proxies)
         if ca_bundle is not None:
             secrets["ca-bundle"] = folder / "ca-bundle"
             shutil.copyfile(ca_bundle, secrets["ca-bundle"])

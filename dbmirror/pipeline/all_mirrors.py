@@ -23,7 +23,7 @@ from dbmirror.parallel import side_by_side
 from dbmirror.pipeline.cluster_access import Questions
 from dbmirror.pipeline.line import Failed, Finished, Image, Prepared, Wanted, run
 from dbmirror.pipeline.mirror import Choices, Mirror
-from dbmirror.pipeline.stages import build_files, logins, r_netrc
+from dbmirror.pipeline.stages import build_files, logins
 from dbmirror.progress import SILENT, Observer
 
 WORKERS: Final = 4
@@ -112,13 +112,10 @@ class AllMirrors:
             fetched = [mirror for mirror in rendered if mirror.mirror not in failed]
             if not fetched:
                 return failed
-            netrcs = [r_netrc(mirrors[mirror.mirror], prepared[mirror.mirror].lock) for mirror in fetched]
             baked = bake_images(
                 self.bake_file,
                 fetched,
-                indexes=any_mirror.indexes,
                 ca_bundle=any_mirror.ca_bundle,
-                netrc=b"".join(dict.fromkeys(filter(None, netrcs))) or None,
                 build_arguments={"KEEP_GOING": "1"} if any_mirror.choices.keep_going else {},
                 contexts=contexts,
                 observer=self._observer,

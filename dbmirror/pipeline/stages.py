@@ -156,8 +156,6 @@ def build(mirror: Mirror, lock: MirrorLock) -> tuple[Built, BuildResult]:
             tags=[mirror.tag(lock)],
             snapshot=lock.snapshot,
             lock=lock.digest,
-            indexes=indexes,
-            netrc=r_netrc(mirror, lock),
             ca_bundle=mirror.ca_bundle,
             build_arguments={"KEEP_GOING": "1"} if mirror.choices.keep_going and lock.r_in_image else {},
             contexts=contexts[mirror.name],
@@ -178,13 +176,6 @@ def logins(mirror: Mirror, lock: MirrorLock) -> Logins:
     if lock.r_in_image is None:
         return ours
     return ours.with_those_of(mirror.sources.r_repositories(lock.runtime, lock.python.base).logins())
-
-
-def r_netrc(mirror: Mirror, lock: MirrorLock) -> bytes | None:
-    """Credentials of the R repositories, where the image has R."""
-    if lock.r_in_image is None:
-        return None
-    return mirror.sources.r_repositories(lock.runtime, lock.python.base).netrc()
 
 
 def verify_image(mirror: Mirror, built: Built, lock: MirrorLock, snapshot: Snapshot, *, again: bool = False) -> Report:

@@ -110,4 +110,3 @@ def test_files_of_uv_and_pip(
         settings = find_indexes(IndexConfig(), environment=environment, home=home, folder=home)
         assert settings.indexes
         settings.logins()
-        settings.netrc()

@@ -12,8 +12,6 @@ from typing import IO
 
 from dbmirror.build.image import build_secrets
 from dbmirror.ca_bundle import find_ca_bundle
-from dbmirror.config import IndexConfig
-from dbmirror.lock.python.index_settings import find_indexes
 
 MARK = b"canary-5f0c1e"
 """In every planted secret."""
@@ -23,7 +21,7 @@ _SMALL = 1 << 20
 @contextmanager
 def planted(folder: Path) -> Iterator[dict[str, Path]]:
     """The secrets that a build on this machine is given, each with the mark at its end: id to file in `folder`."""
-    with build_secrets(find_indexes(IndexConfig()), find_ca_bundle()) as real:
+    with build_secrets(find_ca_bundle()) as real:
         contents = {name: path.read_bytes() for name, path in real.items()}
     ends = {
         "netrc": b"machine nowhere.invalid login user password " + MARK,

@@ -23,7 +23,6 @@ from dbmirror.engine.failures import BuildFailed
 from dbmirror.engine.images import image_history, inspect_image
 from dbmirror.inventory.model import Interpreter, Inventory
 from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
-from dbmirror.lock.python.index_location import IndexLocation
 from dbmirror.lock.python.lock_files import write_lock
 from dbmirror.pipeline.all_mirrors import AllMirrors
 from dbmirror.pipeline.line import Failed, Finished, Wanted
@@ -32,7 +31,6 @@ from dbmirror.progress import Observer
 from dbmirror.publish.sbom.sbom_file import write_sbom
 from dbmirror.sandbox.base import ensure_base
 from dbmirror.snapshot import Cluster, Snapshot, Taken, write_snapshot
-from tests.builders import index_settings
 from tests.supported import supported
 
 pytestmark = pytest.mark.stack
@@ -209,19 +207,20 @@ def test_an_engine_that_does_not_run_is_one_clear_message(
         workplace.bake(workplace.write("one", "RUN true"), workplace.write("two", "RUN true"))
 
 
-def test_credentials_and_arguments_of_r_reach_the_images_that_ask_for_them(workplace: Workplace) -> None:
+def test_arguments_reach_the_images_that_ask_for_them_and_no_login_does(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://me:hunter2@index.example/simple")
     asking = (
         "ARG KEEP_GOING=\n"
-        'RUN --mount=type=secret,id=netrc,target=/netrc test "$KEEP_GOING" = 1 && grep "cran.example login" /netrc'
+        'RUN --mount=type=secret,id=netrc,target=/netrc,required=false test "$KEEP_GOING" = 1 && [ ! -s /netrc ]'
     )
     mirrors = [workplace.write("one", asking), workplace.write("two", "RUN true")]
     write_bakefile(workplace.file, mirrors)
     outcomes = bake_images(
         workplace.file,
         mirrors,
-        indexes=index_settings([IndexLocation(url="https://index.example/simple/", origin="the test")]),
         ca_bundle=None,
-        netrc=b"machine cran.example login me password secret\n",
         build_arguments={"KEEP_GOING": "1"},
     )
     assert [type(outcome) for outcome in outcomes.values()] == [tuple, tuple], outcomes
@@ -232,8 +231,7 @@ def test_each_image_has_its_record_and_a_failed_mirror_keeps_the_one_that_it_had
     before = Built(image_id="sha256:" + "b" * 64, tags=("before:1",), snapshot="sha256:s", lock="sha256:l")
     write_built(before, bad.record)
     write_bakefile(workplace.file, [good, bad])
-    indexes = index_settings([IndexLocation(url="https://index.example/simple/", origin="the test")])
-    outcomes = bake_images(workplace.file, [good, bad], indexes=indexes, ca_bundle=None)
+    outcomes = bake_images(workplace.file, [good, bad], ca_bundle=None)
     assert isinstance(outcomes["two"], BuildFailed)
     assert isinstance(outcomes["one"], tuple)
     assert read_built(good.record) == outcomes["one"][0]

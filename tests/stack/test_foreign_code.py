@@ -219,7 +219,6 @@ class Hostile:
                 tags=[tag],
                 snapshot=lock.snapshot,
                 lock="sha256:0",
-                indexes=self.settings,
                 ca_bundle=self.ca_bundle,
                 contexts=contexts[mirror],
                 record=self.folder / f"{mirror}.json",
@@ -348,7 +347,7 @@ def test_a_plain_docker_build_fetches_by_itself_and_gives_the_same_packages(host
     tag = users.build("plain")
     by_hand = "scratch-foreign-code:by-hand"
     try:
-        with build_secrets(users.settings, users.ca_bundle) as secrets:
+        with build_secrets(users.ca_bundle) as secrets:
             given = [f"--secret=id={name},src={path}" for name, path in secrets.items()]
             subprocess.run(
                 ["docker", "buildx", "build", "--builder", "default", "--load", "--tag", by_hand, *given, "."],

@@ -80,17 +80,6 @@ class IndexSettings:
         own = [Feed(url=url) for url in self.own_servers]
         return Logins([*(index.feed for index in self.indexes if index.folder is None), *own])
 
-    def netrc(self) -> bytes | None:
-        """The credentials as a netrc file, as uv and pip read it in a build (a secret: never to be written to disk)."""
-        logins = self.logins()
-        found = [(index, logins.of(index.url, feed=index.url)) for index in self.indexes if index.folder is None]
-        lines = [
-            f"machine {index.host} login {login[0]} password {login[1]}\n"
-            for index, login in found
-            if login and login[1]
-        ]
-        return "".join(dict.fromkeys(lines)).encode() or None
-
 
 def find_indexes(
     config: IndexConfig,

@@ -12,7 +12,6 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from dbmirror.config import RConfig
 from dbmirror.http_client.logins import Feed, Logins
-from dbmirror.http_client.netrc_file import netrc_login
 from dbmirror.lock.r.errors import RepositoryConfigurationError
 from dbmirror.runtimes.lookup import known_versions, lookup
 
@@ -81,15 +80,6 @@ class RepositorySettings:
             if each.folder is None
         ]
         return Logins([*feeds, *(Feed(url=url) for url in own_servers)])
-
-    def netrc(self) -> bytes | None:
-        """The credentials as a netrc file, for a build (a secret: never to be written to disk)."""
-        lines = []
-        for each in self.repositories:
-            credentials = each.credentials or (None if each.folder else netrc_login(each.url, users=not each.cloned))
-            if credentials:
-                lines.append(f"machine {each.host} login {credentials[0]} password {credentials[1]}\n")
-        return "".join(dict.fromkeys(lines)).encode() or None
 
 
 def find_repositories(

@@ -142,16 +142,6 @@ def test_credentials_are_taken_out_of_the_address_and_out_of_every_text(tmp_path
     assert found.urls == ("https://index.example:8443/simple/",)
     assert (found.main.user, found.main.password) == ("jane", "p@ss")
     assert "p@ss" not in repr(found)
-    assert found.netrc() == b"machine index.example login jane password p@ss\n"
-
-
-def test_credentials_of_a_netrc_file_reach_the_build_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine index.example login jane password secret\n")
-    netrc.chmod(0o600)
-    monkeypatch.setenv("NETRC", str(netrc))
-    found = find(tmp_path, {"UV_DEFAULT_INDEX": "https://index.example/simple"})
-    assert found.netrc() == b"machine index.example login jane password secret\n"
 
 
 CLONED_PLACES = {
@@ -176,11 +166,6 @@ def test_netrcs_default_is_for_no_index_that_only_a_clone_names(
     assert found.logins().of("https://index.example/simple/acme/", feed="https://index.example/simple/") is None
     mine = find(tmp_path, {"UV_INDEX": "https://index.example/simple"})
     assert mine.logins().of("https://index.example/simple/acme/") == ("jane", "secret")
-
-
-def test_without_credentials_there_is_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
-    assert find(tmp_path, {"UV_DEFAULT_INDEX": "https://index.example/simple"}).netrc() is None
 
 
 @pytest.mark.parametrize(

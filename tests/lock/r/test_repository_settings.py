@@ -65,7 +65,7 @@ def test_credentials_are_taken_out_of_a_variable_and_refused_in_the_file() -> No
     found = find(RConfig(), R_REPOS="https://me:s%40cret@cran.example/internal")
     assert found.urls == ("https://cran.example/internal",)
     assert "cret" not in repr(found)
-    assert found.netrc() == b"machine cran.example login me password s@cret\n"
+    assert found.logins().of("https://cran.example/internal/x") == ("me", "s@cret")
     with pytest.raises(RepositoryConfigurationError, match="credentials") as caught:
         find(RConfig(repositories=("https://me:secret@cran.example",)))
     assert "secret" not in str(caught.value)
