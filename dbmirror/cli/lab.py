@@ -87,6 +87,7 @@ def _ensure_image(
     from dbmirror.cli.build_results import show_outcome
     from dbmirror.cli.session import opened
     from dbmirror.pipeline.line import run_one, wanted_for_lab
+    from dbmirror.pipeline.own_lock import require_own_lock
 
     with opened(output, name, config_file, **options) as mirror:
         wanted = wanted_for_lab(mirror)
@@ -99,6 +100,8 @@ def _ensure_image(
                 f"{name} has no image yet, which its lab is made of.",
                 remedy=f"'dbmirror lab up {name} --build' builds it from {source} and starts the lab.",
             )
+        if wanted.frozen:
+            require_own_lock(mirror, mirror.lock())
         outcome = run_one(mirror, wanted)
     show_outcome(output, name, outcome, "changed")
 

@@ -170,7 +170,8 @@ def trust_option(function: Command) -> Command:
         metavar="NAME",
         envvar="DBMIRROR_TRUST",
         show_envvar=True,
-        help="Use this base image or apt repository though only a file of the repository names it; can be given again.",
+        help="Use this base image, apt repository or lock (named by its digest) though it came with the repository; "
+        "can be given again.",
     )(function)
 
 

@@ -19,7 +19,7 @@ class Claim:
     root: Path
     """A folder of the repository that the file came with."""
     kind: str
-    """`base`, `apt`, `registry`."""
+    """`base`, `apt`, `image`, `lock`, `registry`."""
     bound_to: str
     """What the user agrees to: once the repository names anything else, the question is asked again."""
     text: str
@@ -42,12 +42,17 @@ def require_agreement(claim: Claim, *, ask: Ask | None, keep: bool = True) -> No
     `ask` is None where nobody can answer. With `keep` a yes is remembered in the state folder, for this repository's
     place on this machine and for what the claim is bound to.
     """
-    if is_own(Kind.AGREEMENT, _record(claim)):
+    if is_agreed(claim):
         return
     if ask is None or not ask(claim):
         raise NotAgreed(claim.text, remedy=claim.remedy)
     if keep:
         remember_agreement(claim)
+
+
+def is_agreed(claim: Claim) -> bool:
+    """Whether the user agreed to `claim` before."""
+    return is_own(Kind.AGREEMENT, _record(claim))
 
 
 def remember_agreement(claim: Claim) -> None:

@@ -37,7 +37,7 @@ def require_foundations(mirror: Mirror, base: BaseImage, *, apt: bool, named_by:
     Raises RenderError where `[r]` names no apt repository.
     """
     for name, claim in _claims(mirror, base, apt=apt, named_by=named_by):
-        _require(mirror, name, claim)
+        require_named(mirror, name, claim)
 
 
 def require_foundations_of(mirror: Mirror, lock: MirrorLock) -> None:
@@ -68,7 +68,7 @@ def require_own_image(mirror: Mirror, built: Built, lock: MirrorLock) -> None:
         f"it, with the login of the profile {mirror.access.profile!r}.",
         remedy=f"'dbmirror build {mirror.name} --frozen' builds it from the lock. {_remedy(tag)}",
     )
-    _require(mirror, tag, claim)
+    require_named(mirror, tag, claim)
 
 
 def trusted_names(bases: Iterable[str], r: RConfig) -> tuple[str, ...]:
@@ -78,7 +78,7 @@ def trusted_names(bases: Iterable[str], r: RConfig) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*images, *repositories)))
 
 
-def _require(mirror: Mirror, name: str, claim: Claim) -> None:
+def require_named(mirror: Mirror, name: str, claim: Claim) -> None:
     """Raises NotAgreed unless the user named it in this run, or agrees to it."""
     if not any(_means(given, name) for given in (mirror.choices.base or "", *mirror.choices.trusted)):
         require_agreement(claim, ask=mirror.questions.claim, keep=not mirror.dry_run)

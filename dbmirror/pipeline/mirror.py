@@ -55,7 +55,7 @@ class Choices:
     whitelist: bool = False
     base: str | None = None
     trusted: tuple[str, ...] = ()
-    """Base images and apt repositories that the repository may name."""
+    """Base images, apt repositories and digests of locks that may come with the repository."""
     ca_bundle: Path | None = None
     refresh: bool = False
     """Ask the index again for what is locked already."""

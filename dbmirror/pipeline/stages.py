@@ -37,6 +37,7 @@ from dbmirror.pipeline.foundations import require_foundations, require_foundatio
 from dbmirror.pipeline.lab_lock import known_lab_lock, make_lab_lock
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.pipeline.mirror_filters import find_runtime, flavour_of, select_python, select_r
+from dbmirror.pipeline.own_lock import remember_lock, remember_snapshot, require_own_lock
 from dbmirror.render.context import BuildContext
 from dbmirror.render.debian_versions import unpinned_packages
 from dbmirror.render.errors import RenderError
@@ -72,7 +73,9 @@ def read_cluster(mirror: Mirror) -> Snapshot:
 def take_snapshot(mirror: Mirror) -> Snapshot:
     """The mirror's snapshot of the cluster as it is now; the one that is there stays if it is of the same state."""
     write_snapshot(read_cluster(mirror), mirror.folder / SNAPSHOT)
-    return read_snapshot(mirror.folder / SNAPSHOT)
+    snapshot = read_snapshot(mirror.folder / SNAPSHOT)
+    remember_snapshot(mirror, snapshot)
+    return snapshot
 
 
 def make_lock(mirror: Mirror, snapshot: Snapshot) -> MirrorLock:
@@ -115,6 +118,7 @@ def make_lock(mirror: Mirror, snapshot: Snapshot) -> MirrorLock:
         remove_unnamed(previous.python if previous else None, mirror.folder)
         raise
     write_mirror_lock(lock, mirror.folder)
+    remember_lock(mirror, lock, kept=kept)
     return lock
 
 
@@ -223,6 +227,7 @@ def start_lab(mirror: Mirror, lock: MirrorLock) -> LabStatus:
     """The lab of the image that was built last; returns when JupyterLab answers."""
     require_foundations_of(mirror, lock)
     require_own_image(mirror, mirror.built(), lock)
+    require_own_lock(mirror, lock)
     return start_stack(mirror.lab, render_lab(mirror, lock, make_lab_lock(mirror, lock)), mirror.lab_supplies())
 
 

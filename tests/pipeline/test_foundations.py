@@ -111,6 +111,7 @@ def _nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in ("lock_mirror", "build_image", "make_lab_lock", "start_stack"):
         monkeypatch.setattr(stages, name, run)
+    monkeypatch.setattr(stages, "require_own_lock", lambda *_: None)  # see test_own_lock.py
     monkeypatch.setattr(stages, "render_files", lambda *_: None)
     monkeypatch.setattr(stages, "render_lab", lambda *_: None)
     monkeypatch.setattr(stages, "build_files", lambda *_: {})
