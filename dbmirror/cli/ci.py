@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from dbmirror.config import LoadedConfig
     from dbmirror.render.workflow_installation import Installation
 
+_GIT_SECONDS = 30.0
+"""For git to say where a repository begins: it reads a few small files."""
+_GIT_PLACES = ("GIT_DIR", "GIT_WORK_TREE")
+"""Variables by which git would answer for another repository; it sets them for its own hooks."""
 _KINDS = ("github", "azure-pipelines", "gitlab")
 
 
@@ -169,13 +173,41 @@ def _host_keys(folder: Path) -> bytes:
 
 
 def _repository(folder: Path) -> Path:
-    """The root of the git work tree that holds `folder`. Raises UsageError where there is none."""
+    """The root of the git work tree that holds `folder`. Raises UsageError where there is none, or git refuses it.
+
+    A neighbour can make a repository of /tmp: what is committed there, and what its hooks do, is theirs to say.
+    """
+    from dbmirror.clones.allowed_settings import repository_owner
+
     for place in (folder, *folder.parents):
-        if (place / ".git").exists():
-            return place
+        if not (place / ".git").exists():
+            continue
+        if (owner := repository_owner(place)) is not None and not _git_takes(place):
+            raise UsageError(
+                f"{place} is a git repository of another account (user number {owner}), and {folder} lies in it.",
+                remedy=f"Make one of your own: git init {folder}. If that one is right, tell git so: "
+                f"git config --global --add safe.directory {place}",
+            )
+        return place
     raise UsageError(
         f"{folder} is in no git repository, so no pipeline can build from it.", remedy="Make one: git init"
     )
+
+
+def _git_takes(place: Path) -> bool:
+    """Whether git works in the repository `place` although it is another user's: its `safe.directory` says so."""
+    import os
+
+    from dbmirror.processes.programs import ProcessFailed, capture
+
+    environment = {name: value for name, value in os.environ.items() if name not in _GIT_PLACES}
+    try:
+        done = capture(
+            ["git", "-C", str(place), "rev-parse", "--show-toplevel"], environment=environment, timeout=_GIT_SECONDS
+        )
+    except ProcessFailed:
+        return False
+    return done.code == 0 and Path(os.fsdecode(done.stdout.rstrip(b"\n"))) == place.resolve()
 
 
 def _within(path: Path, root: Path) -> PurePosixPath:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -60,22 +61,37 @@ def require_login_kept(url: str, *, origin: str) -> None:
 def stranger_above(path: Path, start: Path) -> int | None:
     """The user number of the account that owns `path`, a file above the folder `start`, where it is a stranger's.
 
-    No stranger is this user, root, or who owns `start`. A neighbour can put a file of settings into /tmp, and change
-    what is built beside it while it is built.
+    No stranger is this user, root, or who owns `start`; in `start` itself nobody is, unless everybody can write there.
+    A neighbour can put a file of settings, or a link to one, into /tmp, and change what is built beside it while it is
+    built.
     """
-    owner = owner_of(path)
-    return None if path.parent == start or owner in {0, os.geteuid(), owner_of(start)} else owner
+    if path.parent == start and not start.stat().st_mode & stat.S_IWOTH:
+        return None
+    return _stranger(path, {0, os.geteuid(), owner_of(start)})
 
 
-def owner_of(path: Path) -> int:
-    """The number of the user who owns `path`, links followed."""
-    return path.stat().st_uid
+def owner_of(path: Path, *, follow: bool = True) -> int:
+    """The number of the user who owns `path`; with `follow` of what a link there leads to."""
+    return path.stat(follow_symlinks=follow).st_uid
 
 
 def repository_of(folder: Path) -> Path:
-    """The nearest folder from `folder` upwards that has a `.git`; `folder` itself where none has."""
+    """The nearest folder from `folder` upwards that has a `.git`, no stranger's; `folder` itself where none has."""
     folder = folder.resolve()
-    return next((each for each in (folder, *folder.parents) if (each / ".git").exists()), folder)
+    known = {0, os.geteuid(), owner_of(folder)}
+    found = (each for each in (folder, *folder.parents) if (each / ".git").exists())
+    return next((each for each in found if _stranger(each / ".git", known) is None), folder)
+
+
+def repository_owner(repository: Path) -> int | None:
+    """The number of another user who owns the work tree or its `.git`: git refuses such a one unless it is told."""
+    owners = (_stranger(each, {os.geteuid()}) for each in (repository, repository / ".git"))
+    return next((owner for owner in owners if owner is not None), None)
+
+
+def _stranger(path: Path, known: set[int]) -> int | None:
+    """Who owns `path`, or what a link there leads to, and is none of `known`."""
+    return next((owner for follow in (False, True) if (owner := owner_of(path, follow=follow)) not in known), None)
 
 
 def _is_below(path: Path, folder: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from dbmirror.cli import main
+from dbmirror.clones import allowed_settings
 from dbmirror.folders import known_hosts_file
 from dbmirror.hosts.host_key import HostKey
 from dbmirror.hosts.known_hosts import KnownHosts
@@ -75,6 +77,43 @@ def test_outside_a_git_repository_there_is_no_pipeline(tmp_path: Path, monkeypat
     result = run("github", "team")
     assert result.exit_code == 2
     assert "is in no git repository" in result.output
+
+
+@pytest.mark.parametrize("planted", ["a folder", "a link"])
+def test_a_repository_of_a_neighbours_above_is_not_written_to(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, planted: str
+) -> None:
+    """As `/tmp/.git` of another account; git itself, told by its own variable whose it is, is the judge."""
+    above, mine, other = repository, repository / "mine", repository.stat().st_uid + 4242
+    mine.mkdir()
+    for file in [path for path in above.iterdir() if path.is_file()]:
+        file.rename(mine / file.name)
+    monkeypatch.chdir(mine)
+    (above / ".git").rmdir()
+    if planted == "a folder":
+        subprocess.run(["git", "init", "--quiet", above], check=True)
+        theirs = above / ".git"
+    else:
+        subprocess.run(["git", "init", "--quiet", above / "elsewhere"], check=True)
+        (above / ".git").symlink_to(above / "elsewhere" / ".git")
+        theirs = above / ".git"
+
+    def owner_of(path: Path, *, follow: bool = True) -> int:
+        return other if path == theirs and (planted == "a folder" or not follow) else path.stat().st_uid
+
+    monkeypatch.setattr(allowed_settings, "owner_of", owner_of)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    result = run("github", "team")
+    assert result.exit_code == 2
+    assert f"{above} is a git repository of another account (user number {other})" in result.stderr
+    assert f"git init {mine}" in result.stderr
+    assert not list(above.rglob("*.yml"))
+    assert allowed_settings.repository_of(mine) == mine
+    (above / "home").mkdir()
+    monkeypatch.setenv("HOME", str(above / "home"))
+    subprocess.run(["git", "config", "--global", "--add", "safe.directory", above], check=True)
+    assert run("github", "team").exit_code == 0
+    assert (above / ".github" / "workflows").is_dir()
 
 
 def test_what_is_installed_and_whom_it_trusts_stand_beside_the_pipeline(

@@ -40,7 +40,7 @@ def test_a_file_that_a_neighbour_put_above_is_not_followed(tmp_path: Path, monke
     below.mkdir()
     other = tmp_path.stat().st_uid + 4242
     owners = {place: other}
-    monkeypatch.setattr(allowed_settings, "owner_of", lambda path: owners.get(path, path.stat().st_uid))
+    monkeypatch.setattr(allowed_settings, "owner_of", lambda path, **_: owners.get(path, path.stat().st_uid))
     with pytest.raises(ConfigError, match=f"another account .user number {other}") as refused:
         load_config(start=below)
     assert f"--config {place}" in (refused.value.remedy or "")
@@ -49,6 +49,38 @@ def test_a_file_that_a_neighbour_put_above_is_not_followed(tmp_path: Path, monke
     owners[below] = other
     assert load_config(start=below).mirror("demo").base == "evil.example/base:1"
     assert load_config(start=tmp_path).mirror("demo").base == "evil.example/base:1"
+
+
+def test_a_link_of_a_neighbours_does_not_lend_a_file_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    own = tmp_path / "mine" / "settings.toml"
+    own.write_text('[mirrors.demo]\nprofile = "PROD"\n')
+    (tmp_path / "dbmirror.toml").symlink_to(own)
+    other = tmp_path.stat().st_uid + 4242
+
+    def owner_of(path: Path, *, follow: bool = True) -> int:
+        return other if not follow and path.is_symlink() else path.stat().st_uid
+
+    monkeypatch.setattr(allowed_settings, "owner_of", owner_of)
+    with pytest.raises(ConfigError, match=f"another account .user number {other}"):
+        load_config(start=tmp_path / "mine")
+
+
+def test_where_everybody_can_write_a_neighbours_file_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "dbmirror.toml"
+    place.write_text('[mirrors.demo]\nbase = "evil.example/base:1"\n')
+    owners = {place: tmp_path.stat().st_uid + 4242}
+    monkeypatch.setattr(allowed_settings, "owner_of", lambda path, **_: owners.get(path, path.stat().st_uid))
+    assert load_config(start=tmp_path).origin == place
+    tmp_path.chmod(0o1777)
+    with pytest.raises(ConfigError, match="another account"):
+        load_config(start=tmp_path)
+    owners.clear()
+    assert load_config(start=tmp_path).origin == place
 
 
 def test_a_file_without_an_end_is_not_read(tmp_path: Path) -> None:

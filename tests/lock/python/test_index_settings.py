@@ -245,7 +245,7 @@ def test_a_neighbours_file_above_names_no_index(tmp_path: Path, monkeypatch: pyt
     below = tmp_path / "mine"
     below.mkdir()
     owners = {place: tmp_path.stat().st_uid + 4242}
-    monkeypatch.setattr(allowed_settings, "owner_of", lambda path: owners.get(path, path.stat().st_uid))
+    monkeypatch.setattr(allowed_settings, "owner_of", lambda path, **_: owners.get(path, path.stat().st_uid))
 
     def urls(**environment: str) -> tuple[str, ...]:
         return find_indexes(IndexConfig(), environment=environment, home=tmp_path / "home", folder=below).urls
