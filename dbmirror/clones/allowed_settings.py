@@ -78,7 +78,7 @@ def owner_of(path: Path, *, follow: bool = True) -> int:
 def repository_of(folder: Path) -> Path:
     """The nearest folder from `folder` upwards that has a `.git`, no stranger's; `folder` itself where none has."""
     folder = folder.resolve()
-    known = {0, os.geteuid(), owner_of(folder)}
+    known = {0, os.geteuid(), *([owner_of(folder)] if folder.exists() else [])}
     found = (each for each in (folder, *folder.parents) if (each / ".git").exists())
     return next((each for each in found if _stranger(each / ".git", known) is None), folder)
 
