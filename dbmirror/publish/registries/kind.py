@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import ClassVar
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar
 
 from dbmirror.http_client.addresses import is_loopback
 from dbmirror.publish.registries.credential import Credential, Unserved
 from dbmirror.publish.registries.target import RegistryTarget
+
+if TYPE_CHECKING:
+    from publicsuffixlist import PublicSuffixList
 
 Source = Callable[[], Credential | Unserved]
 
@@ -59,12 +63,18 @@ class RegistryKind:
 def same_site(one: str, other: str) -> bool:
     """Whether two host names are of one domain that somebody registered: `gitlab.example.com`, `registry.example.com`.
 
-    Without a list of public suffixes: `co.uk` and its like are taken for one by their length.
+    By the list of public suffixes: hosts of `co.uk`, `duckdns.org` or `azurewebsites.net` are strangers to each other.
     """
-    if one == other or one.endswith(f".{other}") or ("." in one and other.endswith(f".{one}")):
+    if one == other:
         return True
-    labels = one.split(".")
-    if len(labels) < 2 or labels[-1].isdecimal() or ":" in one:
-        return False
-    size = 3 if len(labels) > 2 and len(labels[-1]) == 2 and len(labels[-2]) <= 3 else 2
-    return labels[-size:] == other.split(".")[-size:]
+    if any(":" in host or host.rpartition(".")[2].isdecimal() for host in (one, other)):
+        return False  # addresses
+    domain: str | None = _suffixes().privatesuffix(one)
+    return domain is not None and domain == _suffixes().privatesuffix(other)
+
+
+@cache
+def _suffixes() -> PublicSuffixList:
+    from publicsuffixlist import PublicSuffixList  # noqa: PLC0415 - few need it, and it takes its time
+
+    return PublicSuffixList()
