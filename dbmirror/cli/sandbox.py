@@ -44,13 +44,13 @@ def sandbox_up_command(
       dbmirror sandbox up && dbmirror build demo
       dbmirror sandbox up --registry && dbmirror build demo --push sandbox
     """
-    from dbmirror import sandbox
     from dbmirror.ca_bundle import find_ca_bundle
     from dbmirror.cli import status_tables
     from dbmirror.config import SANDBOX_REGISTRY
+    from dbmirror.sandbox import lifecycle
 
     with output.observing() as observer:
-        state = sandbox.up(
+        state = lifecycle.up(
             name=name,
             packages=packages,
             r=r,
@@ -73,10 +73,10 @@ def sandbox_down_command(output: Output) -> None:
     Example:
       dbmirror sandbox down
     """
-    from dbmirror import sandbox
+    from dbmirror.sandbox import lifecycle
 
     with output.observing() as observer:
-        sandbox.down(observer)
+        lifecycle.down(observer)
     output.document({"sandbox": None})
 
 
@@ -89,10 +89,10 @@ def sandbox_status_command(output: Output) -> None:
     Example:
       dbmirror sandbox status
     """
-    from dbmirror import sandbox
     from dbmirror.cli import status_tables
+    from dbmirror.sandbox import lifecycle
 
-    state = sandbox.status()
+    state = lifecycle.status()
     output.document({"sandbox": state})
     output.show("The sandbox is down." if state is None else status_tables.sandbox(state))
 
@@ -158,10 +158,10 @@ def cluster_break_command(output: Output, cluster: str | None) -> None:
 
 
 def _happen(output: Output, what: str, cluster: str | None) -> None:
-    from dbmirror import sandbox
+    from dbmirror.sandbox.clusters import Happening, happen
 
     with output.observing() as observer:
-        found = sandbox.happen(sandbox.Happening(what), cluster, observer=observer)
+        found = happen(Happening(what), cluster, observer=observer)
     address = found.get("driver", {}).get("private_ip")
     output.document(
         {"cluster": found["cluster_id"], "name": found["cluster_name"], "state": found["state"], "address": address}

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from dbmirror.engine.docker import EngineUnavailable
-from dbmirror.sandbox import down, status, up
 from dbmirror.sandbox.errors import SandboxRefused
+from dbmirror.sandbox.lifecycle import down, status, up
 from dbmirror.sandbox.state import Record, instance, read_record, write_record
 
 

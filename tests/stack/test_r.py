@@ -22,7 +22,7 @@ from dbmirror.lock.r.model import CapturedRPackage, CranFile, LockedRPackage, RA
 from dbmirror.pipeline import stages
 from dbmirror.pipeline.mirror import Choices
 from dbmirror.pipeline.mirror import Mirror as OpenedMirror
-from dbmirror.sandbox import down, up
+from dbmirror.sandbox.lifecycle import down, up
 from dbmirror.sandbox.r_repository import source_archive, source_package
 from dbmirror.snapshot import Snapshot
 from dbmirror.verify.model import Finding, Outcome, Report

@@ -24,12 +24,12 @@ from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Inventory
 from dbmirror.processes import runs
 from dbmirror.processes.temporary import clear_left_behind
-from dbmirror.sandbox import SandboxState, down, status, up
 from dbmirror.sandbox.driver.containers import DriverContainers
 from dbmirror.sandbox.errors import SandboxNotBuilt, SandboxRefused
+from dbmirror.sandbox.lifecycle import down, status, up
 from dbmirror.sandbox.network import LABEL, ensure_network, remove_network
 from dbmirror.sandbox.registry.detached import read_detached
-from dbmirror.sandbox.state import instance
+from dbmirror.sandbox.state import SandboxState, instance
 from dbmirror.sandbox.workspace import process
 
 pytestmark = pytest.mark.stack

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from dbmirror import sandbox
 from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.config import load_config
 from dbmirror.engine import compose
@@ -20,6 +19,7 @@ from dbmirror.pipeline import stages
 from dbmirror.pipeline.lab_lock import make_lab_lock
 from dbmirror.pipeline.line import Wanted, prepare
 from dbmirror.pipeline.mirror import Choices, Mirror
+from dbmirror.sandbox import lifecycle
 from tests.stack.conftest import tree
 from tests.stack.lab.stack import health, project_of, settles
 
@@ -52,13 +52,13 @@ def users_own(home: Path) -> dict[str, bytes]:
 def mirror(home: Path, users_own: dict[str, bytes]) -> Iterator[Mirror]:
     """The sandbox's mirror, built."""
     try:
-        sandbox.up(ca_bundle=find_ca_bundle())
+        lifecycle.up(ca_bundle=find_ca_bundle())
         loaded = load_config(start=home)
         with Mirror("demo", loaded, choices=Choices(accept_host_key=True)) as opened:
             stages.build(opened, prepare(opened, Wanted()).lock)
             yield opened
     finally:
-        sandbox.down()
+        lifecycle.down()
 
 
 @pytest.fixture(scope="package")

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 import requests
 
-from dbmirror import sandbox
 from dbmirror.engine import compose
 from dbmirror.engine.compose_project import ComposeProject, command
 from dbmirror.lab import status as lab_status
 from dbmirror.lab.paths import lab_paths
 from dbmirror.lab.variables import read_environment, write_environment
 from dbmirror.pipeline.mirror import Mirror
+from dbmirror.sandbox import lifecycle
+from dbmirror.sandbox.state import SandboxState
 from tests.stack.conftest import PROGRAM, User, tree
 
 CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(p).exists()), None)
@@ -65,7 +66,7 @@ def tunnel_state(mirror: Mirror) -> str:
 
 
 def driver_container() -> str:
-    state = sandbox.status()
+    state = lifecycle.status()
     assert state is not None
     assert state.driver_container is not None
     return state.driver_container
@@ -99,9 +100,9 @@ def address_of(folder: Path) -> str:
     return f"http://127.0.0.1:{read_environment(lab_paths(folder))['DBMIRROR_LAB_PORT']}"
 
 
-def running_driver() -> sandbox.SandboxState:
+def running_driver() -> SandboxState:
     """The sandbox, whose driver runs."""
-    state = sandbox.status()
+    state = lifecycle.status()
     assert state is not None
     assert state.driver_container is not None
     return state
