@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import ssl
 from collections.abc import Mapping
@@ -48,15 +49,21 @@ def _checked(path: Path, *, origin: str) -> Path:
         "Name a PEM file of the certificate authorities to trust with --ca-bundle, or 'ca_bundle' in dbmirror.toml."
     )
     try:
-        size = path.stat().st_size
-        if size > LARGEST:
+        found = path.stat()
+        if found.st_size > LARGEST:
             raise TrustError(
-                f"{path} ({origin}) has {size} bytes; a build takes a CA bundle of at most {LARGEST}.",
+                f"{path} ({origin}) has {found.st_size} bytes; a build takes a CA bundle of at most {LARGEST}.",
                 remedy="Name a file with only the certificate authorities that your network needs, with --ca-bundle.",
             )
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+        _parse(path, found.st_mtime_ns, found.st_size)
     except ssl.SSLError as error:
         raise TrustError(f"{path} ({origin}) holds no PEM certificate.", remedy=remedy) from error
     except OSError as error:
         raise TrustError(f"{path} ({origin}) cannot be read: {error.strerror or error}.", remedy=remedy) from error
     return path.absolute()
+
+
+@functools.lru_cache(maxsize=8)
+def _parse(path: Path, modified: int, size: int) -> None:
+    """Have OpenSSL parse the bundle, once for a file that stays as it is. Raises SSLError or OSError."""
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)

@@ -46,7 +46,8 @@ def left_behind() -> tuple[Path, ...]:
 
 def clear_left_behind() -> None:
     """Remove what `left_behind` finds. What is not this user's stays: the system refuses it."""
-    for folder in left_behind():
+    found = left_behind()
+    for folder in found:
         shutil.rmtree(folder, ignore_errors=True)
-    if not left_behind():
+    if not any(folder.exists() for folder in found):
         runs.forget_ended_runs()
