@@ -11,6 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 # make test T=tests/lock: the tests of one folder or file.
 T ?= tests
+STACK = $(if $(filter tests,$(T)),tests/stack,$(T))
 # pytest's exit code for "no test here": a folder may have tests of the other kind alone.
 NONE = $(if $(filter tests,$(T)),, || [ $$? = 5 ])
 
@@ -37,15 +38,16 @@ types-inside: $(READY)
 	MYPYPATH=$(INSIDE):$(INSIDE)/dbmirror_lab/shim .venv/bin/mypy --config-file= --strict --warn-unreachable \
 	    --explicit-package-bases $(INSIDE)/dbmirror_lab
 
+# Without tests/stack where all tests are meant: what these import costs each process seconds.
 pure: $(READY)  ## the tests that need neither Docker nor a network
-	$(PYTHON) -m pytest -m "not stack" --numprocesses auto --dist loadfile $(T)$(NONE)
+	$(PYTHON) -m pytest -m "not stack" $(if $(filter tests,$(T)),--ignore tests/stack) --numprocesses auto --dist loadfile $(T)$(NONE)
 
 fuzz: $(READY)  ## 10,000 hostile files, folders and answers
 	FUZZ_CASES=10000 $(PYTHON) -m pytest -m fuzz tests/fuzz --numprocesses auto
 
 stack: $(READY) engine tools  ## the tests on the real engine
-	$(PYTHON) -m pytest -m "stack and not alone" --numprocesses 2 --dist loadfile $(T)$(NONE)
-	$(PYTHON) -m pytest -m "stack and alone" $(T)$(NONE)
+	$(PYTHON) -m pytest -m "stack and not alone" --numprocesses 2 --dist loadfile $(STACK)$(NONE)
+	$(PYTHON) -m pytest -m "stack and alone" $(STACK)$(NONE)
 
 format: $(READY)  ## format the code
 	.venv/bin/ruff format $(CODE)

@@ -195,9 +195,9 @@ def test_each_form_is_masked_and_says_so(form: str) -> None:
 
 
 @pytest.mark.parametrize("token", WELL_KNOWN)
-@pytest.mark.parametrize("around", ["{}", "a {} b", '"{}"', "({}).", "x={}"])
-def test_a_token_of_a_well_known_form_never_passes(token: str, around: str) -> None:
-    assert token not in without_credentials(around.format(token))
+def test_a_token_of_a_well_known_form_never_passes(token: str) -> None:
+    for around in ("{}", "a {} b", '"{}"', "({}).", "x={}"):
+        assert token not in without_credentials(around.format(token)), around
 
 
 @pytest.mark.parametrize("text", READABLE)

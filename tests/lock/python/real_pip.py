@@ -12,6 +12,9 @@ PROGRAM = """
 import json, os, sys
 import pip._internal.commands.install
 from pip._internal.cli.main import main
+from pip._internal.network.session import user_agent
+
+user_agent()  # imports what each run would import anew to say who asks
 
 for line in sys.stdin:
     run = json.loads(line)

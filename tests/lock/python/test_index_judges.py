@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import random
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -357,8 +358,8 @@ class Verdict:
     said: str
 
 
-def settle(tool: str, case: Case, servers: dict[str, Any], folder: Path) -> Verdict:
-    """Both run in one home, with one environment."""
+def settle(tool: str, case: Case, servers: dict[str, Any], folder: Path, cache: Path) -> Verdict:
+    """Both run in one home, with one environment; `cache` is what uv's own begins as."""
     words = {f"{{{kind}}}": server.url for kind, server in servers.items()} | {"{folder}": str(folder)}
 
     def filled(text: str) -> str:
@@ -375,16 +376,18 @@ def settle(tool: str, case: Case, servers: dict[str, Any], folder: Path) -> Verd
             path.mkdir()
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder / "home"), "XDG_CONFIG_DIRS": str(folder / "none")}
     environment |= {name: filled(value) for name, value in case.environment.items()}
-    judge, said = judged(tool, environment, folder)
+    judge, said = judged(tool, environment, folder, cache)
     return Verdict(judge, ours(environment, folder, servers), said)
 
 
-def judged(tool: str, environment: dict[str, str], folder: Path) -> tuple[str, str]:
+def judged(tool: str, environment: dict[str, str], folder: Path, cache: Path) -> tuple[str, str]:
     target = folder / "target"
     wanted = ["install", "--no-deps", "--target", str(target), "acme==1.0"]
     work = folder / "work"
     if tool == "uv":
-        command = [find_uv_bin(), "pip", *wanted, "--python", sys.executable, "--no-cache"]
+        # A cache of its own, in which nothing is but what uv found out about this Python.
+        shutil.copytree(cache, folder / "cache")
+        command = [find_uv_bin(), "pip", *wanted, "--python", sys.executable, "--cache-dir", str(folder / "cache")]
         environment = environment | {"UV_HTTP_RETRIES": "0"}
         said = subprocess.run(command, env=environment, cwd=work, capture_output=True, text=True, check=False).stderr
     else:
@@ -411,9 +414,12 @@ def ours(environment: dict[str, str], folder: Path, servers: dict[str, Any]) -> 
 @pytest.fixture(scope="module")
 def verdicts(servers: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str], Any]]:
     """Each case's, two at a time; what is asked for is waited for."""
+    cache = tmp_path_factory.mktemp("cache")
+    look = [find_uv_bin(), "pip", "list", "--python", sys.executable, "--cache-dir", str(cache)]
+    subprocess.run(look, cwd=cache.parent, env={"PATH": os.environ["PATH"]}, capture_output=True, check=True)
     with ThreadPoolExecutor(2) as pool:
         yield {
-            (tool, case.name): pool.submit(settle, tool, case, servers, tmp_path_factory.mktemp("judged"))
+            (tool, case.name): pool.submit(settle, tool, case, servers, tmp_path_factory.mktemp("judged"), cache)
             for tool, case in CASES
         }
         pool.shutdown(cancel_futures=True)
