@@ -121,6 +121,11 @@ class Snapshot:
         return canonical_json(document)
 
 
+def now() -> str:
+    """The time as a snapshot states when it was taken: UTC, `2026-11-20T12:00:00Z`."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 class _Document(msgspec.Struct, forbid_unknown_fields=True):
     schema: int
     digest: str

@@ -18,6 +18,7 @@ from dbmirror.cli.options import (
     optional_mirror_argument,
     push_options,
     read_password,
+    source_options,
     switch_option,
 )
 from dbmirror.errors import UsageError
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--all", "every", is_flag=True, help="Build every mirror of dbmirror.toml, in parallel by one bake.")
 @config_option
 @driver_options
+@source_options
 @switch_option
 @lock_options
 @fates_option
@@ -68,6 +70,7 @@ def build_command(
       dbmirror build demo --push acr --push dockerhub
       dbmirror build demo --base ubuntu:22.04 --whitelist
       dbmirror build demo --frozen
+      dbmirror build plain --runtime 17.3
       dbmirror build --all
     """
     from dbmirror.cli.build_results import build_every, build_one
@@ -83,6 +86,11 @@ def build_command(
         if password_stdin or sbom or allow_unverified or replace_tag or targets:
             raise UsageError(
                 "--all builds and verifies; it does not push.", remedy="Push each mirror: dbmirror push NAME …"
+            )
+        if options["source"] or options["runtime"]:
+            raise UsageError(
+                "--from and --runtime make the snapshot of one mirror, and --all builds every one.",
+                remedy="Name the mirror: dbmirror build NAME --runtime 17.3",
             )
         if options["cluster"] or options["switch_cluster"]:
             raise UsageError(
@@ -109,14 +117,24 @@ def build_command(
     )
 
 
-_NOT_FROZEN = ("whitelist", "base", "flavour", "refresh", "no_capture", "cluster", "switch_cluster")
+_NOT_FROZEN = (
+    "whitelist",
+    "base",
+    "flavour",
+    "refresh",
+    "no_capture",
+    "cluster",
+    "switch_cluster",
+    "source",
+    "runtime",
+)
 
 
 def _refuse_what_frozen_ignores(name: str | None, frozen: bool, options: Mapping[str, Any]) -> None:
     """Raises UsageError where an option is given that shapes the lock, which --frozen takes as it is."""
     given = [each for each in _NOT_FROZEN if options.get(each)]
     if frozen and given:
-        names = ", ".join(f"--{each.replace('_', '-')}" for each in given)
+        names = ", ".join("--from" if each == "source" else f"--{each.replace('_', '-')}" for each in given)
         raise UsageError(
             f"--frozen builds the lock as it is, and {names} would change it.",
             remedy="Leave out one of them. "

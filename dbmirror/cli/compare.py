@@ -12,6 +12,8 @@ from dbmirror.errors import DifferenceFound
 
 if TYPE_CHECKING:
     from dbmirror.cli.output import Output
+    from dbmirror.inventory.model import Inventory
+    from dbmirror.pipeline.compared_places import Place
 
 
 class Drifted(DifferenceFound):
@@ -43,13 +45,16 @@ def diff_command(
 ) -> None:
     """Compare the packages of two places, by what an import gets in each. Exit code 1 if they differ.
 
-    With this environment, a lock or a requirements file it is the Python packages that are compared.
+    What one of them cannot know is not compared: of this environment, a lock or a requirements file the Python packages
+    count, of an renv.lock those of R.
 
     \b
     A and B are each one of:
       snapshot:MIRROR    the mirror's snapshot          cluster:MIRROR   the cluster as it is now
       image:MIRROR       the image built last           image:REFERENCE  any image of the engine
-      lock:MIRROR        what the lock installs         FILE.txt         a requirements file of pins
+      lock:MIRROR        what the lock installs         FILE             a list of packages: a requirements
+                                                                         file, pip list --format json, conda
+                                                                         env export, renv.lock, a snapshot
       environment        the Python that is on PATH
     \b
     Examples:
@@ -60,17 +65,21 @@ def diff_command(
     from dbmirror.cli import mirror_tables
     from dbmirror.cli.session import opened
     from dbmirror.inventory.compare import compare
-    from dbmirror.pipeline.compared_places import compared_sections, parse_place, read_place
+    from dbmirror.pipeline.compared_places import compared_sections, parse_place, read_place, read_places
 
     places = (parse_place(a), parse_place(b))
-    sections = compared_sections(places, only)
-    inventories = []
-    notebooks = []
-    for place in places:
+    notebooks = {}
+
+    def read(place: Place, python: str | None) -> Inventory:
         with opened(output, place.mirror, config_file, **options) as mirror:
-            inventories.append(read_place(place, mirror))
-            notebooks.append(mirror.section.notebook_environment)
-    differences = compare(*inventories, notebook_environment_a=notebooks[0], notebook_environment_b=notebooks[1])
+            notebooks[place] = mirror.section.notebook_environment
+            return read_place(place, mirror, python)
+
+    inventories = read_places(places, read)
+    sections = compared_sections(places, inventories, only)
+    differences = compare(
+        *inventories, notebook_environment_a=notebooks[places[0]], notebook_environment_b=notebooks[places[1]]
+    )
     output.document({"a": a, "b": b, "sections": {name: getattr(differences, name) for name in sections}})
     output.show(mirror_tables.differences(differences, a, b, shown=shown, sections=sections))
     if any(not getattr(differences, name).is_equal for name in sections):

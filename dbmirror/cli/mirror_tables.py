@@ -13,6 +13,7 @@ from dbmirror.filters.explain import Explanation
 from dbmirror.filters.model import Decision
 from dbmirror.inventory.compare import Differences, Section
 from dbmirror.inventory.layers import Layer
+from dbmirror.inventory.model import Problem
 from dbmirror.lock.fates import Fate, FateKind
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.publish.destinations import Pushed
@@ -98,6 +99,9 @@ def snapshot(taken: Snapshot) -> RenderableType:
     inventory = taken.inventory
     layers = {layer: sum(d.layer is layer for d in inventory.distributions) for layer in Layer}
     python = ", ".join(f"{count} {layer}" for layer, count in layers.items() if count)
+    unknown = sorted({*taken.cluster.unknown, *inventory.unknown})
+    listed = [problem for problem in inventory.problems if problem.stated]
+    read = [problem for problem in inventory.problems if not problem.stated]
     failed = ", ".join(f"{lib.kind} {lib.specification}" for lib in taken.cluster.libraries if lib.status == "FAILED")
     return facts(
         (
@@ -107,10 +111,16 @@ def snapshot(taken: Snapshot) -> RenderableType:
             ("R", f"{inventory.r_version}: {len(inventory.r_packages)} packages" if inventory.r_version else "none"),
             ("others", f"{len(inventory.debian_packages)} Debian packages, {len(inventory.jars)} jars"),
             ("failed libraries", failed or "none"),
-            ("unreadable", ", ".join(f"{p.path} ({p.reason})" for p in inventory.problems) or "none"),
+            ("unreadable", ", ".join(f"{p.path} ({p.reason})" for p in read) or "none"),
+            *((("no exact version", "\n".join(_stated(p) for p in listed)),) if listed else ()),
+            *((("not known", ", ".join(name.replace("_", " ") for name in unknown)),) if unknown else ()),
             ("digest", taken.digest),
         )
     )
+
+
+def _stated(problem: Problem) -> str:
+    return f"{problem.name or 'without a name'} ({problem.stated}), {problem.path}: {problem.reason}"
 
 
 def explanation(found: Explanation, fates_of: Sequence[Fate], *, language: str) -> RenderableType:

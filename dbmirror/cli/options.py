@@ -153,6 +153,24 @@ def cluster_option(function: Command) -> Command:
     )(function)
 
 
+def source_options(function: Command) -> Command:
+    """`--from FILE` and `--runtime NAME`: where a snapshot is made of, if not of a cluster."""
+    function = click.option(
+        "--runtime",
+        metavar="NAME",
+        help="Take the packages of this Databricks Runtime (17.3, 15.4-ml, 16.4.x-scala2.12) and read no cluster; with "
+        "--from, the runtime that the list is of.",
+    )(function)
+    return click.option(
+        "--from",
+        "source",
+        metavar="FILE",
+        type=click.Path(path_type=Path, dir_okay=False, exists=True),
+        help="Take the packages of this file and read no cluster: a requirements file, pip freeze, pip list --format "
+        "json, conda env export, renv.lock, or another mirror's snapshot.json.",
+    )(function)
+
+
 def switch_option(function: Command) -> Command:
     """`--switch-cluster`."""
     return click.option(

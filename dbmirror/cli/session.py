@@ -38,6 +38,8 @@ def choices_of(
     no_capture: bool = False,
     flavour: str | None = None,
     keep_going: bool = False,
+    source: Path | None = None,
+    runtime: str | None = None,
 ) -> Choices:
     """A command's options, by the names that click gives them, as the choices of one run."""
     return Choices(
@@ -54,6 +56,8 @@ def choices_of(
         capture=not no_capture,
         flavour=Flavour(flavour) if flavour else None,
         keep_going=keep_going,
+        source=source,
+        runtime=runtime,
     )
 
 

@@ -15,6 +15,7 @@ from dbmirror.cli.options import (
     fates_option,
     lock_options,
     mirror_argument,
+    source_options,
     switch_option,
 )
 from dbmirror.errors import DifferenceFound
@@ -48,15 +49,19 @@ def refuted(report: Report, tag: str, *, mirror: str, folder: Path, then: str = 
 @mirror_argument
 @config_option
 @driver_options
+@source_options
 @switch_option
 @dry_run_option
 @command
 def snapshot_command(output: Output, name: str, config_file: Path | None, **options: Any) -> None:
     """Read what is installed on the cluster, by one SSH connection to its driver that changes nothing there.
 
+    With --from or --runtime no cluster is read, and what such a source cannot know is marked unknown.
+
     \b
-    Example:
+    Examples:
       dbmirror snapshot demo
+      dbmirror snapshot reports --from requirements.txt --runtime 15.4
     """
     from dbmirror.cli import mirror_tables
     from dbmirror.cli.session import opened

@@ -48,7 +48,9 @@ def choose_flavour(snapshot: Snapshot) -> FlavourChoice:
     """The flavour that the cluster of `snapshot` asks for, by what is installed on it."""
     inventory = snapshot.inventory
     if inventory.r_version is None:
-        return FlavourChoice(flavour=Flavour.PYTHON, reason="The cluster has no R.")
+        known = "r_version" not in inventory.unknown
+        reason = "The cluster has no R." if known else "Whether the cluster has R is not known."
+        return FlavourChoice(flavour=Flavour.PYTHON, reason=reason)
     added = _beyond_r_itself(inventory.r_packages)
     cran = [library for library in snapshot.cluster.libraries if library.kind == "cran"]
     if not added and not cran:

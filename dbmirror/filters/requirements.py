@@ -16,18 +16,25 @@ Markers = Mapping[str, str]
 
 def marker_environment(inventory: Inventory) -> Markers:
     """The values of PEP 508's markers on the host of `inventory`."""
-    full = inventory.python.version
+    interpreter = inventory.python
+    return marker_values(
+        interpreter.version, architecture=inventory.architecture, implementation=interpreter.implementation
+    )
+
+
+def marker_values(python: str, *, architecture: str, implementation: str = "CPython") -> Markers:
+    """The values of PEP 508's markers on Linux under Python `python` (`3.11.11`)."""
     return {
-        "implementation_name": inventory.python.implementation.lower(),
-        "implementation_version": full,
+        "implementation_name": implementation.lower(),
+        "implementation_version": python,
         "os_name": "posix",
-        "platform_machine": inventory.architecture,
+        "platform_machine": architecture,
         "platform_release": "0",
         "platform_system": "Linux",
         "platform_version": "",
-        "python_full_version": full,
-        "platform_python_implementation": inventory.python.implementation,
-        "python_version": ".".join(full.split(".")[:2]),
+        "python_full_version": python,
+        "platform_python_implementation": implementation,
+        "python_version": ".".join(python.split(".")[:2]),
         "sys_platform": "linux",
     }
 

@@ -1,31 +1,37 @@
-"""The places that can be compared: snapshots, clusters, locks, images, this environment, requirements files."""
+"""The places that can be compared: snapshots, clusters, locks, images, this environment, lists of packages."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
-import msgspec
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from dbmirror.errors import UsageError
-from dbmirror.files import read_settings
 from dbmirror.foreign_text.decoding import convert
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.hosts.local import LocalHost
 from dbmirror.inventory.collect import collect
 from dbmirror.inventory.model import Inventory
+from dbmirror.package_lists.reading import read_listing
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.pipeline.stages import read_cluster
-from dbmirror.snapshot import Cluster
+from dbmirror.snapshot import Cluster, now
 from dbmirror.verify.verify import expected_versions
 
 _KINDS = ("snapshot", "cluster", "lock", "image")
 SECTIONS: Final = ("python", "r", "debian", "jars", "facts")
 """What of two places can be compared."""
+_FIELDS: Final = {
+    "python": "distributions",
+    "r": "r_packages",
+    "debian": "debian_packages",
+    "jars": "jars",
+    "facts": "os_id",
+}
+"""The field of an inventory that says whether its source knows of a section."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +39,12 @@ class Place:
     """One side of a comparison."""
 
     kind: str
-    """`snapshot`, `cluster`, `lock`, `image`, `environment`, `requirements`."""
+    """`snapshot`, `cluster`, `lock`, `image`, `environment`, `list`."""
     what: str
     """A mirror's name, an image's reference, a file's path; empty for this environment."""
+
+    def __str__(self) -> str:
+        return self.what if self.kind == "list" else f"{self.kind}:{self.what}".rstrip(":")
 
     @property
     def mirror(self) -> str:
@@ -56,31 +65,50 @@ def parse_place(text: str) -> Place:
     if colon and kind in _KINDS and what:
         return Place(kind, what)
     if Path(text).is_file():
-        return Place("requirements", text)
+        return Place("list", text)
     raise UsageError(
         f"{text!r} is no place that can be compared.",
         remedy="A place is snapshot:NAME, cluster:NAME, lock:NAME or image:NAME with a mirror's name, "
-        "image:REFERENCE, environment, or the path of a requirements file.",
+        "image:REFERENCE, environment, or the path of a list of packages (a requirements file, renv.lock, …).",
     )
 
 
-def compared_sections(places: Sequence[Place], only: Sequence[str]) -> tuple[str, ...]:
-    """Those of SECTIONS in which `places` are compared: `only` these, where any are given.
+def compared_sections(
+    places: Sequence[Place], inventories: Sequence[Inventory], only: Sequence[str]
+) -> tuple[str, ...]:
+    """Those of SECTIONS in which `places` can be compared by their `inventories`: `only` these, where any are given.
 
     This environment is a Python environment on some other machine: its Debian packages say nothing about a cluster.
     Raises UsageError where a place has nothing of what is asked for.
     """
-    names = {"requirements": "A requirements file", "lock": "What a lock installs into an environment"}
-    narrow = next((names[place.kind] for place in places if place.kind in names), None)
-    if narrow is not None and set(only) - {"python"}:
-        raise UsageError(f"{narrow} has Python packages alone.", remedy="Leave out --only.")
+    for place, inventory in zip(places, inventories, strict=True):
+        lacking = [name for name in only if _FIELDS[name] in inventory.unknown]
+        if lacking:
+            raise UsageError(f"{place} says nothing about {', '.join(lacking)}.", remedy="Leave out --only.")
     if only:
         return tuple(name for name in SECTIONS if name in only)
-    return ("python",) if narrow or any(place.kind == "environment" for place in places) else SECTIONS
+    if any(place.kind == "environment" for place in places):
+        return ("python",)
+    return tuple(name for name in SECTIONS if not any(_FIELDS[name] in each.unknown for each in inventories))
 
 
-def read_place(place: Place, mirror: Mirror) -> Inventory:
-    """What is installed at `place`; `mirror` is the one that it belongs to."""
+def read_places(places: Sequence[Place], read: Callable[[Place, str | None], Inventory]) -> tuple[Inventory, ...]:
+    """What is installed at each of `places`, by `read`, which gets a place and the Python that markers are read for.
+
+    A list of packages is read last: its markers speak of the Python of what it is compared with.
+    """
+    found: dict[int, Inventory] = {}
+    for number, place in sorted(enumerate(places), key=lambda each: each[1].kind == "list"):
+        pythons = [each.python.version for each in found.values() if "python" not in each.unknown]
+        found[number] = read(place, pythons[0] if pythons else None)
+    return tuple(found[number] for number in range(len(places)))
+
+
+def read_place(place: Place, mirror: Mirror, python: str | None = None) -> Inventory:
+    """What is installed at `place`; `mirror` is the one that it belongs to, `python` the one that markers are read for.
+
+    Raises ListUnreadable, naming the line, for a list of packages that cannot be read.
+    """
     match place.kind:
         case "snapshot":
             return mirror.snapshot().inventory
@@ -95,28 +123,7 @@ def read_place(place: Place, mirror: Mirror) -> Inventory:
             with LocalHost() as host:
                 return collect(host, interpreter="python3")
         case _:
-            return read_requirements(Path(place.what))
-
-
-def read_requirements(path: Path) -> Inventory:
-    """The pins of a requirements file as an inventory that has Python distributions alone.
-
-    Lines of `name==version` count, with extras, markers and hashes passed over. Raises UsageError, naming the line,
-    for a requirement without an exact version.
-    """
-    found: dict[str, str] = {}
-    for number, requirement in _requirements(path):
-        pins = [specifier.version for specifier in requirement.specifier if specifier.operator in {"==", "==="}]
-        if len(pins) != 1 or pins[0].endswith("*"):
-            raise UsageError(
-                f"{path}:{number}: {requirement.name} has no exact version.",
-                remedy="Compare a file of pins (name==version).",
-            )
-        found[requirement.name] = pins[0]
-    try:
-        return python_alone(found)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"{path} has a pin of a form that is not let through: {error}.") from error
+            return read_listing(Path(place.what), None, mirror=mirror.name, at=now(), python=python).snapshot.inventory
 
 
 def python_alone(versions: Mapping[str, str]) -> Inventory:
@@ -138,24 +145,9 @@ def python_alone(versions: Mapping[str, str]) -> Inventory:
         "glibc": None,
         "python": {"path": "/none", "version": "0.0.0"},
         "distributions": sorted(distributions, key=lambda each: each["name"]),
+        "unknown": sorted({field.name for field in fields(Inventory)} - {"distributions", "problems", "unknown"}),
     }
     return convert(document, Inventory)
-
-
-def _requirements(path: Path) -> Iterator[tuple[int, Requirement]]:
-    try:
-        text = read_settings(path).decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read as text: {error}.") from error
-    joined = text.replace("\\\n", " ")
-    for number, line in enumerate(joined.splitlines(), start=1):
-        content = line.split(" #")[0].split(" --hash")[0].strip()
-        if not content or content.startswith(("#", "-")):
-            continue
-        try:
-            yield number, Requirement(content)
-        except InvalidRequirement as error:
-            raise UsageError(f"{path}:{number}: not a requirement: {error}.") from error
 
 
 def cluster_changes(old: Cluster, new: Cluster) -> list[tuple[str, str, str]]:

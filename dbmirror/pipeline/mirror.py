@@ -46,6 +46,10 @@ class Choices:
     """The name or id of the cluster, instead of the configuration's."""
     switch_cluster: bool = False
     """Let the mirror be one of another cluster than its snapshot's from now on."""
+    source: Path | None = None
+    """A list of packages that the snapshot is made of, instead of a cluster."""
+    runtime: str | None = None
+    """The runtime that the snapshot is of, where no cluster says it."""
     start_cluster: bool = False
     """Start the cluster if it is terminated, instead of stopping with the remedy."""
     accept_host_key: bool = False
@@ -158,7 +162,7 @@ class Mirror:
     @property
     def sources(self) -> Sources:
         """Where the lock may find packages."""
-        may_capture = self.section.capture and self.choices.capture
+        may_capture = self.section.capture and self.choices.capture and self._pinned_cluster() is not None
         return Sources(
             indexes=self.indexes,
             r=self.loaded.r(self.name),
@@ -190,9 +194,10 @@ class Mirror:
         )
 
     def _pinned_cluster(self) -> Cluster | None:
-        """The cluster of the last snapshot, which the mirror stays with; None before the first."""
+        """The cluster of the last snapshot, which the mirror stays with; None before the first, and of a list."""
         try:
-            return self.snapshot().cluster
+            cluster = self.snapshot().cluster
+            return cluster if cluster.is_known else None
         except SnapshotError:
             return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dbmirror.errors import UsageError
 from dbmirror.filters.explain import Explanation, explain
 from dbmirror.filters.flavour import Flavour, choose_flavour
 from dbmirror.filters.language import Language
@@ -19,9 +20,20 @@ from dbmirror.runtimes.model import Runtime, repl_names
 from dbmirror.snapshot import Snapshot
 
 
+class SnapshotIncomplete(UsageError):
+    """A snapshot of a list of packages does not say what an image must be made for."""
+
+
 def find_runtime(mirror: Mirror, snapshot: Snapshot) -> Runtime:
     """The Databricks Runtime of the snapshot's cluster; what dbmirror does not know of it, the snapshot says."""
     inventory = snapshot.inventory
+    lacking = "runtime" if "spark_version" in snapshot.cluster.unknown else "Python"
+    if lacking == "runtime" or "python" in inventory.unknown:
+        raise SnapshotIncomplete(
+            f"The snapshot of {mirror.name} is of {snapshot.taken.host}, which does not say which {lacking} there is.",
+            remedy=f"Take it again with a runtime whose Python is known: dbmirror snapshot {mirror.name} --from FILE "
+            "--runtime 15.4",
+        )
     runtime, note = runtime_of(
         parse_spark_version(snapshot.cluster.spark_version).release,
         OnCluster(

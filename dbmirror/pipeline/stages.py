@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import io
 from dataclasses import replace
 from functools import partial
@@ -35,6 +34,7 @@ from dbmirror.mirror_folder.files import is_file_below
 from dbmirror.mirror_folder.names import BUILT, SNAPSHOT, VERIFICATION
 from dbmirror.pipeline.foundations import require_foundations, require_foundations_of, require_own_image
 from dbmirror.pipeline.lab_lock import known_lab_lock, make_lab_lock
+from dbmirror.pipeline.listed import listed_snapshot, require_way_to_cluster
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.pipeline.mirror_filters import find_runtime, flavour_of, select_python, select_r
 from dbmirror.pipeline.own_lock import remember_lock, remember_snapshot, require_own_lock
@@ -46,7 +46,7 @@ from dbmirror.render.image import all_file_groups, linked_files, render
 from dbmirror.render.image_settings import ImageSettings, RAptRepository
 from dbmirror.render.lab import LabFiles
 from dbmirror.runtimes.model import Runtime
-from dbmirror.snapshot import Snapshot, Taken, read_snapshot, write_snapshot
+from dbmirror.snapshot import Snapshot, Taken, now, read_snapshot, write_snapshot
 from dbmirror.verify.errors import ReportError
 from dbmirror.verify.model import Report
 from dbmirror.verify.report import made_here, read_report, remember_report, write_report
@@ -60,8 +60,7 @@ def read_cluster(mirror: Mirror) -> Snapshot:
     cluster, driver = mirror.access.cluster, mirror.access.driver
     observer.started(stage)
     inventory = collect(driver)
-    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    taken = Taken(at=now, host=driver.name, dbmirror=__version__)
+    taken = Taken(at=now(), host=driver.name, dbmirror=__version__)
     snapshot = Snapshot(cluster=cluster.cluster, inventory=inventory, taken=taken)
     for library in cluster.cluster.libraries:
         if library.status == "FAILED":
@@ -71,10 +70,21 @@ def read_cluster(mirror: Mirror) -> Snapshot:
 
 
 def take_snapshot(mirror: Mirror) -> Snapshot:
-    """The mirror's snapshot of the cluster as it is now; the one that is there stays if it is of the same state."""
-    write_snapshot(read_cluster(mirror), mirror.folder / SNAPSHOT)
+    """The mirror's snapshot of the cluster as it is now; the one that is there stays if it is of the same state.
+
+    Where the run names a list of packages or a runtime, the snapshot is of that, and no cluster is asked.
+    """
+    file, runtime = mirror.choices.source, mirror.choices.runtime
+    if file is not None or runtime is not None:
+        snapshot = listed_snapshot(mirror, file, runtime)
+    else:
+        require_way_to_cluster(mirror)
+        snapshot = read_cluster(mirror)
+    write_snapshot(snapshot, mirror.folder / SNAPSHOT)
     snapshot = read_snapshot(mirror.folder / SNAPSHOT)
-    remember_snapshot(mirror, snapshot)
+    if file is None:
+        # What a list names somebody else may have chosen: a lab of it is asked about.
+        remember_snapshot(mirror, snapshot)
     return snapshot
 
 

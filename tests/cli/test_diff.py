@@ -81,7 +81,20 @@ def test_a_requirements_file_has_no_debian_packages(two: Path) -> None:
     (two / "pins.txt").write_text("numpy==1.26.4\n")
     done = CliRunner().invoke(main, ["diff", "snapshot:one", "pins.txt", "--only", "debian"])
     assert done.exit_code == 2
-    assert "A requirements file has Python packages alone." in done.stderr
+    assert "pins.txt says nothing about debian." in done.stderr
+
+
+def test_a_range_has_a_row_of_its_own_and_ends_nothing(two: Path) -> None:
+    (two / "some.txt").write_text("NumPy>=1.26,<2\n")
+    done = CliRunner().invoke(main, ["diff", "some.txt", "snapshot:one", "--json"])
+    assert done.exit_code == 0, done.output
+    (row,) = json.loads(done.stdout)["sections"]["python"]["allowed"]
+    assert row == {"name": "numpy", "a": "<2,>=1.26", "b": "1.26.4"}
+
+
+def test_markers_speak_of_the_python_that_a_list_is_compared_with(two: Path) -> None:
+    (two / "pins.txt").write_text('numpy==1.26.4; python_version >= "3.11"\nnumpy==1.24.4; python_version < "3.11"\n')
+    assert CliRunner().invoke(main, ["diff", "pins.txt", "snapshot:one"]).exit_code == 0
 
 
 def test_every_section_can_be_asked_for() -> None:

@@ -110,7 +110,7 @@ def completed(line: str) -> list[str]:
 def test_a_tab_offers_verbs_and_options() -> None:
     assert completed("dbmirror bu") == ["build"]
     assert completed("dbmirror lab s") == ["shell", "status", "sync"]
-    assert completed("dbmirror build --fro") == ["--frozen"]
+    assert completed("dbmirror build --fro") == ["--from", "--frozen"]
     assert "profiles" in completed("dbmirror ")
     assert completed("dbmirror sandbox up --reg") == ["--registry"]
     assert completed("dbmirror filter show wh") == ["whitelist"]

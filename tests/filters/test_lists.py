@@ -7,17 +7,18 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
+import dbmirror.runtimes
 from dbmirror.config import FilterConfig, FilterEntry
 from dbmirror.filters.errors import FilterError
 from dbmirror.filters.languages.python import SPELLING, normalise_pattern
 from dbmirror.filters.lists import load
 from dbmirror.filters.model import Verdict
 
-RUNTIME_LISTS = Path(__file__).parents[1] / "runtime_lists"
+RUNTIME_LISTS = Path(dbmirror.runtimes.__file__).parent / "packages"
 
 
 def pins(runtime: str) -> list[str]:
-    path = RUNTIME_LISTS / f"{runtime}.python.txt"
+    path = RUNTIME_LISTS / f"{runtime}.txt"
     return [canonicalize_name(line.partition("==")[0]) for line in path.read_text().split()]
 
 

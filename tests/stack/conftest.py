@@ -16,13 +16,14 @@ from typing import Any
 
 import pytest
 
+import dbmirror.runtimes
 from dbmirror.sandbox.base import ensure_base
 
 # Its image, which removes what a killed run left, cannot be pulled everywhere; each test removes its own.
 os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
 
 PROGRAM = Path(sys.executable).parent / "dbmirror"
-RUNTIME_LISTS = Path(__file__).parents[1] / "runtime_lists"
+RUNTIME_LISTS = Path(dbmirror.runtimes.__file__).parent / "packages"
 
 
 @pytest.fixture(scope="session", autouse=True)

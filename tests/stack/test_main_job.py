@@ -230,7 +230,7 @@ def test_a_cluster_that_drifted_is_found_out(built: Done, sandbox_user: User) ->
 
 
 def test_the_real_list_of_runtime_15_4_is_mirrored_pin_by_pin(tmp_path_factory: pytest.TempPathFactory) -> None:
-    pins = RUNTIME_LISTS / "15.4.python.txt"
+    pins = RUNTIME_LISTS / "15.4.txt"
     user = new_user(tmp_path_factory.mktemp("runtime"))
     try:
         state = user.run("sandbox", "up", "--packages", str(pins), "--json", timeout=1500).document["sandbox"]

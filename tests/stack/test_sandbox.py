@@ -15,6 +15,7 @@ import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.service.compute import State
 
+import dbmirror.runtimes
 from dbmirror.files import sha256_hex
 from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.hosts.ssh import SshHost, connect
@@ -34,7 +35,7 @@ from dbmirror.sandbox.workspace import process
 
 pytestmark = pytest.mark.stack
 
-LISTS = Path(__file__).parents[1] / "runtime_lists"
+LISTS = Path(dbmirror.runtimes.__file__).parent / "packages"
 CA_BUNDLE = next(
     (
         Path(os.environ[name])
@@ -315,7 +316,7 @@ def test_a_list_of_ones_own_names_every_pin_that_cannot_be_had(
 
 
 def test_all_pins_of_a_real_runtime_can_be_had(sandbox: Callable[[], SandboxState]) -> None:
-    path = LISTS / "15.4.python.txt"
+    path = LISTS / "15.4.txt"
     state = up(packages=path, ca_bundle=CA_BUNDLE)
     assert (state.pins, state.missing) == (134, ())
 
