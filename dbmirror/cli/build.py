@@ -20,6 +20,7 @@ from dbmirror.cli.options import (
     read_password,
     source_options,
     switch_option,
+    timeout_option,
 )
 from dbmirror.errors import UsageError
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--all", "every", is_flag=True, help="Build every mirror of dbmirror.toml, in parallel by one bake.")
 @config_option
 @driver_options
+@timeout_option
 @source_options
 @switch_option
 @lock_options

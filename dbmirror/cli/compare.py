@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dbmirror.cli.options import command, config_option, driver_options, mirror_argument
+from dbmirror.cli.options import command, config_option, driver_options, mirror_argument, timeout_option
 from dbmirror.errors import DifferenceFound
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ class Drifted(DifferenceFound):
 @click.argument("b", metavar="B")
 @config_option
 @driver_options
+@timeout_option
 @click.option(
     "--show",
     "shown",
@@ -90,6 +91,7 @@ def diff_command(
 @mirror_argument
 @config_option
 @driver_options
+@timeout_option
 @command
 def check_command(output: Output, name: str, config_file: Path | None, **options: Any) -> None:
     """Has the cluster drifted from the committed snapshot? Exit code 1 with the difference if it has. Writes nothing.

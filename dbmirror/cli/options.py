@@ -171,6 +171,18 @@ def source_options(function: Command) -> Command:
     )(function)
 
 
+def timeout_option(function: Command) -> Command:
+    """`--timeout SECONDS`."""
+    return click.option(
+        "--timeout",
+        type=click.FloatRange(min=0),
+        metavar="SECONDS",
+        default=1200.0,
+        show_default=True,
+        help="How long to wait for libraries that the cluster is still installing.",
+    )(function)
+
+
 def switch_option(function: Command) -> Command:
     """`--switch-cluster`."""
     return click.option(

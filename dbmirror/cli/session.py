@@ -14,7 +14,7 @@ from dbmirror.clones.agreements import Claim
 from dbmirror.config import ConfigError, LoadedConfig, load_config
 from dbmirror.filters.flavour import Flavour
 from dbmirror.hosts.host_key import Fingerprint
-from dbmirror.pipeline.cluster_access import Questions
+from dbmirror.pipeline.cluster_access import PATIENCE, Questions
 from dbmirror.pipeline.mirror import Choices, Mirror
 from dbmirror.processes.temporary import clear_left_behind
 
@@ -28,6 +28,7 @@ def choices_of(
     cluster: str | None = None,
     switch_cluster: bool = False,
     start_cluster: bool = False,
+    timeout: float = PATIENCE,
     accept_host_key: bool = False,
     known_hosts: Path | None = None,
     whitelist: bool = False,
@@ -46,6 +47,7 @@ def choices_of(
         cluster=cluster,
         switch_cluster=switch_cluster,
         start_cluster=start_cluster,
+        timeout=timeout,
         accept_host_key=accept_host_key,
         known_hosts=known_hosts,
         whitelist=whitelist,

@@ -17,6 +17,7 @@ from dbmirror.cli.options import (
     mirror_argument,
     source_options,
     switch_option,
+    timeout_option,
 )
 from dbmirror.errors import DifferenceFound
 
@@ -49,6 +50,7 @@ def refuted(report: Report, tag: str, *, mirror: str, folder: Path, then: str = 
 @mirror_argument
 @config_option
 @driver_options
+@timeout_option
 @source_options
 @switch_option
 @dry_run_option

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _FIRST_CONTACT: Final = threading.Lock()
 """A pin is added to the file of known hosts by writing the whole file: two mirrors at a time would lose one."""
 
+PATIENCE: Final = 1200.0
+"""Seconds that a cluster's libraries are waited for, unless told otherwise: as long as a start may take."""
 _NOWHERE: Final = "driver.invalid"
 """Stands for the address of a driver that is not there yet: what the ssh config says of all hosts holds for it."""
 
@@ -87,6 +89,7 @@ class ClusterAccess:
         accept_host_key: bool,
         known_hosts: Path | None = None,
         ca_bundle: Callable[[], Path | None] = lambda: None,
+        timeout: float = PATIENCE,
         dry_run: bool = False,
         questions: Questions,
         observer: Observer,
@@ -101,6 +104,7 @@ class ClusterAccess:
         self._accept_host_key = accept_host_key
         self._known_hosts = KnownHosts(known_hosts_file(), also=[known_hosts] if known_hosts else [])
         self._ca_bundle = ca_bundle
+        self._timeout = timeout
         self.dry_run = dry_run
         self._questions = questions
         self._observer = observer
@@ -182,6 +186,13 @@ class ClusterAccess:
             stopped,
             remedy="Start it, or let dbmirror start it: add --start. To build from the last snapshot, add --frozen.",
         )
+
+    @cached_property
+    def settled_cluster(self) -> ClusterState:
+        """The running cluster once no library of it is on its way. Raises ClusterNotRunning, LibrariesNotSettled."""
+        from dbmirror.workspace.settled import await_libraries  # noqa: PLC0415
+
+        return await_libraries(self.workspace, self.cluster, observer=self._observer, deadline=self._timeout)
 
     @cached_property
     def target(self) -> SshTarget:

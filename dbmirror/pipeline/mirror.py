@@ -26,7 +26,7 @@ from dbmirror.lock.python.index_settings import IndexSettings, find_indexes
 from dbmirror.mirror_folder.files import is_file_below
 from dbmirror.mirror_folder.names import BUILT, FATES, IMAGE, LAB_LOCK, R_FATES, SNAPSHOT, VERIFICATION
 from dbmirror.mirror_folder.trees import copy_below
-from dbmirror.pipeline.cluster_access import ClusterAccess, Questions, WhichCluster
+from dbmirror.pipeline.cluster_access import PATIENCE, ClusterAccess, Questions, WhichCluster
 from dbmirror.processes.temporary import temporary_folder
 from dbmirror.progress import SILENT, Observer
 from dbmirror.snapshot import Cluster, Snapshot, SnapshotError, read_snapshot
@@ -52,6 +52,8 @@ class Choices:
     """The runtime that the snapshot is of, where no cluster says it."""
     start_cluster: bool = False
     """Start the cluster if it is terminated, instead of stopping with the remedy."""
+    timeout: float = PATIENCE
+    """Seconds that the cluster's libraries are waited for."""
     accept_host_key: bool = False
     """Pin an unknown host key without asking."""
     known_hosts: Path | None = None
@@ -143,6 +145,7 @@ class Mirror:
             accept_host_key=self.choices.accept_host_key,
             known_hosts=self.choices.known_hosts,
             ca_bundle=lambda: self.ca_bundle,
+            timeout=self.choices.timeout,
             dry_run=self.dry_run,
             questions=self.questions,
             observer=self.observer,

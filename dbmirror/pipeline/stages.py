@@ -57,14 +57,15 @@ from dbmirror.verify.verify import verify
 def read_cluster(mirror: Mirror) -> Snapshot:
     """What the cluster is now: workspace facts and one collection on its driver. Writes nothing."""
     stage, observer = "snapshot", mirror.observer
-    cluster, driver = mirror.access.cluster, mirror.access.driver
+    cluster, driver = mirror.access.settled_cluster, mirror.access.driver
     observer.started(stage)
     inventory = collect(driver)
     taken = Taken(at=now(), host=driver.name, dbmirror=__version__)
     snapshot = Snapshot(cluster=cluster.cluster, inventory=inventory, taken=taken)
     for library in cluster.cluster.libraries:
         if library.status == "FAILED":
-            observer.warn(f"The cluster could not install its library {library.kind} {library.specification}.")
+            said = f": {' '.join(library.messages)}" if library.messages else "."
+            observer.warn(f"The cluster could not install its library {library.kind} {library.specification}{said}")
     observer.finished(stage, f"{len(inventory.distributions)} Python distributions, {snapshot.short_digest}")
     return snapshot
 

@@ -97,6 +97,10 @@ class RuntimeNotStated(WorkspaceError):
     """The workspace says of a cluster not which runtime it has."""
 
 
+class LibrariesNotSettled(WorkspaceError):
+    """The cluster's libraries were not installed in time, or it stopped meanwhile."""
+
+
 class ClusterNotStarted(WorkspaceError):
     """The cluster did not come up."""
 

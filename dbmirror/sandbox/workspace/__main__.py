@@ -22,6 +22,9 @@ from dbmirror.sandbox.workspace.fleet import Fleet
 from dbmirror.sandbox.workspace.process import Settings, read_settings
 from dbmirror.sandbox.workspace.server import Workspace, serve
 
+_SETTLING = 2.0
+"""Seconds for which libraries are on their way after a start: long enough to be seen, short enough to wait for."""
+
 
 def main() -> int:
     """Serve until told to stop, until the folder's settings go or change, or until the lifetime is over."""
@@ -42,9 +45,10 @@ def main() -> int:
         machines.image = image
 
     contexts = Contexts(fleet, machines.on_driver)
+    libraries = catalogue.libraries(settings.files_url, metrics().commit, r=settings.r)
     workspace = Workspace(
         token=settings.token,
-        api=Api(fleet, catalogue.libraries(settings.files_url, metrics().commit, r=settings.r), contexts),
+        api=Api(fleet, libraries, contexts, settling=_SETTLING),
         fleet=fleet,
         files=published(r=settings.r),
         image=lambda: machines.image,

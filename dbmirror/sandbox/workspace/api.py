@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from dbmirror.sandbox.workspace.catalogue import NODE_TYPES, SPARK_VERSIONS, USER
 from dbmirror.sandbox.workspace.contexts import Contexts
 from dbmirror.sandbox.workspace.fleet import ApiError, Fleet
+from dbmirror.sandbox.workspace.libraries import Libraries
 
 DISCOVERY: Final = "/.well-known/databricks-config"
 """Where the SDK asks a host what it is before it authenticates."""
@@ -18,9 +20,12 @@ Arguments = Mapping[str, Any]
 class Api:
     """The REST API over a fleet. Every answer is a JSON document; an error is an ApiError."""
 
-    def __init__(self, fleet: Fleet, libraries: list[dict[str, Any]], contexts: Contexts) -> None:
+    def __init__(
+        self, fleet: Fleet, libraries: list[dict[str, Any]], contexts: Contexts, *, settling: float = 0.0
+    ) -> None:
+        """`settling` is how many seconds the libraries of a cluster that has started are on their way."""
         self._fleet = fleet
-        self._libraries = libraries
+        self._libraries = Libraries(fleet, libraries, settling=settling, now=time.time)
         self._calls: dict[tuple[str, str], Callable[[Arguments], dict[str, Any]]] = {
             ("GET", "clusters/list"): self._list,
             ("GET", "clusters/get"): lambda arguments: fleet.get(_cluster_id(arguments)),
@@ -33,6 +38,8 @@ class Api:
             ("GET", "clusters/spark-versions"): lambda _: {"versions": list(SPARK_VERSIONS)},
             ("GET", "libraries/cluster-status"): self._library_status,
             ("GET", "libraries/all-cluster-statuses"): self._all_library_statuses,
+            ("POST", "libraries/install"): _silent(self._install),
+            ("POST", "libraries/uninstall"): _silent(self._uninstall),
             ("GET", "preview/scim/v2/Me"): lambda _: _me(),
         }
         self._commands: dict[tuple[str, str], Callable[[Arguments], dict[str, Any]]] = {
@@ -89,11 +96,14 @@ class Api:
         return page
 
     def _library_status(self, arguments: Arguments) -> dict[str, Any]:
-        cluster = self._fleet.get(_cluster_id(arguments))
-        statuses = self._libraries if cluster["cluster_id"] == self._fleet.first_id else []
-        if cluster["state"] != "RUNNING":
-            statuses = [{**status, "status": "PENDING", "messages": []} for status in statuses]
-        return {"cluster_id": cluster["cluster_id"], "library_statuses": statuses}
+        cluster_id = _cluster_id(arguments)
+        return {"cluster_id": cluster_id, "library_statuses": self._libraries.statuses(cluster_id)}
+
+    def _install(self, arguments: Arguments) -> None:
+        self._libraries.install(_cluster_id(arguments), arguments.get("libraries") or ())
+
+    def _uninstall(self, arguments: Arguments) -> None:
+        self._libraries.uninstall(_cluster_id(arguments), arguments.get("libraries") or ())
 
     def _all_library_statuses(self, _: Arguments) -> dict[str, Any]:
         ids = [cluster["cluster_id"] for cluster in self._fleet.listed()]
