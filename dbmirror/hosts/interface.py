@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from dbmirror.errors import RemoteError
 from dbmirror.processes.programs import LARGEST_OUTPUT
@@ -12,6 +12,9 @@ from dbmirror.processes.programs import LARGEST_OUTPUT
 
 class HostError(RemoteError):
     """A host could not be reached, or could not run a command or hand over a file."""
+
+    maybe_gone: ClassVar[bool] = False
+    """Whether the host may have ended: then whoever started it knows more."""
 
 
 def too_much(program: str, host: str, limit: int) -> HostError:

@@ -4,38 +4,74 @@ from __future__ import annotations
 
 import secrets
 import shlex
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 import paramiko
 
+from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.hosts.host_key import Fingerprint, HostKey
 from dbmirror.hosts.interface import Completed, too_much
 from dbmirror.hosts.known_hosts import KnownHosts, trusted_keys
-from dbmirror.hosts.ssh_channel import ANSWER, SILENCE, Exchanged, Silent, TooMuch, run_on_channel
-from dbmirror.hosts.ssh_config import Hop, SshTarget, find_route
-from dbmirror.hosts.ssh_errors import CommandTookTooLong, ConnectionLost, FileNotFetched, HostSilent
+from dbmirror.hosts.ssh_channel import (
+    ANSWER,
+    SILENCE,
+    START,
+    Exchanged,
+    NothingRan,
+    Silent,
+    TooMuch,
+    run_on_channel,
+)
+from dbmirror.hosts.ssh_config import Hop, Route, SshTarget, find_route
+from dbmirror.hosts.ssh_errors import (
+    CommandTookTooLong,
+    ConnectionLost,
+    FileNotFetched,
+    HostSilent,
+    NoCommandRan,
+    SshError,
+)
 from dbmirror.hosts.ssh_socket import Deadline
-from dbmirror.hosts.ssh_transport import check_jump, check_own, log_in, open_hop
+from dbmirror.hosts.ssh_transport import CheckHostKey, check_jump, check_own, check_same, log_in, open_hop
 from dbmirror.processes.programs import LARGEST_OUTPUT
 from dbmirror.progress import SILENT, Observer
 
 __all__ = ["SshHost", "SshTarget", "connect", "read_host_key"]
 
 _DEADLINE = 30.0
+_PAUSE = 1.0
 _KEEPALIVE = 15
 _FETCH_TIMEOUT = 600.0
 
 
-class SshHost:
-    """A Host at the other end of an SSH connection. Commands run one after the other."""
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """A connection that is logged in."""
 
-    def __init__(self, name: str, transport: paramiko.Transport, resources: ExitStack) -> None:
+    transport: paramiko.Transport
+    key: HostKey
+    resources: ExitStack
+
+
+class SshHost:
+    """A Host at the other end of an SSH connection. Commands run one after the other.
+
+    A command whose connection is lost runs once more, over a second connection to a host with the same key: nothing
+    that dbmirror runs there changes anything.
+    """
+
+    def __init__(
+        self, name: str, session: _Session, *, again: Callable[[HostKey], _Session], observer: Observer = SILENT
+    ) -> None:
         self._name = name
-        self._transport = transport
-        self._resources = resources
+        self._session = session
+        self._again = again
+        self._observer = observer
 
     @property
     def name(self) -> str:
@@ -48,8 +84,8 @@ class SshHost:
         """Run `argv` with `stdin` in the user's login shell (POSIX; `argv` is quoted), for at most `timeout` seconds.
 
         What the shell's start-up files print on stdout is cut off. The code is 255 where a signal ended the shell
-        itself. Raises CommandTookTooLong (the command gets a signal to stop), ConnectionLost, or HostError where it
-        prints more than `limit` bytes.
+        itself. Raises CommandTookTooLong (the command gets a signal to stop), HostSilent, NoCommandRan, ConnectionLost,
+        or HostError where it prints more than `limit` bytes.
         """
         try:
             done = self._exchange(argv, stdin=stdin, timeout=timeout, limit=limit)
@@ -75,7 +111,7 @@ class SshHost:
 
     def close(self) -> None:
         """Close the connection and all that it runs through."""
-        self._resources.close()
+        self._session.resources.close()
 
     def __enter__(self) -> Self:
         return self
@@ -88,12 +124,25 @@ class SshHost:
     def _exchange(self, argv: Sequence[str], *, stdin: bytes, timeout: float, limit: int) -> Exchanged:
         if not argv or any("\0" in word for word in argv):
             raise ValueError(f"{argv!r} is no command")
+        try:
+            return self._attempt(argv, stdin=stdin, timeout=timeout, limit=limit)
+        except ConnectionLost as error:
+            self._observer.warn(f"{error.message} Connecting once more.")
+            self.close()
+            try:
+                self._session = self._again(self._session.key)
+            except SshError as second:
+                step = f"while '{argv[0]}' ran; a second connection failed: {second.message.rstrip('.')}"
+                raise ConnectionLost(self.name, step) from second
+        return self._attempt(argv, stdin=stdin, timeout=timeout, limit=limit)
+
+    def _attempt(self, argv: Sequence[str], *, stdin: bytes, timeout: float, limit: int) -> Exchanged:
         marker = f"dbmirror-{secrets.token_hex(8)}"
         # Not the last command of the shell, so that a signal's number comes back as the shell's 128 + N.
         command = f"{shlex.join(argv)}; exit $?"
         try:
             return run_on_channel(
-                self._transport,
+                self._session.transport,
                 command,
                 marker=marker,
                 stdin=stdin,
@@ -102,6 +151,9 @@ class SshHost:
             )
         except Silent:
             raise HostSilent(self.name, argv[0], SILENCE + ANSWER) from None
+        except NothingRan as error:
+            said = foreign_line(error.said.decode(errors="replace").strip().rpartition("\n")[2], 200).rstrip(".")
+            raise NoCommandRan(self.name, code=error.code, said=said, seconds=START) from None
         except TimeoutError:
             raise CommandTookTooLong(self.name, argv[0], timeout) from None
         except (paramiko.SSHException, EOFError, OSError) as error:
@@ -123,27 +175,56 @@ def connect(
     The target's host key must be pinned in `known_hosts`. On first contact `confirm` is asked; where it is None the key
     is refused, or with `accept_new` pinned, with a note. A jump host's key must stand in the user's own known_hosts.
     Without `pin` nothing is written: the note says what would be pinned.
+    A connection that is closed before the login is tried once more.
     Raises an SshError that says what went wrong and what to do; nothing stays open then, also after Ctrl-C.
     """
     route = find_route(target)
     limit = Deadline(deadline or route.connect_timeout or _DEADLINE)
-    *jumps, last = route.hops
+    last = route.hops[-1]
     name = f"{target.label} ({last.address})" if target.label else last.address
     own = check_own(known_hosts, confirm=confirm, accept_new=accept_new, pin=pin, observer=observer)
+    expected = known_hosts.keys(last.name)
+
+    def once() -> _Session:
+        return _open(route, own, expected, limit, observer, asks=confirm is not None)
+
+    def again(key: HostKey) -> _Session:
+        return _open(route, check_same(key), (key,), Deadline(limit.seconds), observer, asks=False)
+
+    try:
+        session = once()
+    except SshError as error:
+        if not error.passing or limit.left() <= _PAUSE:
+            raise
+        observer.warn(f"{error.message} Connecting once more.")
+        time.sleep(_PAUSE)
+        session = once()
+    return SshHost(name, session, again=again, observer=observer)
+
+
+def _open(
+    route: Route,
+    own: CheckHostKey,
+    expected: tuple[HostKey, ...],
+    limit: Deadline,
+    observer: Observer,
+    *,
+    asks: bool,
+) -> _Session:
+    """A session that is logged in at the end of `route`; nothing stays open where it does not come about."""
+    *jumps, last = route.hops
     resources = ExitStack()
     try:
-        transport = _through_jumps(jumps, limit, resources, observer)
-        transport, key = open_hop(
-            last, through=transport, expected=known_hosts.keys(last.name), deadline=limit, resources=resources
-        )
+        through = _through_jumps(jumps, limit, resources, observer)
+        transport, key = open_hop(last, through=through, expected=expected, deadline=limit, resources=resources)
         own(last, key)
         # A person's thinking time is not the network's.
-        log_in(transport, last, deadline=Deadline(limit.seconds) if confirm else limit)
+        log_in(transport, last, deadline=Deadline(limit.seconds) if asks else limit)
         transport.set_keepalive(_KEEPALIVE)
     except BaseException:
         resources.close()
         raise
-    return SshHost(name, transport, resources)
+    return _Session(transport, key, resources)
 
 
 def read_host_key(target: SshTarget, *, deadline: float | None = None, observer: Observer = SILENT) -> HostKey:

@@ -29,8 +29,22 @@ ANSWER = 12.0
 """… and those that it has to give one."""
 
 
+START = 30.0
+"""Seconds in which the login shell has to come to the command."""
+
+
 class Silent(Exception):
     """The server gives no sign of life."""
+
+
+class NothingRan(Exception):
+    """The login shell did not come to the command: it ended before, or took longer than START."""
+
+    def __init__(self, code: int | None, said: bytes) -> None:
+        super().__init__(code)
+        self.code = code
+        """What ended in place of the command; None where nothing ended."""
+        self.said = said
 
 
 class TooMuch(Exception):
@@ -113,7 +127,7 @@ class _Received:
             raise TooMuch
 
     def output(self) -> bytes:
-        """The command's stdout; all of it where a forced command came in place of ours."""
+        """The command's stdout."""
         return bytes(memoryview(self.stdout)[self._begins :])
 
     def _find(self) -> None:
@@ -134,9 +148,9 @@ def run_on_channel(
 ) -> Exchanged:
     """Run the shell `command`; what is on stdout before the `marker` that this has printed first is dropped.
 
-    Raises TimeoutError at the deadline, Silent where the server stops in the middle, TooMuch above `limit` bytes of
-    stdout or LARGEST_ERRORS of stderr, and SSHException, EOFError or OSError where the connection breaks. A command
-    that is still running then is ended, also after Ctrl-C.
+    Raises TimeoutError at the deadline, Silent where the server stops in the middle, NothingRan where the login shell
+    did not come to the command, TooMuch above `limit` bytes of stdout or LARGEST_ERRORS of stderr, and SSHException,
+    EOFError or OSError where the connection breaks. A command that is still running then is ended, also after Ctrl-C.
     """
     received = _Received(marker.encode())
     channel = transport.open_session(timeout=max(min(deadline.left(), SILENCE + ANSWER), 0.1))
@@ -151,6 +165,8 @@ def run_on_channel(
         raise
     finally:
         channel.close()
+    if received.shell is None:
+        raise NothingRan(code, bytes(received.stderr or received.stdout))
     return Exchanged(code=code, stdout=received.output(), stderr=bytes(received.stderr))
 
 
@@ -163,8 +179,13 @@ def _pump(
     deadline: Deadline,
     limit: int,
 ) -> int:
-    """Pass everything on until the command has ended; gives its code."""
+    """Pass everything on until the command has ended; gives its code.
+
+    What stands in the login shell's place, such as another shell that a start-up file started, gets no stdin: it
+    would take that for commands.
+    """
     channel.setblocking(0)
+    start = Deadline(START)
     unsent: memoryview | None = memoryview(stdin)
     pulse = _Pulse(transport)
     while True:
@@ -172,12 +193,11 @@ def _pump(
         # Looked at before the buffers are: what was sent before the end is in them by then.
         ended = channel.closed or (channel.eof_received and channel.exit_status_ready()) or not transport.is_active()
         moved = received.take(channel)
-        if (
-            received.length() > limit + (_READ if received.shell is None else 0)
-            or len(received.stderr) > LARGEST_ERRORS
-        ):
-            raise TooMuch
-        if unsent is not None and not ended:
+        received.check(limit)
+        if received.shell is None and not ended and not start.left():
+            raise NothingRan(None, bytes(received.stderr or received.stdout))
+        writing = unsent is not None and received.shell is not None
+        if unsent is not None and writing and not ended:
             rest = _send(channel, unsent)
             moved, unsent = moved or rest is not unsent, rest
         if moved:
@@ -189,7 +209,7 @@ def _pump(
         if not moved:
             if ended:
                 break
-            _wait(channel, deadline, writing=unsent is not None)
+            _wait(channel, deadline, writing=writing)
     if channel.exit_status < 0:
         # A broken connection closes its channels just before its thread ends.
         transport.join(0.5)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from dbmirror.hosts.host_key import Fingerprint
 from dbmirror.hosts.interface import HostError
 
 _TUNNEL = (
     "Most workspaces close port 2200: set up the official tunnel with 'databricks ssh setup' and name its host "
-    "in the mirror's section ([mirrors.NAME.ssh] host = …)."
+    "in the mirror's section ([mirrors.MIRROR.ssh] host = …)."
 )
 
 
 class SshError(HostError):
     """Base of everything that goes wrong over SSH."""
+
+    passing: ClassVar[bool] = False
+    """Whether a second connection may well stand, without anybody doing anything."""
 
 
 class SshConfigInvalid(SshError):
@@ -35,6 +40,8 @@ class NameNotResolved(SshError):
 class ConnectionRefused(SshError):
     """Something answered at the address, and said no."""
 
+    maybe_gone = True
+
     def __init__(self, address: str) -> None:
         super().__init__(f"Nothing accepts SSH connections at {address}: connection refused.", remedy=_TUNNEL)
 
@@ -42,12 +49,16 @@ class ConnectionRefused(SshError):
 class Unreachable(SshError):
     """There is no route to the address, or the jump host cannot reach it."""
 
+    maybe_gone = True
+
     def __init__(self, address: str, reason: str) -> None:
         super().__init__(f"{address} cannot be reached: {reason}.", remedy=f"Check the network and the VPN. {_TUNNEL}")
 
 
 class DeadlinePassed(SshError):
     """The connection was not ready in time."""
+
+    maybe_gone = True
 
     def __init__(self, address: str, seconds: float, step: str) -> None:
         super().__init__(
@@ -66,6 +77,15 @@ class NotAnSshServer(SshError):
         )
 
 
+class ClosedAtGreeting(NotAnSshServer):
+    """The server closed the connection before its greeting: so does an sshd that has too many of them."""
+
+    maybe_gone = passing = True
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address, "it closed the connection or sent no SSH greeting")
+
+
 class KeyRefused(SshError):
     """The server accepts none of the keys that were offered."""
 
@@ -74,7 +94,7 @@ class KeyRefused(SshError):
         super().__init__(
             f"{address} refused the login as {user!r}{f' ({reason})' if reason else ''}. Keys tried: {keys}.",
             remedy="Install the profile's key on the cluster with 'dbmirror ssh setup MIRROR', "
-            "or name the right one in the mirror's section ([mirrors.NAME.ssh] identity_file = …).",
+            "or name the right one in the mirror's section ([mirrors.MIRROR.ssh] identity_file = …).",
         )
         self.tried = tuple(tried)
 
@@ -157,6 +177,8 @@ class HostKeyChanged(SshError):
 class ProxyCommandFailed(SshError):
     """The user's ProxyCommand ended before the connection stood."""
 
+    maybe_gone = True
+
     def __init__(self, command: str, code: int | None, stderr: str) -> None:
         ended = f"ended with code {code}" if code is not None else "closed its output"
         said = f" and said: {stderr}" if stderr else " and said nothing"
@@ -169,6 +191,8 @@ class ProxyCommandFailed(SshError):
 class ConnectionLost(SshError):
     """The connection broke off."""
 
+    maybe_gone = passing = True
+
     def __init__(self, name: str, step: str) -> None:
         super().__init__(
             f"The connection to {name} was lost ({step}).",
@@ -179,11 +203,32 @@ class ConnectionLost(SshError):
 class HostSilent(SshError):
     """The host gives no sign of life, in the middle of a command."""
 
+    maybe_gone = True
+
     def __init__(self, name: str, command: str, seconds: float) -> None:
         super().__init__(
             f"While '{command}' ran, {name} stopped answering: for {seconds:g} s nothing came, no keepalive either.",
             remedy="Its machine stopped, or the network to it is gone. Check that the cluster still runs, then try "
             "again: nothing was changed on it.",
+        )
+
+
+class NoCommandRan(SshError):
+    """The login is let in, and its shell does not come to the command."""
+
+    def __init__(self, name: str, *, code: int | None, said: str, seconds: float) -> None:
+        words = f" and said: {said}" if said else " and said nothing"
+        if re.search(r"not available|nologin", said):
+            what = f"its account has no login shell (nologin): '{said}'"
+        elif code is None:
+            what = f"its login shell did not come to the command within {seconds:g} s{words if said else ''}"
+        else:
+            what = f"its login shell ended before the command, with code {code}{words}"
+        super().__init__(
+            f"The login on {name} is let in, and runs no command: {what}.",
+            remedy="A start-up file there (~/.bashrc, ~/.profile, /etc/profile.d) that ends, replaces or holds up the "
+            "shell is the usual cause; the shell has to be a POSIX one. Mend that, or log in as another user "
+            "([mirrors.MIRROR.ssh] user = …).",
         )
 
 

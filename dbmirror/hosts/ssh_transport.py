@@ -14,6 +14,7 @@ from dbmirror.hosts.known_hosts import KnownHosts, trusted_keys
 from dbmirror.hosts.offered_keys import keys_to_offer
 from dbmirror.hosts.ssh_config import Hop
 from dbmirror.hosts.ssh_errors import (
+    ClosedAtGreeting,
     ConnectionLost,
     DeadlinePassed,
     HostKeyChanged,
@@ -135,6 +136,16 @@ def check_own(
     return check
 
 
+def check_same(before: HostKey) -> CheckHostKey:
+    """The check of a second connection to a host that had the key `before` at the first one."""
+
+    def check(hop: Hop, key: HostKey) -> None:
+        if key != before:
+            raise HostKeyChanged([before.fingerprint(hop.name)], key.fingerprint(hop.name, address=hop.address))
+
+    return check
+
+
 def check_jump(observer: Observer) -> CheckHostKey:
     """The check of a jump host's key: it stands in the user's own known_hosts, which is never written."""
 
@@ -194,7 +205,7 @@ def _explain(hop: Hop, error: Exception) -> SshError:
     if isinstance(error, IncompatiblePeer):
         return NotAnSshServer(hop.address, str(error))
     if "banner" in str(error):
-        return NotAnSshServer(hop.address, "it closed the connection or sent no SSH greeting")
+        return ClosedAtGreeting(hop.address)
     if isinstance(error, EOFError | OSError):
         return ConnectionLost(hop.address, "while the session was agreed on")
     return NotAnSshServer(hop.address, str(error) or type(error).__name__)

@@ -87,7 +87,18 @@ class AllMirrors:
 
         Raises EngineError where Docker cannot be used.
         """
-        return run(self.mirrors, wanted, each=_each, build=self._bake)
+        return run(self.mirrors, wanted, each=self._each, build=self._bake)
+
+    def _each(self, stage: Callable[[str], T], names: Collection[str]) -> dict[str, T | Failed]:
+        """What `stage` gives for each of `names`, several at a time; a documented error is that mirror's outcome."""
+
+        def guarded(name: str) -> T | Failed:
+            try:
+                return stage(name)
+            except DbmirrorError as error:
+                return Failed(error=self.mirrors[name].explained(error))
+
+        return side_by_side(guarded, names, workers=WORKERS, name="dbmirror-mirror")
 
     def _bake(self, mirrors: Mapping[str, Mirror], prepared: Mapping[str, Prepared]) -> Mapping[str, Image | Failed]:
         """One bake of all that is `prepared`.
@@ -135,18 +146,6 @@ class AllMirrors:
             ca_bundle=mirror.ca_bundle,
             observer=self._observer,
         )
-
-
-def _each(stage: Callable[[str], T], names: Collection[str]) -> dict[str, T | Failed]:
-    """What `stage` gives for each of `names`, several at a time; a documented error is that mirror's outcome."""
-
-    def guarded(name: str) -> T | Failed:
-        try:
-            return stage(name)
-        except DbmirrorError as error:
-            return Failed(error=error.of_mirror(name))
-
-    return side_by_side(guarded, names, workers=WORKERS, name="dbmirror-mirror")
 
 
 def _rendered(mirror: Mirror, lock: MirrorLock) -> RenderedMirror:

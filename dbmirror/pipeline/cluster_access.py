@@ -15,6 +15,7 @@ from dbmirror.config import MirrorConfig
 from dbmirror.errors import RemoteError
 from dbmirror.folders import known_hosts_file
 from dbmirror.hosts.host_key import Fingerprint
+from dbmirror.hosts.interface import HostError
 from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.hosts.offered_keys import offered_at
 from dbmirror.hosts.ssh import SshHost, connect
@@ -41,6 +42,10 @@ _NOWHERE: Final = "driver.invalid"
 
 class ClusterNotRunning(RemoteError):
     """The cluster has no driver at the moment."""
+
+
+class ClusterEnded(RemoteError):
+    """The cluster ended, or was restarted, while it was read."""
 
 
 class DriverUnknown(RemoteError):
@@ -250,3 +255,30 @@ class ClusterAccess:
             command = f"dbmirror ssh repin {self.mirror}"
             raise error.with_facts(started=self.cluster.started_at, command=command) from None
         return self._resources.enter_context(host)
+
+    def ended_meanwhile(self, error: HostError) -> ClusterEnded | None:
+        """What the workspace says of a cluster that ran, and whose driver is lost with `error`; None if it still runs.
+
+        None, too, where the workspace cannot be asked: then the error itself says most.
+        """
+        if not error.maybe_gone or "cluster" not in self.__dict__:
+            return None
+        from dbmirror.workspace.clusters import read  # noqa: PLC0415
+
+        before = self.cluster
+        try:
+            now = read(self.workspace, before.cluster.cluster_id)
+        except RemoteError:
+            return None
+        name = f"The cluster {now.cluster.cluster_name} ({now.cluster.cluster_id})"
+        if now.state not in {"RUNNING", "RESIZING"}:
+            said = f": {now.state_message.rstrip('.')}" if now.state_message else ""
+            return ClusterEnded(
+                f"{name} is {now.state.lower()} since, while dbmirror worked with it{said}. {error.message}",
+                remedy="Start it and run this again, or add --start. To build from the last snapshot, add --frozen.",
+            )
+        if now.started_at != before.started_at:
+            return ClusterEnded(
+                f"{name} was restarted while dbmirror worked with it. {error.message}", remedy="Run this again."
+            )
+        return None

@@ -16,6 +16,7 @@ from dbmirror.config import LoadedConfig, MirrorConfig, sandbox_servers
 from dbmirror.engine.images import inspect_image
 from dbmirror.errors import DbmirrorError, UsageError
 from dbmirror.filters.flavour import Flavour
+from dbmirror.hosts.interface import HostError
 from dbmirror.lab.model import Lab, Supplies
 from dbmirror.lock.accounting import require_complete
 from dbmirror.lock.base import is_official
@@ -106,7 +107,14 @@ class Mirror:
     ) -> None:
         self._resources.close()
         if isinstance(error, DbmirrorError):
-            error.of_mirror(self.name)
+            explained = self.explained(error)
+            if explained is not error:
+                raise explained from error
+
+    def explained(self, error: DbmirrorError) -> DbmirrorError:
+        """`error` with the mirror's name in it; in place of a driver that is lost, a cluster that has ended."""
+        ended = self.access.ended_meanwhile(error) if isinstance(error, HostError) else None
+        return (ended or error).of_mirror(self.name)
 
     @cached_property
     def section(self) -> MirrorConfig:

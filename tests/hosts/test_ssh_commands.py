@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +15,7 @@ from dbmirror.hosts import ssh_channel
 from dbmirror.hosts.interface import HostError
 from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.hosts.ssh import SshHost, connect
-from dbmirror.hosts.ssh_errors import CommandTookTooLong, ConnectionLost, FileNotFetched, HostSilent
+from dbmirror.hosts.ssh_errors import CommandTookTooLong, ConnectionLost, FileNotFetched, HostSilent, NoCommandRan
 from tests.hosts.conftest import Sshd, target_of, threads_end
 
 
@@ -140,20 +142,87 @@ def test_what_a_shell_start_up_file_prints_is_cut_off(
         assert host.fetch(str(tmp_path / "file")) == b"\0content"
 
 
-def test_a_server_that_forces_a_command_of_its_own_gives_that_ones_output(
-    start_sshd: Callable[..., Sshd], known_hosts: KnownHosts, login_key: Path
+NOLOGIN = shutil.which("nologin") or "/usr/sbin/nologin"
+
+
+@pytest.mark.parametrize(
+    ("forced", "named"),
+    [
+        (NOLOGIN, r"its account has no login shell \(nologin\): 'This account is currently not available'"),
+        ("/bin/false", "its login shell ended before the command, with code 1 and said nothing"),
+        ("echo forced", "its login shell ended before the command, with code 0 and said: forced"),
+    ],
+)
+def test_a_login_that_runs_something_else_is_named_as_that(
+    start_sshd: Callable[..., Sshd], known_hosts: KnownHosts, login_key: Path, forced: str, named: str
 ) -> None:
-    server = start_sshd("ForceCommand echo forced")
-    with connect(target_of(server, login_key), known_hosts=known_hosts, confirm=None, accept_new=True) as host:
-        assert host.run(["echo", "mine"]).stdout == b"forced\n"
+    server = start_sshd(f"ForceCommand {forced}")
+    with (
+        connect(target_of(server, login_key), known_hosts=known_hosts, confirm=None, accept_new=True) as host,
+        pytest.raises(NoCommandRan, match=named),
+    ):
+        host.run(["echo", "mine"])
 
 
-def test_a_connection_that_breaks_in_the_middle_is_said_so(host: SshHost) -> None:
-    # $PPID of the login shell is the sshd of this one session.
+@pytest.mark.parametrize(
+    ("start_up", "named"),
+    [
+        ("exit 0", "its login shell ended before the command, with code 0"),
+        ("echo gone >&2; exec false", "its login shell ended before the command, with code 1 and said: gone"),
+        ("exec sh", r"its login shell did not come to the command within 2 s"),
+        ("sleep 300", r"its login shell did not come to the command within 2 s"),
+    ],
+)
+def test_a_start_up_file_that_keeps_the_shell_from_the_command_is_named_and_given_no_input(
+    start_sshd: Callable[..., Sshd],
+    known_hosts: KnownHosts,
+    login_key: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    start_up: str,
+    named: str,
+) -> None:
+    monkeypatch.setattr(ssh_channel, "START", 2.0)
+    monkeypatch.setattr("dbmirror.hosts.ssh.START", 2.0)
+    (tmp_path / ".bashrc").write_text(f"{start_up}\n")
+    server = start_sshd(f"SetEnv HOME={tmp_path}")
+    with (
+        connect(target_of(server, login_key), known_hosts=known_hosts, confirm=None, accept_new=True) as host,
+        pytest.raises(NoCommandRan, match=named) as caught,
+    ):
+        host.run(["cat"], stdin=f"touch {tmp_path}/taken-for-a-command\n".encode())
+    assert "~/.bashrc" in caught.value.remedy
+    assert not (tmp_path / "taken-for-a-command").exists()
+
+
+END_OF_THIS_SESSION = "kill -9 $(ps -o ppid= -p $PPID)"
+"""$PPID of the login shell is the sshd of this one session."""
+
+
+def test_a_connection_that_breaks_in_the_middle_is_made_once_more(host: SshHost, tmp_path: Path) -> None:
+    command = f"cat; test -e {tmp_path}/broken || {{ touch {tmp_path}/broken; sleep 0.2; {END_OF_THIS_SESSION}; }}"
+    assert host.run(["sh", "-c", command], stdin=b"whole\n").stdout == b"whole\n"
+    assert host.run(["echo", "on"]).stdout == b"on\n"
+
+
+def test_a_connection_that_breaks_each_time_is_said_so(host: SshHost, tmp_path: Path) -> None:
     with pytest.raises(ConnectionLost, match="while 'sh' ran"):
-        host.run(["sh", "-c", "sleep 0.2; kill -9 $(ps -o ppid= -p $PPID)"])
-    with pytest.raises(ConnectionLost):
-        host.run(["true"])
+        host.run(["sh", "-c", f"echo >>{tmp_path}/runs; sleep 0.2; {END_OF_THIS_SESSION}"])
+    assert (tmp_path / "runs").read_text() == "\n\n"
+
+
+def test_a_second_connection_to_a_host_with_another_key_is_refused(
+    start_sshd: Callable[..., Sshd], known_hosts: KnownHosts, login_key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, other = start_sshd(), start_sshd()
+    with connect(target_of(server, login_key), known_hosts=known_hosts, confirm=None, accept_new=True) as host:
+        monkeypatch.setattr("dbmirror.hosts.ssh_transport.connect_tcp", _leads_to(other))
+        with pytest.raises(ConnectionLost, match=r"a second connection failed: The host key of .* has changed"):
+            host.run(["sh", "-c", f"sleep 0.2; {END_OF_THIS_SESSION}"])
+
+
+def _leads_to(other: Sshd) -> Callable[..., socket.socket]:
+    return lambda *_: socket.create_connection(("127.0.0.1", other.port))
 
 
 def test_ctrl_c_leaves_no_process_and_no_thread(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import select
 import socket
 import subprocess
 import sys
@@ -323,17 +324,52 @@ def test_a_server_that_speaks_something_else_is_said_so(
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:
-            connection, _ = server.accept()
-            connection.sendall(greeting)
-            connection.shutdown(socket.SHUT_WR)
-            connection.recv(1000)
-            connection.close()
+            for _ in range(2):
+                connection, _ = server.accept()
+                connection.sendall(greeting)
+                connection.shutdown(socket.SHUT_WR)
+                connection.recv(1000)
+                connection.close()
 
         thread = threading.Thread(target=answer)
         thread.start()
         with pytest.raises(errors.NotAnSshServer):
             connect(replace(target, port=server.getsockname()[1]), known_hosts=known_hosts, confirm=None, deadline=5)
         thread.join()
+
+
+def test_a_connection_that_is_closed_before_the_greeting_is_made_once_more(
+    target: SshTarget, known_hosts: KnownHosts
+) -> None:
+    """So closes an sshd that has too many connections (MaxStartups)."""
+    warned: list[str] = []
+
+    class Recorder(Observer):
+        def warn(self, text: str) -> None:
+            warned.append(text)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def close_the_first() -> None:
+            server.accept()[0].close()
+            connection, _ = server.accept()
+            with connection, socket.create_connection(("127.0.0.1", target.port or 22)) as sshd:
+                ends = {connection: sshd, sshd: connection}
+                while True:
+                    for end in select.select(list(ends), [], [])[0]:
+                        data = end.recv(1 << 16)
+                        if not data:
+                            return
+                        ends[end].sendall(data)
+
+        thread = threading.Thread(target=close_the_first)
+        thread.start()
+        busy = replace(target, port=server.getsockname()[1])
+        with connect(busy, known_hosts=known_hosts, confirm=lambda _: True, observer=Recorder()) as host:
+            assert host.run(["echo", "here"]).stdout == b"here\n"
+        thread.join()
+    assert len(warned) == 1
+    assert "Connecting once more" in warned[0]
 
 
 @pytest.mark.parametrize("name", [n for n in dir(errors) if isinstance(getattr(errors, n), type) and n != "HostError"])
