@@ -10,7 +10,15 @@ from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.parallel import go_on
 from dbmirror.progress import SILENT, Observer
 from dbmirror.workspace.clusters import ClusterState, get_details, read, started_at
-from dbmirror.workspace.errors import ClusterNotStarted, RateLimited, WorkspaceBusy, WorkspaceUnreachable, said_clearly
+from dbmirror.workspace.errors import (
+    ClusterNotStarted,
+    LoginRefused,
+    RateLimited,
+    WorkspaceBusy,
+    WorkspaceUnreachable,
+    said_clearly,
+)
+from dbmirror.workspace.renewal import renew_login
 
 STAGE = "start"
 _FIRST_PAUSE = 2.0
@@ -100,6 +108,7 @@ class _Attempt:
         self._asked: float | None = None
         self._rose = False
         self._failures = 0
+        self._renewed = False
 
     def look(self) -> bool:
         """Look at the cluster, and start it if that is to be done. True once it runs."""
@@ -111,7 +120,15 @@ class _Attempt:
             if self._failures == _FAILURES_IN_A_ROW:
                 raise
             return False
+        except LoginRefused:
+            # Once in a row: a login that is refused when it is new is wrong.
+            if self._renewed or not renew_login(self._w):
+                raise
+            self._renewed = True
+            self._observer.note("The workspace no longer accepts the login; it was made anew.")
+            return False
         self._failures = 0
+        self._renewed = False
         self._report(details)
         self._rose = self._rose or details.state in {State.PENDING, State.RESTARTING}
         if details.state is State.ERROR or (details.state is State.TERMINATED and self._is_over()):

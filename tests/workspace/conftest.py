@@ -42,6 +42,8 @@ class Workspace:
     page: int | None = None
     """How many clusters clusters/list states at once; None for all."""
     host: str = ""
+    token: str = TOKEN
+    """What it accepts."""
 
     def edits(self) -> list[Any]:
         return [body for method, path, body in self.requests if (method, path) == ("POST", "/api/2.1/clusters/edit")]
@@ -124,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.workspace.fail:
             status, headers, body = self.workspace.fail
             self._send(status, body, headers)
-        elif self.headers.get("Authorization") != f"Bearer {TOKEN}":
+        elif self.headers.get("Authorization") != f"Bearer {self.workspace.token}":
             self._send(403, {"error_code": "403", "message": "Invalid access token."})
         elif path == "/api/2.1/clusters/list":
             clusters = list(self.workspace.clusters.values())

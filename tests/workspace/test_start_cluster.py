@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.clock import Clock
 
 from dbmirror.progress import Observer
-from dbmirror.workspace.errors import ClusterNotStarted, ClusterUnknown
+from dbmirror.workspace.errors import ClusterNotStarted, ClusterUnknown, LoginRefused
+from dbmirror.workspace.profiles import client
 from dbmirror.workspace.start_cluster import await_restart, start
-from tests.workspace.conftest import Workspace, a_cluster
+from tests.workspace.conftest import TOKEN, Workspace, a_cluster
 
 ID = "0101-120000-abcdefgh"
 
@@ -30,6 +35,10 @@ class FastClock(Clock):
 class Watch(Observer):
     def __init__(self) -> None:
         self.seen: list[str] = []
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
     def advanced(self, stage: str, text: str = "", *, steps: int = 1) -> None:
         del steps
@@ -139,3 +148,63 @@ def test_a_cluster_that_ends_in_its_restart_is_not_started(
     with pytest.raises(ClusterNotStarted, match="quota"):
         await_restart(w, ID, before=before, clock=FastClock())
     assert starts(workspace) == 0
+
+
+CLI = """#!/bin/sh
+# Stands for the Databricks CLI, whose `auth token` gives the token that its login has now.
+[ "$1" = version ] && {{ echo '{{"Version":"0.269.0"}}'; exit 0; }}
+echo "$*" >> {folder}/asked
+echo '{{"token_type": "Bearer", "access_token": "'"$(cat {folder}/token)"'", "expiry": "2099-01-01T00:00:00Z"}}'
+"""
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder whose `token` is what the user's Databricks CLI gives out."""
+    program = tmp_path / "bin" / "databricks"
+    program.parent.mkdir()
+    # The SDK takes a smaller one for the old CLI, which was a script.
+    program.write_text(CLI.format(folder=tmp_path) + "exit\n" + "#" * (1 << 20))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    (tmp_path / "token").write_text(TOKEN)
+    return tmp_path
+
+
+def test_a_login_that_is_refused_in_the_middle_of_the_wait_is_asked_for_anew(
+    workspace: Workspace, write_profiles: Callable[[str], Path], cli: Path
+) -> None:
+    write_profiles(f"[demo]\nhost = {workspace.host}\nauth_type = databricks-cli\n")
+    workspace.clusters[ID] = a_cluster(state="PENDING")
+    workspace.after_start = [{"state_message": "Finding instances"}] * 2 + [{"state": "RUNNING", "state_message": ""}]
+    w, clock = client("demo"), FastClock()
+
+    def revoke(seconds: float) -> None:
+        FastClock.sleep(clock, seconds)
+        if len(clock.pauses) == 1:
+            workspace.token = "another"
+            (cli / "token").write_text("another")
+
+    clock.sleep = revoke  # type: ignore[method-assign]
+    watch = Watch()
+    assert start(w, ID, observer=watch, clock=clock).state == "RUNNING"
+    assert watch.notes == ["The workspace no longer accepts the login; it was made anew."]
+
+
+def test_a_login_that_stays_refused_ends_the_wait(
+    workspace: Workspace, write_profiles: Callable[[str], Path], cli: Path
+) -> None:
+    write_profiles(f"[demo]\nhost = {workspace.host}\nauth_type = databricks-cli\n")
+    workspace.clusters[ID] = a_cluster(state="PENDING")
+    w = client("demo")
+    workspace.token = "another"
+    with pytest.raises(LoginRefused, match="databricks auth login --profile demo"):
+        start(w, ID, clock=FastClock())
+    assert (cli / "asked").read_text().count("auth token") >= 2
+
+
+def test_a_personal_token_that_is_refused_ends_the_wait(w: WorkspaceClient, workspace: Workspace) -> None:
+    workspace.clusters[ID] = a_cluster(state="PENDING")
+    workspace.token = "another"
+    with pytest.raises(LoginRefused):
+        start(w, ID, clock=FastClock())
