@@ -93,6 +93,9 @@ def _ensure_image(
         wanted = wanted_for_lab(mirror)
         if wanted is None:
             return
+        if not wanted.frozen:
+            # Where there is no such profile, that is to be said before a question is asked.
+            _ = mirror.access.workspace
         source = "its lock" if wanted.frozen else "the cluster"
         asked = f"{name} has no image yet, which its lab is made of. Build it from {source} first?"
         if dry_run or not (agreed or output.confirm(asked)):

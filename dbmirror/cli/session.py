@@ -16,6 +16,7 @@ from dbmirror.filters.flavour import Flavour
 from dbmirror.hosts.host_key import Fingerprint
 from dbmirror.pipeline.cluster_access import PATIENCE, Questions
 from dbmirror.pipeline.mirror import Choices, Mirror
+from dbmirror.pipeline.mirror_names import require_known
 from dbmirror.processes.temporary import clear_left_behind
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def opened(
 ) -> Iterator[Mirror]:
     """The mirror `name`, with its progress shown, for a command's options (see `choices_of`)."""
     choices, loaded = choices_of(**options), load_config(config_file)
+    require_known(name, loaded)
     _tell_derived(output, loaded)
     clear_left_behind()
     with (

@@ -17,6 +17,7 @@ from dbmirror.inventory.collect import collect
 from dbmirror.inventory.model import Inventory
 from dbmirror.package_lists.reading import read_listing
 from dbmirror.pipeline.mirror import Mirror
+from dbmirror.pipeline.mirror_names import NO_MIRROR
 from dbmirror.pipeline.stages import read_cluster
 from dbmirror.snapshot import Cluster, now
 from dbmirror.verify.verify import expected_versions
@@ -49,7 +50,7 @@ class Place:
     @property
     def mirror(self) -> str:
         """The mirror that it belongs to, if it belongs to one."""
-        return self.what if self.kind in {"snapshot", "cluster", "lock"} or self.is_mirror_image else "none"
+        return self.what if self.kind in {"snapshot", "cluster", "lock"} or self.is_mirror_image else NO_MIRROR
 
     @property
     def is_mirror_image(self) -> bool:

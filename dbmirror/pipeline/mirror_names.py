@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Final
 
-from dbmirror.config import MIRROR_NAME_FORM, is_mirror_name
+from dbmirror.config import MIRROR_NAME_FORM, LoadedConfig, is_mirror_name
 from dbmirror.errors import UsageError
 from dbmirror.foreign_text.characters import shown
-from dbmirror.workspace.profile_file import profile_names
+from dbmirror.workspace.profile_file import profile_file, profile_names
 
+NO_MIRROR: Final = "none"
+"""Stands for the mirror where a command works for none, as `diff` of two files does."""
 _LONGEST = 100
 
 
@@ -21,6 +25,10 @@ class NameTaken(UsageError):
 
 class NameUnusable(UsageError):
     """No mirror can be called so, and no profile is."""
+
+
+class MirrorUnknown(UsageError):
+    """Neither a mirror nor a profile is called so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +68,28 @@ def name_mirror(given: str, profiles: Collection[str] | None = None) -> Named:
         )
     _require_only(given, derived, known)
     return Named(mirror=derived, profile=given)
+
+
+def require_known(mirror: str, loaded: LoadedConfig) -> None:
+    """Raise MirrorUnknown where there is no section, no folder and no profile of which `mirror` could be."""
+    sections, profiles = loaded.sections(), profile_names()
+    if (
+        mirror in {NO_MIRROR, *sections}
+        or profile_of(mirror, profiles) in profiles
+        or loaded.mirror_folder(mirror).exists()
+    ):
+        return
+    if os.environ.get("DATABRICKS_HOST"):
+        # Without profiles the environment names the workspace, as in all of Databricks' tools.
+        return
+    known = {"mirrors": sections, "profiles": tuple(map(shown, profiles))}
+    lists = " and ".join(f"the {kind} {', '.join(names)}" for kind, names in known.items() if names)
+    raise MirrorUnknown(
+        f"There is no profile {mirror!r} in {profile_file()}, and no mirror of that name here.",
+        remedy=f"Known are {lists}."
+        if lists
+        else f"Make one with 'databricks auth login --profile {mirror}', or try a stand-in: 'dbmirror sandbox up'.",
+    )
 
 
 def profile_of(mirror: str, profiles: Collection[str] | None = None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -31,7 +32,7 @@ class ProfileUnknown(WorkspaceUsageError):
             f"There is no profile {profile!r} in {file}.",
             remedy=f"Known are: {', '.join(known)}."
             if known
-            else "Make one with 'databricks auth login --profile NAME'.",
+            else f"Make one with 'databricks auth login --profile {shlex.quote(profile)}'.",
         )
 
 

@@ -49,7 +49,7 @@ def ensure_key(profile: str) -> Path:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._ @+-]*", profile):
         raise KeyNotInstalled(
             f"The profile's name {profile!r} cannot be part of a key's file name.",
-            remedy="Name a key in the mirror's section ([mirrors.NAME.ssh] identity_file = …).",
+            remedy="Name a key in the mirror's section ([mirrors.MIRROR.ssh] identity_file = …).",
         )
     path = ssh_key_of(profile)
     public_path = path.with_name(f"{path.name}.pub")

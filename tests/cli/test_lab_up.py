@@ -23,6 +23,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the mirror `demo`, which is not there yet."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DBMIRROR_HOME", str(tmp_path / "home"))
+    profiles = tmp_path / "profiles"
+    profiles.write_text(
+        "[demo]\nhost = https://127.0.0.1:9\ntoken = t\n[prod]\nhost = https://127.0.0.1:9\ntoken = t\n"
+    )
+    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(profiles))
+    monkeypatch.delenv("DATABRICKS_HOST", raising=False)
     return tmp_path / "mirrors" / "demo"
 
 
@@ -56,8 +62,39 @@ def test_a_clone_is_built_from_its_lock(folder: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.usefixtures("folder")
-def test_who_says_yes_gets_the_whole_chain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The chain begins with the profile, which is not there: so it is the chain's own error."""
-    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", "/nonesuch")
+def test_who_says_yes_gets_the_whole_chain() -> None:
+    """The chain begins with the workspace, which is not there: so it is the chain's own error."""
     done = CliRunner().invoke(main, ["lab", "up", "demo", "--build"])
-    assert "There is no profile 'demo'" in done.stderr, done.stderr
+    assert done.exit_code == 3
+    assert "The workspace https://127.0.0.1:9 cannot be reached" in done.stderr, done.stderr
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["lab", "up", "prdo"],
+        ["lab", "up", "prdo", "--dry-run"],
+        ["lab", "status", "prdo"],
+        ["build", "prdo"],
+        ["verify", "prdo"],
+        ["push", "prdo", "acr"],
+        ["check", "prdo"],
+        ["snapshot", "prdo"],
+    ],
+    ids=" ".join,
+)
+def test_a_name_that_nothing_has_is_answered_with_those_that_there_are(words: list[str]) -> None:
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 2
+    assert "There is no profile 'prdo'" in done.stderr
+    assert "Known are the profiles demo, prod." in done.stderr
+    assert "dbmirror" not in done.stderr.replace("dbmirror.toml", ""), "no command helps"
+
+
+def test_a_section_s_profile_that_is_not_there_is_said_before_a_question(folder: Path) -> None:
+    (folder.parents[1] / "dbmirror.toml").write_text("[mirrors.work]\nprofile = 'gone'\n")
+    done = CliRunner().invoke(main, ["lab", "up", "work"])
+    assert done.exit_code == 2
+    assert "There is no profile 'gone'" in done.stderr
+    assert "has no image yet" not in done.stderr
