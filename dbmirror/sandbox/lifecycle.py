@@ -134,7 +134,7 @@ def _build(
     """Make what is missing and write it down; the record of what is there then."""
     base = ensure_base(observer=observer)
     first_id = make_cluster_id(instance(), name, packages.text, f"r={r}", f"spark={spark}")
-    settings, running = _ensure_workspace(connected, name, first_id, r=r)
+    settings, running = _ensure_workspace(connected, name, first_id, r=r, observer=observer)
     image = ensure_driver_image(
         connected,
         base=base,
@@ -153,7 +153,7 @@ def _build(
             "another cluster takes its place."
         )
         _stop_workspace()
-        settings, _ = _ensure_workspace(connected, name, first_id, r=r)
+        settings, _ = _ensure_workspace(connected, name, first_id, r=r, observer=observer)
     observer.advanced(STAGE, "starting the driver")
     process.ask(settings.port, settings.token, "open", {"image": image.name})
     if spark:
@@ -214,7 +214,7 @@ def _forget_host_key(cluster_id: str) -> None:
 
 
 def _ensure_workspace(
-    connected: docker.DockerClient, name: str, first_id: str, *, r: bool
+    connected: docker.DockerClient, name: str, first_id: str, *, r: bool, observer: Observer
 ) -> tuple[process.Settings, str | None]:
     """The settings of the workspace, which answers, and the image that its cluster was opened with, if it was."""
     folder = sandbox_folder()
@@ -229,6 +229,12 @@ def _ensure_workspace(
     else:
         if (settings.addresses, settings.public_key, settings.r) == (addresses, public_key, r):
             return settings, known["image"]
+        if known["image"] is not None:
+            why = "" if settings.r == r else f" {'with' if r else 'without'} R"
+            observer.warn(
+                f"The sandbox's cluster {settings.cluster_id} ends: another one{why}, with an id of its own, takes its "
+                "place."
+            )
         process.stop(folder, settings.port, settings.token)
     if record := read_record():
         _forget_host_key(record.cluster_id)

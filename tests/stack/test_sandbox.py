@@ -25,6 +25,7 @@ from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import Inventory
 from dbmirror.processes import runs
 from dbmirror.processes.temporary import clear_left_behind
+from dbmirror.progress import Observer
 from dbmirror.sandbox.driver.containers import DriverContainers
 from dbmirror.sandbox.errors import SandboxNotBuilt, SandboxRefused
 from dbmirror.sandbox.lifecycle import down, status, up
@@ -300,6 +301,30 @@ def test_a_workspace_that_was_killed_is_brought_back_by_up(sandbox: Callable[[],
     state = up(ca_bundle=CA_BUNDLE)
     assert state.ready
     assert ssh(state, "ubuntu", "-i", str(folder / "id_demo"), "-o", "IdentitiesOnly=yes").returncode == 0
+
+
+def test_a_cluster_that_is_replaced_for_another_driver_is_announced(
+    sandbox: Callable[[], SandboxState], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`up --r` beside a sandbox that has no R; its image is not made here."""
+    before = sandbox()
+    warned: list[str] = []
+
+    class Recorder(Observer):
+        def warn(self, text: str) -> None:
+            warned.append(text)
+
+    def no_image(*_: object, **__: object) -> None:
+        raise SandboxNotBuilt("not in this test")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("dbmirror.sandbox.lifecycle.ensure_driver_image", no_image)
+        with pytest.raises(SandboxNotBuilt):
+            up(r=True, observer=Recorder())
+    assert warned == [
+        f"The sandbox's cluster {before.cluster_id} ends: another one with R, with an id of its own, takes its place."
+    ]
+    assert up(ca_bundle=CA_BUNDLE).cluster_id == before.cluster_id
 
 
 def test_a_list_of_ones_own_names_every_pin_that_cannot_be_had(
