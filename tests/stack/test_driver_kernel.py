@@ -233,6 +233,18 @@ def test_a_notebook_whose_kernel_was_lost_can_be_restarted(tunnel: Tunnel) -> No
         assert notebook.run("print('new')").text == "new\n"
 
 
+def test_a_kernel_whose_cluster_has_ended_is_dead_at_once_and_not_idle_for_the_grace_period(tunnel: Tunnel) -> None:
+    with Notebook(tunnel, grace=12) as notebook:
+        (tunnel.folder / "state.json").write_text('{"state": "cluster-down", "text": "The cluster is terminated."}')
+        tunnel.cut()
+        await_that(lambda: not notebook.manager.is_alive(), 8)
+        with pytest.raises(RuntimeError, match=r"no connection to the driver \(cluster-down\)"):
+            notebook.manager.restart_kernel(now=True)
+        (tunnel.folder / "state.json").unlink()
+        tunnel.connect()
+        tunnel.nothing_is_left(20)
+
+
 def test_without_a_connection_a_start_fails_with_a_sentence(tunnel: Tunnel) -> None:
     (tunnel.folder / "state.json").write_text('{"state": "unreachable", "text": "The driver does not answer."}')
     tunnel.cut()

@@ -28,6 +28,8 @@ PORTS: Final = (1, 2, 3, 4, 5)
 """The numbers at the end of the kernel's five sockets, here and on the driver."""
 LOST: Final = -1000
 """The exit code of a kernel that is gone and cannot be asked."""
+CLUSTER_ENDED: Final = frozenset({"cluster-down", "cluster-starting"})
+"""What the tunnel says where the driver that a kernel ran on is no more; the next one has no such kernel."""
 _START_SECONDS: Final = 30.0
 _GREETING_SECONDS: Final = 5.0
 _PAUSE_SECONDS: Final = 1.0
@@ -154,7 +156,10 @@ class DriverKernel:
         try:
             self._attach(time.monotonic() + _GREETING_SECONDS)
         except DriverError:
-            if self._keeper_is_gone():
+            if self._control.state() in CLUSTER_ENDED:
+                self._log.error("The cluster has ended, and with it the kernel on its driver.")
+                self._code = LOST
+            elif self._keeper_is_gone():
                 self._log.error("The kernel's keeper on the driver is gone: the driver restarted, or ended it.")
                 self._code = LOST
             else:
