@@ -35,12 +35,12 @@ def check_status(response: urllib3.BaseHTTPResponse, *, partial: bool) -> None:
         f"answered {status} {phrase}".rstrip(),
         cause=cause,
         status=status,
-        retry_after=_seconds(response.headers.get("Retry-After", "")),
+        retry_after=seconds_asked_for(response.headers.get("Retry-After", "")),
     )
 
 
-def _seconds(written: str) -> float | None:
-    """What a Retry-After says: seconds, or a date."""
+def seconds_asked_for(written: str) -> float | None:
+    """What a Retry-After says, in seconds: it holds seconds, or a date. None where it holds neither."""
     if re.fullmatch(r"\s*[0-9]{1,9}\s*", written):
         return float(written)
     try:

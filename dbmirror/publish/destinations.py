@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +18,7 @@ from dbmirror.errors import UsageError
 from dbmirror.files import canonical_json
 from dbmirror.mirror_folder.files import write_below
 from dbmirror.progress import SILENT, Observer
+from dbmirror.publish.registries.credential import Credential
 from dbmirror.publish.registries.find_credential import FoundCredential, find_credential
 from dbmirror.publish.registries.hand_over import require_named_host
 from dbmirror.publish.registries.push import push
@@ -34,6 +35,8 @@ class Destination:
 
     target: RegistryTarget
     found: FoundCredential
+    renew: Callable[[], Credential] | None = None
+    """Looks for the credential anew, where it runs out in the middle of a push."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +91,14 @@ def find_destinations(
         resolve_target(name, registries, environ, mirror=mirror, ca_bundle=ca_bundle) for name in dict.fromkeys(names)
     ]
     hand_over = partial(require_named_host, root=loaded.root, ask=ask, keep=keep)
-    return tuple(
-        Destination(target, find_credential(target, environ, password=password, hand_over=hand_over, observer=observer))
-        for target in targets
-    )
+
+    def destination(target: RegistryTarget) -> Destination:
+        def find() -> FoundCredential:
+            return find_credential(target, environ, password=password, hand_over=hand_over, observer=observer)
+
+        return Destination(target, find(), renew=lambda: find().credential)
+
+    return tuple(destination(target) for target in targets)
 
 
 def push_to_all(
@@ -119,6 +126,7 @@ def push_to_all(
                 destination.found.credential,
                 engine=engine,
                 replace=replace,
+                renew=destination.renew,
                 observer=observer,
             )
             pushed.append(

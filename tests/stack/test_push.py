@@ -299,6 +299,92 @@ def test_a_quota_is_not_tried_again(
     assert waits == []
 
 
+def test_a_rate_limit_with_an_end_is_waited_for(
+    engine: docker.DockerClient, registry: RunningRegistry, new_image: Callable[[], str]
+) -> None:
+    """The engine keeps the Retry-After to itself, so the registry is asked once more."""
+    body = b'{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}'
+    limited = Fault(method="POST", path="/uploads/", status=429, body=body, headers={"Retry-After": "7"})
+    registry.faults.add(limited)
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        limited.times = 0
+
+    assert push(new_image(), target_in(registry), "v1", login(registry), engine=engine, sleep=sleep).layers_pushed == 2
+    assert waits == [7.0]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/uploads/"), ("PATCH", "/uploads/"), ("PUT", "/uploads/"), ("PUT", "/manifests/")]
+)
+def test_a_token_that_runs_out_in_the_middle_is_asked_for_anew(
+    engine: docker.DockerClient, registry: RunningRegistry, new_image: Callable[[], str], method: str, path: str
+) -> None:
+    body = b'{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}'
+    registry.faults.add(Fault(method=method, path=path, status=401, body=body, times=1))
+    watcher = Watcher()
+    result = push(new_image(), target_in(registry), "v1", login(registry), engine=engine, observer=watcher)
+    assert result.layers_pushed == 2
+    assert sum("Logging in again" in line for line in watcher.lines) == 1
+
+
+def test_a_push_that_hangs_ends_within_its_limit_and_is_named(
+    registry: RunningRegistry, new_image: Callable[[], str]
+) -> None:
+    hang = Fault(method="PATCH", delay=8.0)
+    registry.faults.add(hang)
+    image, target = new_image(), target_in(registry)
+    with contextlib.closing(docker.from_env(timeout=3)) as hasty:
+        with pytest.raises(
+            errors.PushStoodStill, match=r"stood still for 3 s \(layer .*\), and was given up"
+        ) as raised:
+            push(image, target, "v1", login(registry), engine=hasty)
+        assert "waits in the upload of before: restart it" in raised.value.remedy
+    hang.delay = 0.0
+    with contextlib.closing(docker.from_env(timeout=60)) as patient:
+        assert push(image, target, "v1", login(registry), engine=patient).digest
+
+
+MOMENTARY = {
+    f"{method} {path} {status or 'cut'}": (method, path, status)
+    for method, path, statuses in [
+        ("GET", "/v2/$", (500, 502, 503)),
+        ("HEAD", "/manifests/", (500, 503, 504)),
+        ("POST", "/uploads/", (500, 502, 503)),
+        ("PATCH", "/uploads/", (500, 502, 504, None)),
+        ("PUT", "/uploads/", (500, 503, 504)),
+        ("PUT", "/manifests/", (500, 502, 503, 504, None)),
+    ]
+    for status in statuses
+}
+"""21 ways in which one request of a push goes wrong once."""
+
+
+def test_a_push_of_which_one_request_goes_wrong_completes_and_sends_each_blob_once(
+    engine: docker.DockerClient, new_image: Callable[[], str]
+) -> None:
+    def complete(name: str) -> int:
+        method, path, status = MOMENTARY[name]
+        with start("dockerhub", lifetime=300) as running:
+            running.faults.add(Fault(method=method, path=path, status=status, times=1, cut_after=None if status else 0))
+            image, target = new_image(), target_in(running)
+            for _ in range(2):
+                with contextlib.suppress(errors.RegistryError):
+                    push(image, target, "v1", login(running), engine=engine, sleep=lambda _: None)
+                    break
+            else:
+                return -1
+            return sum(each.startswith("PUT ") and "digest=" in each for each in running.requests)
+
+    assert len(MOMENTARY) == 21
+    with ThreadPoolExecutor(4) as pool:
+        sent = dict(zip(MOMENTARY, pool.map(complete, MOMENTARY), strict=True))
+    # Two layers and the configuration; a PUT that went wrong is asked for once more.
+    assert sent == {name: 4 if name.startswith("PUT /uploads/") else 3 for name in MOMENTARY}
+
+
 @pytest.mark.parametrize(("method", "path"), [("GET", "/v2/$"), ("HEAD", "/manifests/"), ("PUT", "/manifests/")])
 def test_a_registry_that_cannot_serve_for_a_moment_is_asked_again(
     engine: docker.DockerClient, registry: RunningRegistry, new_image: Callable[[], str], method: str, path: str

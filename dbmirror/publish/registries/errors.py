@@ -20,6 +20,8 @@ class RegistryError(RemoteError):
 
     transient: ClassVar[bool] = False
     """Whether the same request may well succeed a little later, without anybody doing anything."""
+    pause: float = 0.0
+    """Seconds that the registry asks to wait before that, at least."""
 
 
 class NoCredential(RegistryError):
@@ -50,6 +52,16 @@ class QuotaRefused(RegistryError):
     """A quota or a rate limit is used up."""
 
 
+class RateLimited(QuotaRefused):
+    """The registry says when it takes the next request, and that is soon."""
+
+    transient = True
+
+    def __init__(self, message: str, *, remedy: str = "", pause: float) -> None:
+        super().__init__(message, remedy=remedy)
+        self.pause = pause
+
+
 class RegistryFull(RegistryError):
     """The registry has no room left."""
 
@@ -74,6 +86,10 @@ class ConnectionCut(RegistryError):
     """The connection ended or stood still in the middle."""
 
     transient = True
+
+
+class PushStoodStill(RegistryError):
+    """Nothing of a push moved any more."""
 
 
 class RegistryUnavailable(RegistryError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -24,11 +25,17 @@ class PushProgress:
         """Short ids of layers that the registry had, in this repository or in another."""
         self.digest: str | None = None
         """The manifest's digest, once the engine says it."""
+        self.moved = time.monotonic()
+        """When the engine said something last."""
+        self.last = ""
+        """What it said last of a layer."""
 
     def follow(self, events: Iterable[Mapping[str, Any]]) -> str | None:
         """Read `events` to their end; the registry's or the engine's words where the push failed, else None."""
         failure: str | None = None
+        self.last = ""
         for event in events:
+            self.moved = time.monotonic()
             detail = event.get("errorDetail")
             if isinstance(detail, Mapping) or "error" in event:
                 words = detail.get("message") if isinstance(detail, Mapping) else None
@@ -43,6 +50,7 @@ class PushProgress:
         layer, status = event.get("id"), str(event.get("status") or "")
         if not isinstance(layer, str):
             return
+        self.last = f"layer {layer}: {status.lower()}"
         if status == "Pushing":
             self._tell_part(layer, event.get("progressDetail") or {})
         elif status == "Pushed":
@@ -65,8 +73,9 @@ class PushProgress:
         current, total = detail.get("current"), detail.get("total")
         if not (isinstance(current, int) and isinstance(total, int) and total > 0):
             return
+        text = f"layer {layer}: {current / 1e6:.1f} of {total / 1e6:.1f} MB"
+        self.last = text
         part = min(current / total, 1.0)
         if part < 1.0 and part - max(self._told.get(layer, 0.0), 0.0) >= _STEP:
             self._told[layer] = part
-            text = f"layer {layer}: {current / 1e6:.1f} of {total / 1e6:.1f} MB"
             self._observer.advanced(self._stage, text, steps=0)

@@ -16,11 +16,25 @@ from docker.models.images import Image
 from dbmirror.progress import SILENT, Observer
 from dbmirror.publish.registries.complaints import complaint
 from dbmirror.publish.registries.credential import Credential
-from dbmirror.publish.registries.errors import EngineRefused, TagTaken, UnexpectedAnswer
+from dbmirror.publish.registries.errors import (
+    AuthenticationFailed,
+    CredentialExpired,
+    EngineRefused,
+    QuotaRefused,
+    RateLimited,
+    RegistryError,
+    TagTaken,
+    UnexpectedAnswer,
+)
 from dbmirror.publish.registries.events import PushProgress
 from dbmirror.publish.registries.registry_api import RegistryClient, RemoteManifest
 from dbmirror.publish.registries.retries import Patience
+from dbmirror.publish.registries.stillness import given_up, told
 from dbmirror.publish.registries.target import DOCKER_HUB, RegistryTarget
+
+
+class _EngineSilent(EngineRefused):
+    """The engine runs, and said nothing for as long as its client waits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +64,19 @@ def push(
     observer: Observer = SILENT,
     attempts: int = 3,
     replace: bool = False,
+    renew: Callable[[], Credential] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> PushResult:
     """Push the local `image` (an id or a reference) to `target` under `tag`.
 
     An image that is there under this tag already is not sent again. A tag that names another image is left alone,
     unless `replace`. What is worth trying again is tried `attempts` times in all, besides what the engine itself does
-    for each layer (five times, 50 s). The local tag that the engine needs is put back to what it was.
+    for each layer (five times, 50 s). The local tag that the engine needs is put back to what it was. Where the
+    registry no longer accepts the login in the middle, `renew` logs in again, by default with the same credential.
 
     Raises TagTaken, the RegistryError that the registry's words mean, UnexpectedAnswer where what arrived is not this
-    image, EngineRefused where the engine has no such image or went away.
+    image, PushStoodStill where nothing moves for as long as the engine's client waits, EngineRefused
+    where the engine has no such image or went away.
     """
     reference = target.reference(tag)
     local = _local_image(engine, image)
@@ -89,8 +106,26 @@ def push(
     layers = _layers_of(local)
     observer.started(stage, total=len(set(layers)))
     progress = PushProgress(stage, observer)
+
+    def send() -> None:
+        nonlocal credential, registry
+        with told(progress, stage, engine.api.timeout, observer):
+            failure = _send(engine, target, tag, credential, progress)
+            if failure is None:
+                return
+            error = complaint(failure, target=target, credential=credential)
+            if isinstance(error, AuthenticationFailed | CredentialExpired):
+                observer.warn(f"{target.host} no longer accepts the login in the middle of the push. Logging in again.")
+                credential = renew() if renew else credential
+                registry = RegistryClient(target, credential)
+                registry.log_in()
+                failure = _send(engine, target, tag, credential, progress)
+                if failure is None:
+                    return
+        raise _refused(failure, target, credential, registry)
+
     with _tagged(engine, local, reference, observer):
-        patience.apply(lambda: _send(engine, target, tag, credential, progress))
+        patience.apply(send)
     digest = patience.apply(lambda: registry.digest_of(tag))
     if digest is None or digest != (progress.digest or digest):
         raise UnexpectedAnswer(
@@ -111,18 +146,38 @@ def push(
 
 
 def _send(
-    engine: docker.DockerClient, target: RegistryTarget, tag: str, credential: Credential, progress: PushProgress
-) -> None:
-    with _engine_asked("push"):
-        try:
-            events = engine.api.push(
-                target.full_name, tag=tag, stream=True, decode=True, auth_config=credential.docker_auth_config()
-            )
-            failure = progress.follow(events)
-        except docker.errors.APIError as error:
-            failure = str(error.explanation or error)
-    if failure is not None:
-        raise complaint(failure, target=target, credential=credential, logged_in=True)
+    engine: docker.DockerClient,
+    target: RegistryTarget,
+    tag: str,
+    credential: Credential,
+    progress: PushProgress,
+) -> str | None:
+    """Have the engine push; the words with which that failed, else None."""
+    try:
+        with _engine_asked("push"):
+            try:
+                events = engine.api.push(
+                    target.full_name, tag=tag, stream=True, decode=True, auth_config=credential.docker_auth_config()
+                )
+                return progress.follow(events)
+            except docker.errors.APIError as error:
+                return str(error.explanation or error)
+    except _EngineSilent:
+        raise given_up(progress, target, engine.api.timeout) from None
+
+
+def _refused(failure: str, target: RegistryTarget, credential: Credential, registry: RegistryClient) -> RegistryError:
+    """The error of a failed push. How long a limit lasts the engine keeps to itself: the registry is asked for that."""
+    error = complaint(failure, target=target, credential=credential, logged_in=True)
+    if not isinstance(error, QuotaRefused):
+        return error
+    try:
+        registry.try_upload()
+    except QuotaRefused as refusal:
+        return refusal if isinstance(refusal, RateLimited) else error
+    except RegistryError:
+        return error
+    return RateLimited(error.message, remedy=error.remedy, pause=0.0)
 
 
 def _local_image(engine: docker.DockerClient, image: str) -> Image:
@@ -142,6 +197,11 @@ def _engine_asked(what: str) -> Iterator[None]:
         raise EngineRefused(f"The Docker Engine could not {what}: {error.explanation or error}.") from None
     except (docker.errors.DockerException, requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
         # Not chained: the request, and with it the credential's header, hangs on the exception.
+        if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError) or "timed out" in str(error).lower():
+            raise _EngineSilent(
+                f"The Docker Engine said nothing in time when it was to {what}.",
+                remedy="See whether it is well (`docker info`), and try again.",
+            ) from None
         raise EngineRefused(
             f"The Docker Engine went away when it was to {what} ({type(error).__name__}).",
             remedy="See whether it runs (`docker info`) and push again: layers that arrived are kept.",

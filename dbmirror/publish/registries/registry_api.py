@@ -103,6 +103,12 @@ class RegistryClient:
         """A small blob, such as an image's configuration, its bytes held against its digest."""
         return self._content(f"/v2/{self._target.repository}/blobs/{digest}", digest)
 
+    def try_upload(self) -> None:
+        """Begin an upload, and leave it: the registry forgets it. Raises RateLimited, QuotaRefused, RegistryError."""
+        answer = self._get("POST", f"/v2/{self._target.repository}/blobs/uploads/")
+        if answer.status != 202:
+            raise self._transport.complaint(answer.words(), logged_in=True)
+
     def _manifest_path(self, reference: str) -> str:
         return f"/v2/{self._target.repository}/manifests/{reference}"
 

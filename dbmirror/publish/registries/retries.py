@@ -27,8 +27,8 @@ class Patience:
     def apply(self, action: Callable[[], Result]) -> Result:
         """The result of `action`, called again while it raises a transient RegistryError.
 
-        Between two calls it waits 1 s, 2 s, 4 s, … at most 30 s. The last error is raised as it is, an error that is
-        not transient at once.
+        Between two calls it waits 1 s, 2 s, 4 s, … at most 30 s, or as long as the registry asks for. The last error
+        is raised as it is, an error that is not transient at once.
         """
         wait = _FIRST_WAIT
         for attempt in range(1, self.attempts):
@@ -37,9 +37,10 @@ class Patience:
             except RegistryError as error:
                 if not error.transient:
                     raise
+                pause = max(wait, error.pause)
                 self.observer.warn(
-                    f"{error.message} Trying again in {wait:g} s (attempt {attempt + 1} of {self.attempts})."
+                    f"{error.message} Trying again in {pause:g} s (attempt {attempt + 1} of {self.attempts})."
                 )
-                self.sleep(wait)
+                self.sleep(pause)
                 wait = min(wait * 2, _LONGEST_WAIT)
         return action()

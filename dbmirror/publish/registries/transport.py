@@ -17,10 +17,12 @@ from dbmirror.http_client.addresses import is_loopback, origin_of, require_allow
 from dbmirror.http_client.exchange import Exchanges
 from dbmirror.http_client.limits import IDLE_SECONDS, REDIRECTS
 from dbmirror.http_client.refused import Cause, Refused
+from dbmirror.http_client.statuses import seconds_asked_for
 from dbmirror.publish.registries.complaints import complaint, complaint_of_ours
 from dbmirror.publish.registries.credential import Credential
 from dbmirror.publish.registries.errors import (
     ConnectionCut,
+    RateLimited,
     RegistryError,
     RegistryUnreachable,
     UnexpectedAnswer,
@@ -32,6 +34,8 @@ LARGEST_ANSWER = 8 << 20
 """Bytes of an answer that are read; manifests and image configurations stay far below it."""
 ANSWER_SECONDS = 60.0
 """For one whole answer: at 1.1 Mbit/s the largest one comes in that time."""
+LONGEST_PAUSE: Final = 120.0
+"""Seconds of a Retry-After that are waited for."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ERRORS: Final = {
     Cause.TIMEOUT: ConnectionCut,
@@ -98,9 +102,19 @@ class Transport:
             if origin_of(following) != origin_of(place):
                 sent.pop("Authorization", None)
             place = following
-        if answer.status >= 500 or answer.status == 429:
+        if answer.status == 429:
+            raise self._too_many(answer)
+        if answer.status >= 500:
             raise self.complaint(answer.words())
         return answer
+
+    def _too_many(self, answer: Answer) -> RegistryError:
+        """A quota that is used up, or a limit that is soon over."""
+        refusal = self.complaint(answer.words())
+        pause = seconds_asked_for(answer.headers.get("Retry-After", ""))
+        if pause is None or pause > LONGEST_PAUSE:
+            return refusal
+        return RateLimited(refusal.message, remedy=refusal.remedy, pause=pause)
 
     def complaint(self, words: str, *, logged_in: bool = False) -> RegistryError:
         """The error that `words` mean for this target and credential."""

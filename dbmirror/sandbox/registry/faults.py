@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -21,6 +22,8 @@ class Fault:
     """Answer with this status instead of asking the registry."""
     body: bytes = b""
     content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Further ones of that answer, such as Retry-After."""
     cut_after: int | None = None
     """Cut the connection after so many bytes of the request's body."""
     delay: float = 0.0

@@ -7,8 +7,9 @@ import http.client
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 
 from dbmirror.sandbox.registry.faults import Fault, Faults
 from dbmirror.sandbox.registry.tokens import TokenService
@@ -72,7 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
                 for _ in self._body():
                     pass
                 time.sleep(fault.delay)
-                self._answer(fault.status, fault.body, fault.content_type)
+                self._answer(fault.status, fault.body, fault.content_type, fault.headers)
             else:
                 self._pass_on(fault)
         except _Cut:
@@ -81,10 +82,18 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
             self.close_connection = True
 
-    def _answer(self, status: int, body: bytes, content_type: str = "application/json") -> None:
+    def _answer(
+        self,
+        status: int,
+        body: bytes,
+        content_type: str = "application/json",
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from typing import Any
 import docker
 import pytest
 
-from dbmirror.publish.registries import errors
+from dbmirror.publish.registries import errors, stillness
 from dbmirror.publish.registries.credential import Credential
 from dbmirror.publish.registries.push import push
 
@@ -32,16 +33,67 @@ def pushing(scripted: Any, *lines: bytes, status: int = 200) -> None:
     scripted.on(f"POST {ENGINE}/images/{scripted.host}/team/demo/push", status, b"\n".join(lines))
 
 
-def test_an_engine_that_stops_talking_is_docker_s_fault(
+def test_a_push_in_which_nothing_moves_is_told_and_given_up_at_its_limit(
+    scripted: Any,
+    engine: docker.DockerClient,
+    credential: Credential,
+    recorder: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stillness, "TOLD_AFTER", 0.2)
+    path = f"POST {ENGINE}/images/{scripted.host}/team/demo/push"
+    said = b'{"status":"Pushing","id":"a","progressDetail":{"current":1000000,"total":4000000}}\r\n'
+    # One chunk comes, and then nothing does.
+    headers = {"Transfer-Encoding": "chunked", "Content-Length": "1000"}
+    scripted.routes[path] = lambda asked: (200, headers, b"%x\r\n%s\r\n" % (len(said), said))
+    with pytest.raises(errors.PushStoodStill, match=r"stood still for 0\.7 s \(layer a: 1\.0 of 4\.0 MB\)") as raised:
+        push("demo:built", scripted.target(), "v1", credential, engine=engine, observer=recorder)
+    assert raised.value.exit_code == 3
+    assert raised.value.__cause__ is None
+    assert "the Docker Engine still waits in the upload of before: restart it" in raised.value.remedy
+    (told,) = [line for line in recorder.lines if line.startswith("warn push to office")]
+    assert "nothing has moved for 0.2 s (layer a: 1.0 of 4.0 MB). It is given up after 0.7 s." in told
+
+
+def test_an_engine_that_goes_away_is_docker_s_fault(
     scripted: Any, engine: docker.DockerClient, credential: Credential
 ) -> None:
     path = f"POST {ENGINE}/images/{scripted.host}/team/demo/push"
-    # More is announced than comes, and then nothing does.
-    scripted.routes[path] = lambda asked: (200, {"Content-Length": "1000"}, b'{"status":"Preparing","id":"a"}')
+    scripted.routes[path] = lambda asked: (200, {"Content-Length": "1000", "Connection": "close"}, b"{")
     with pytest.raises(errors.EngineRefused, match="went away when it was to push") as raised:
         push("demo:built", scripted.target(), "v1", credential, engine=engine)
     assert raised.value.exit_code == 4
-    assert raised.value.__cause__ is None
+
+
+UNAUTHORIZED = b'{"errorDetail":{"message":"unauthorized: authentication required"},"error":"unauthorized"}'
+
+
+def test_a_login_that_is_refused_in_the_middle_is_made_anew_and_the_push_goes_on(
+    scripted: Any, engine: docker.DockerClient, credential: Credential, recorder: Any
+) -> None:
+    """A token that ran out; the second one is of another secret, as where Azure gave the first."""
+    pushing(scripted, UNAUTHORIZED)
+    fresh = Credential(username="mia", secret="fresh", source="a test")
+
+    def renew() -> Credential:
+        pushing(scripted, b'{"aux":{"Tag":"v1","Digest":"sha256:d","Size":1}}')
+        return fresh
+
+    with pytest.raises(errors.UnexpectedAnswer, match="is not there after a push that ended well"):
+        push("demo:built", scripted.target(), "v1", credential, engine=engine, renew=renew, observer=recorder)
+    first, second = (asked.headers["X-Registry-Auth"] for asked in scripted.asked if asked.path.endswith("push?tag=v1"))
+    assert json.loads(base64.urlsafe_b64decode(first))["password"] == credential.secret
+    assert json.loads(base64.urlsafe_b64decode(second))["password"] == "fresh"
+    assert any("no longer accepts the login in the middle" in line for line in recorder.lines)
+
+
+def test_a_login_that_is_refused_again_after_a_fresh_one_is_a_missing_right(
+    scripted: Any, engine: docker.DockerClient, credential: Credential
+) -> None:
+    pushing(scripted, UNAUTHORIZED)
+    with pytest.raises(errors.InsufficientScope):
+        push("demo:built", scripted.target(), "v1", credential, engine=engine)
+    assert sum("/push" in asked.path for asked in scripted.asked) == 2
 
 
 @pytest.mark.parametrize("realm", ["https://evil.example/token", "http://evil.example/token", "http://10.1.2.3/token"])

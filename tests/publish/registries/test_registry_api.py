@@ -268,3 +268,14 @@ def test_how_a_request_ended_is_known_by_its_cause_and_not_by_its_words(
     with pytest.raises(errors.RegistryError, match=r"registry\.example mentions an x509") as raised:
         RegistryClient(target, credential).log_in()
     assert type(raised.value) is error
+
+
+@pytest.mark.parametrize(("written", "error"), [("7", errors.RateLimited), ("9000", errors.QuotaRefused), ("", None)])
+def test_a_rate_limit_that_is_soon_over_is_told_from_a_quota(
+    scripted: Any, credential: Credential, written: str, error: type[errors.RegistryError] | None
+) -> None:
+    headers = {"Retry_After": written} if written else {}
+    scripted.on("GET /v2/", 429, b'{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}', **headers)
+    with pytest.raises(error or errors.QuotaRefused, match="slow down") as raised:
+        RegistryClient(scripted.target(), credential).log_in()
+    assert (raised.value.transient, raised.value.pause) == ((True, 7.0) if written == "7" else (False, 0.0))

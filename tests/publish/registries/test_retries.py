@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dbmirror.publish.registries.errors import ConnectionCut, QuotaRefused, RegistryError
+from dbmirror.publish.registries.errors import ConnectionCut, QuotaRefused, RateLimited, RegistryError
 from dbmirror.publish.registries.retries import Patience
 
 
@@ -46,3 +46,10 @@ def test_no_wait_is_longer_than_half_a_minute(recorder: Any) -> None:
     waits: list[float] = []
     Patience(attempts=9, sleep=waits.append, observer=recorder).apply(failing(*[ConnectionCut("Cut.")] * 8))
     assert max(waits) == 30
+
+
+def test_a_registry_that_says_how_long_to_wait_is_given_that_time(recorder: Any) -> None:
+    waits: list[float] = []
+    limited = RateLimited("Slowly.", pause=45.0)
+    assert Patience(attempts=3, sleep=waits.append, observer=recorder).apply(failing(limited)) == "done"
+    assert waits == [45]
