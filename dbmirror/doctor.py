@@ -13,6 +13,7 @@ from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.config import LoadedConfig
 from dbmirror.engine.compose import OLDEST_COMPOSE, require_compose
 from dbmirror.engine.docker import OLDEST_BUILDX, client, facts, require_buildx
+from dbmirror.engine.errors import MAKE_ROOM
 from dbmirror.errors import DbmirrorError
 from dbmirror.hosts import container
 from dbmirror.lock.python.index import Index
@@ -79,9 +80,7 @@ def _disk() -> str:
     if free is None:
         return "the engine's folder is not on this machine"
     if free < _LITTLE:
-        raise DbmirrorError(
-            f"{free / 1e9:.1f} GB are free where Docker keeps its images.", remedy="Make room: docker system prune"
-        )
+        raise DbmirrorError(f"{free / 1e9:.1f} GB are free where Docker keeps its images.", remedy=MAKE_ROOM)
     return f"{free / 1e9:.0f} GB free where Docker keeps its images"
 
 

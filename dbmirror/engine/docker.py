@@ -15,7 +15,7 @@ import docker
 import docker.errors
 import requests
 
-from dbmirror.engine.errors import EngineError
+from dbmirror.engine.errors import MAKE_ROOM, EngineError
 from dbmirror.foreign_text.redaction import without_credentials
 from dbmirror.processes.programs import Finished, ProcessFailed, run
 
@@ -95,8 +95,7 @@ def unavailable(error: BaseException) -> EngineError:
     if errno.ENOSPC in numbers or "no space left on device" in said:
         return EngineError(
             "The disk is full where Docker keeps its images.",
-            remedy="See what takes the space with 'docker system df'; 'docker buildx prune' and "
-            "'docker image prune' free some.",
+            remedy=MAKE_ROOM,
         )
     if isinstance(error, docker.errors.APIError):
         return EngineError(f"The Docker Engine refused: {without_credentials(error.explanation or said)}.")

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from dbmirror.engine.errors import EngineError
+from dbmirror.engine.errors import MAKE_ROOM, EngineError
 from dbmirror.engine.rawjson import BuildProgress
 
 SHOWN_LINES: Final = 15
@@ -40,7 +40,6 @@ class Cause:
     remedy: str
 
 
-_SPACE = "See what takes the space with 'docker system df'; 'docker buildx prune' and 'docker image prune' free some."
 _NATIVE = (
     "It is built from source and needs {needed}: give the build stage that Debian package (dbmirror's tables of native "
     "requirements, python_system_libraries.toml and r_system_libraries.toml, lack it for this package), or blacklist "
@@ -54,7 +53,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
         key="disk-full",
         pattern=r"(?i)no space left on device|\[Errno 28\]|os error 28",
         meaning="the disk is full where Docker builds",
-        remedy=_SPACE,
+        remedy=MAKE_ROOM,
     ),
     Cause(
         key="base-unknown",
@@ -119,8 +118,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
         pattern=r"(?i)does not have a Release file|is not signed|NO_PUBKEY|GPG error|"
         r"E: Failed to fetch (?P<url>\S+)\s+404",
         meaning="a package repository of the base image is gone, outdated or not signed",
-        remedy="Build again after 'docker buildx prune', which makes it read the lists anew; if it fails again, name a "
-        "newer base with '--base IMAGE'.",
+        remedy="Build again, which reads the lists anew; if it fails again, name a newer base with '--base IMAGE'.",
     ),
     Cause(
         key="native-header",

@@ -14,7 +14,7 @@ import docker.errors
 import requests
 
 from dbmirror.engine.docker import client, unavailable
-from dbmirror.engine.errors import EngineError
+from dbmirror.engine.errors import MAKE_ROOM, EngineError
 from dbmirror.foreign_text.redaction import without_credentials
 from dbmirror.progress import SILENT, Observer
 
@@ -156,7 +156,7 @@ _REASONS: Final[tuple[tuple[str, str, str], ...]] = (
     (
         r"no space left on device",
         "the disk is full where Docker keeps its images",
-        "See 'docker system df'; 'docker buildx prune' and 'docker image prune' free some.",
+        MAKE_ROOM,
     ),
     (
         r"toomanyrequests|rate limit",

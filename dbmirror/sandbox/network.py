@@ -62,7 +62,8 @@ def ensure_network(connected: docker.DockerClient, instance: str) -> SandboxNetw
     said = f" ({problem.explanation})" if problem else ""
     raise SandboxNotBuilt(
         f"The sandbox's network could not be made{said}.",
-        remedy="'docker network ls' shows the networks of this machine; 'docker network prune' removes unused ones.",
+        remedy="'docker network ls' shows the networks of this machine; 'docker network prune' removes those of all "
+        "your projects that no container uses.",
     )
 
 
