@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-_SECRET_PARAMETER = re.compile(
-    r"tok|sig|sec|pass|pwd|key|cred|auth|jwt|session|access|code|sas|bearer|api|x-amz|x-goog|x-ms|nonce", re.IGNORECASE
-)
-"""Names of query parameters that may be secret: rather one too many than one too few."""
+from dbmirror.foreign_text.secret_names import is_secret_parameter
+
 HARMLESS_FRAGMENTS = ("sha256=", "sha384=", "sha512=", "sha1=", "md5=", "egg=", "subdirectory=")
 """How fragments begin that tell an installer what it needs and nobody a secret."""
 _HARMLESS_FRAGMENT = re.compile(rf"({'|'.join(HARMLESS_FRAGMENTS)})[A-Za-z0-9._/+-]*", re.IGNORECASE)
@@ -72,7 +70,7 @@ def _has_login(text: str) -> bool:
 def _is_harmless(parameter: str) -> bool:
     name, equals, value = parameter.partition("=")
     nested = _NESTED.search(unquote(name)) or _NESTED.search(unquote(value))
-    return bool(equals) and not nested and not _SECRET_PARAMETER.search(unquote(name))
+    return bool(equals) and not nested and not is_secret_parameter(name)
 
 
 def clean_urls_in(text: str) -> str:

@@ -22,6 +22,7 @@ TOKENS: Final = re.compile(
     r"|hv[bs]\.[\w-]{20,}+|SG\.[\w-]{16,}+\.[\w-]{16,}+|do[opr]_v1_[0-9a-f]{64}"  # Vault, SendGrid, DigitalOcean
     r"|eyJ[\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]*+)?"  # a JSON web token
     r")"
-    r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]{0,20000}+"
+    r"|AGE-SECRET-KEY-1[0-9A-Z]{40,}+"
+    r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----[^-]{0,20000}+"
 )
 """Linear in the text: every repetition is bounded or possessive."""

@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from typing import Final
 
 from dbmirror.foreign_text.characters import LONGEST_LINE, one_line
 from dbmirror.foreign_text.clean_urls import HARMLESS_FRAGMENTS
 from dbmirror.foreign_text.known_tokens import TOKENS
+from dbmirror.foreign_text.secret_names import is_secret, is_secret_parameter
 
 MASK: Final = "***"
 
-# Words that make a name secret as a part of it (`X-Amz-Security-Token`, `client_secret`, `AccountKey`).
-_SECRET_WORD: Final = re.compile(
-    r"token|secret|password|passwd|pwd|passphrase|signature|credentials?|cookie|jwt|j?sessionid|phpsessid"
-    r"|(?:api|access|secret|private|account)key|(?:auth|access|refresh)token|clientsecret"
-    r"|[a-z]{1,20}(?:password|passwd|passphrase)"
-)
-_SECRET_NAMES: Final = frozenset({"_auth", "x-jfrog-art-api"})
-"""Names that no word of theirs shows to be secret: npm's, Artifactory's."""
-_BEFORE_KEY: Final = re.compile(r"access|account|api|auth|private|secret|shared|master|signing|encryption")
-# Names that are secret only as a parameter, behind `?`, `&` or `;`: alone they are words of any message.
-_SECRET_PARAMETER: Final = re.compile(r"sig|key|code|pass|pw|auth|sas|sid|session|nonce")
-
-_WORDS: Final = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 _AUTHORIZATION: Final = re.compile(
     r"(?i)(?<![a-z])((?:proxy-)?authorization|(?:set-)?cookie)([\"']?\s{0,9}[:=]\s{0,9}[\"']?)[^\r\n\"']++"
 )
 _BEARER: Final = re.compile(r"(?i)(?<![a-z])(bearer)(\s{1,9})[^\s\"'<>,;)]{8,}+")
 _SETTING: Final = re.compile(
-    r"(?P<before>[?&;]?)(?<![\w.%-])(?P<name>[\w.%-]++)(?:\\{0,7}[\"'])?"
+    r"(?P<before>[?&;]?)(?<![\w.%-])(?P<name>[\w.%-]++)(?:\]|\\{0,7}[\"'])?"
     r"\s{0,9}[=:](?!=)>?\s{0,9}(?P<quote>(?:[bru]?\\{0,7}[\"'])?)"
 )
 """A quote may be escaped (JSON that stands in JSON), or have Python's letter before it."""
@@ -44,8 +31,8 @@ _ENCODED_SETTING: Final = re.compile(
     r"(?i)((?:token|secret|password|passwd|signature|sig|key|code)%3d)(?:(?!%26)[^\s&;#\"',])++"
 )
 _ELEMENT: Final = re.compile(r"(?i)(<(?:password|passphrase|token|secret|privatekey)>)[^<]++")
-_LOGIN_OPTION: Final = re.compile(r"((?<![\w-])login [^\r\n|;&]{0,200}?(?<!\S)-p[ =]?)[^\s-][^\s]*+")
-"""`docker login -p PASSWORD`; elsewhere `-p` is a port, or makes parents."""
+_LOGIN_OPTION: Final = re.compile(r"((?<![\w-])(?:login|sshpass) [^\r\n|;&]{0,200}?(?<!\S)-p[ =]?)[^\s-][^\s]*+")
+"""`docker login -p PASSWORD`, `sshpass -p PASSWORD`; elsewhere `-p` is a port, or makes parents."""
 _OPTION: Final = re.compile(r"(?<![\w-])--(?P<name>[\w-]++)(?P<space>[ \t]{1,9})(?![-<|>'\"])[^\s]++")
 _USER_OPTION: Final = re.compile(
     r"(?<![\w-])(?P<option>-u|-U|--user|--proxy-user)(?P<space>[ \t=]{0,9}[\"']?)"
@@ -94,7 +81,9 @@ def _without_values(text: str) -> str:
     parts: list[str] = []
     done = 0
     for match in _SETTING.finditer(text):
-        if match.start() < done or not _is_secret(match["name"], parameter=bool(match["before"])):
+        named = is_secret_parameter if match["before"] else is_secret
+        docker = match["quote"] and match["name"] == "auth"
+        if match.start() < done or not (named(match["name"]) or docker):
             continue
         value = _VALUES[match["quote"][-1:]].match(text, match.end())
         if value is not None:
@@ -105,20 +94,9 @@ def _without_values(text: str) -> str:
 
 def _without_argument(match: re.Match[str]) -> str:
     """`--token ***`; `--password-stdin` and `--key-file` take no secret."""
-    if match["name"].endswith(("-stdin", "-file")) or not _is_secret(match["name"], parameter=False):
+    if match["name"].endswith(("-stdin", "-file")) or not is_secret(match["name"]):
         return match.group()
     return f"--{match['name']}{match['space']}{MASK}"
-
-
-def _is_secret(name: str, *, parameter: bool) -> bool:
-    if name.lower() in _SECRET_NAMES:
-        return True
-    words = [word.lower() for word in _WORDS.findall(name[-200:])]
-    if parameter and words and _SECRET_PARAMETER.fullmatch(words[-1]):
-        return True
-    return any(map(_SECRET_WORD.fullmatch, words)) or any(
-        after == "key" and _BEFORE_KEY.fullmatch(before) for before, after in pairwise(words)
-    )
 
 
 def _without_logins(word: str) -> str:

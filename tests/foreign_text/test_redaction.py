@@ -80,6 +80,31 @@ FORMS = [
     "docker login -p{} registry.example",
     "machine host.example password {}",
     "user:{}@proxy:3128",
+    "https://host.example/x?%74oken={}",
+    "https://host.example/x?a=1;%2574oken={}",
+    "https://host.example/x?x-ms-blob={}",
+    "https://host.example/x?a[secret]={}",
+    "https://user:{}@[2001:db8::1]:8080/",
+    "redis://:{}@host:6379/0",
+    "HTTPS_PROXY=http://user:{}@proxy:3128",
+    "Cookie: a=b; c={}",
+    "Ocp-Apim-Subscription-Key: {}",
+    "x-functions-key: {}",
+    "PRIVATE-TOKEN: {}",
+    "sshpass -p {} ssh host.example",
+    '{{"auths": {{"host.example": {{"auth": "{}"}}}}}}',
+    '{{"auths": {{"host.example": {{"identitytoken": "{}"}}}}}}',
+    '{{"registrytoken":"{}"}}',
+    "//registry.example/:_authToken={}",
+    "aws_secret_access_key = {}",
+    "oauth2:{}@gitlab.example/x.git",
+    "-----BEGIN PGP PRIVATE KEY BLOCK-----\n{}",
+    "-----BEGIN OPENSSH PRIVATE KEY-----\n{}",
+    "ftp://user:{}@host.example/x",
+    "https:\\\\user:{}@host.example/x",
+    "sftp://user;x=y:{}@host.example",
+    "Data Source=h;User Id=u;Password={};",
+    "hook: https://hooks.slack.com/services/T00/B00/abcdefghij{}",
 ]
 WELL_KNOWN = [
     "dapi0123456789abcdef0123456789abcdef",
@@ -106,6 +131,7 @@ WELL_KNOWN = [
     "AIzaSyA0123456789abcdefghijABCDEFGHIJ012",
     "abc8Q~0123456789abcdefghijABCDEFGHIJ01234",
     "hvs.0123456789abcdefghijABCD",
+    "AGE-SECRET-KEY-1QQPZRY9X8GF2TVDW0S3JN54KHCE6MUA7LQPZRY9X8GF2TVDW0S3JN54KHC",
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3jVmNHl0w5N",
 ]
 READABLE = [
@@ -132,6 +158,8 @@ READABLE = [
     "docker run -p 8080:80 image, after docker login; mkdir -p /a/b",
     "image:1.2@latest and a:b@c:x",
     "the <package> has a key%20word and code%20",
+    "auth: failed, oauth: off",
+    "https://host.example/simple/pip/?format=json&page=2&name=numpy&version=1.0",
 ]
 HOSTILE = ["a", "A", "a=", "=:", "@", "#", "://", "://a:", "://a:b@c", "u:p@", "x:y@z.w/", "\"' ", ";", "%", "--a "]
 HOSTILE += ["token=", "token='", "eyJaaaaaaaaaa.", "Bearer ", "authorization:", "authorization", "http://u:p#"]
