@@ -31,16 +31,13 @@ from dbmirror.progress import Observer
 from dbmirror.publish.sbom.sbom_file import write_sbom
 from dbmirror.sandbox.base import ensure_base
 from dbmirror.snapshot import Cluster, Snapshot, Taken, write_snapshot
+from tests.stack.bases import ENVIRONMENT, WITH_PYTHON
 from tests.supported import supported
 
 pytestmark = pytest.mark.stack
 
 REPOSITORY = "scratch-bake-test"
 BROKEN = "RUN sleep 1; echo 'dbmirror: failed pyodbc 4.0.38 (build)'; exit 1"
-PYTHON = (
-    "RUN apt-get update && apt-get install -y --no-install-recommends python3"
-    " && python3 -m venv --without-pip /databricks/python3"
-)
 MIRRORS = ("one", "two", "three.x", "default")
 
 
@@ -244,7 +241,7 @@ def test_all_mirrors_of_the_file_go_to_their_verification_past_the_ones_that_fai
 ) -> None:
     def render(mirror: Mirror, _lock: object) -> None:
         # What is rendered would install from an index; what follows does not depend on what is in the image.
-        workplace.write(mirror.name, PYTHON if mirror.name == "good" else BROKEN)
+        workplace.write(mirror.name, *((WITH_PYTHON, ENVIRONMENT) if mirror.name == "good" else (BROKEN,)))
 
     monkeypatch.setattr("dbmirror.pipeline.stages.render_files", render)
     monkeypatch.setattr("dbmirror.pipeline.all_mirrors.build_contexts", lambda *_, **__: nullcontext({}))

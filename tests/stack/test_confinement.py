@@ -19,10 +19,10 @@ from dbmirror.hosts.container_errors import ContainerHostError
 from dbmirror.hosts.containment import SCRATCH
 from dbmirror.processes.programs import LARGEST_OUTPUT
 from dbmirror.publish.gate import NotVerified, require_verified
-from dbmirror.sandbox.base import ensure_base
 from dbmirror.verify import attempts as attempting
 from dbmirror.verify.errors import VerificationFailed
 from dbmirror.verify.model import Report
+from tests.stack.bases import with_environment
 from tests.stack.test_verify import SITE_PACKAGES, TINY, VERSIONS, make, verified
 
 pytestmark = pytest.mark.stack
@@ -47,13 +47,7 @@ def engine() -> Iterator[docker.DockerClient]:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("base")
-    (folder / "Dockerfile").write_text(
-        f"FROM {ensure_base().name}\n"
-        "RUN apt-get update && apt-get install --yes --no-install-recommends python3\n"
-        "RUN python3 -m venv --without-pip --system-site-packages /databricks/python3"
-        " && useradd --shell /bin/sh libraries && usermod --lock libraries\n"
-        "ENV PYSPARK_PYTHON=/databricks/python3/bin/python3 LANG=C.UTF-8 LC_ALL=C.UTF-8\n"
-    )
+    (folder / "Dockerfile").write_text(with_environment())
     build(folder, tags=["scratch-confinement-base:python"], labels={}, secrets={})
     yield "scratch-confinement-base:python"
     subprocess.run(["docker", "rmi", "-f", "scratch-confinement-base:python"], check=False, capture_output=True)
@@ -139,7 +133,7 @@ def test_a_module_reaches_no_network_writes_no_file_and_has_no_rights(image: Cal
 def test_a_fork_bomb_ends_with_the_verification(
     image: Callable[..., str], engine: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempting, "ATTEMPT_SECONDS", 2.0)
+    monkeypatch.setattr(attempting, "ATTEMPT_SECONDS", 1.0)
     monkeypatch.setattr(attempting, "_ALL_SECONDS", 60.0)
     tag = image("bomb", FORK_BOMB)
 
@@ -161,9 +155,9 @@ def test_a_child_and_endless_words_hold_nothing_up(image: Callable[..., str], en
 
 
 def test_a_module_that_hangs_is_named(image: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempting, "ATTEMPT_SECONDS", 2.0)
+    monkeypatch.setattr(attempting, "ATTEMPT_SECONDS", 0.5)
 
-    assert of_beta(verified(image("hangs", "while True: pass\n"), *TINY)) == "it did not end within 2 s"
+    assert of_beta(verified(image("hangs", "while True: pass\n"), *TINY)) == "it did not end within 0.5 s"
 
 
 @pytest.mark.parametrize(
@@ -175,13 +169,13 @@ def test_code_that_runs_whenever_python_starts_is_stopped(
     image: Callable[..., str], engine: docker.DockerClient, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:
     """A `.pth` file runs in an attempt alone: not where the attempts are started, not where the files are read."""
-    monkeypatch.setattr(attempting, "ATTEMPT_SECONDS", 2.0)
+    monkeypatch.setattr(attempting, "ATTEMPT_SECONDS", 0.5)
     tag = image("pth", "", f'RUN echo "{line}" >/{SITE_PACKAGES}/evil.pth')
 
     report = verified(tag, *TINY)
 
     assert all(comparison.equal for comparison in report.comparisons)
-    assert of_beta(report) == "it did not end within 2 s"
+    assert of_beta(report) == "it did not end within 0.5 s"
     assert not report.passed
     assert left_over(engine, tag) == []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
@@ -18,6 +17,7 @@ import pytest
 from docker.models.containers import Container
 from testcontainers.core.container import DockerContainer
 
+from dbmirror.engine.buildx import build
 from dbmirror.errors import DockerError
 from dbmirror.files import canonical_json
 from dbmirror.hosts.container import ContainerHost, left_behind
@@ -27,6 +27,7 @@ from dbmirror.inventory.collect import collect
 from dbmirror.inventory.errors import NoPythonFound
 from dbmirror.inventory.layers import Layer
 from dbmirror.sandbox.base import ensure_base
+from tests.stack.bases import WITH_PYTHON
 
 pytestmark = pytest.mark.stack
 
@@ -75,14 +76,12 @@ def engine() -> Iterator[docker.DockerClient]:
 
 
 @pytest.fixture(scope="module")
-def image(engine: docker.DockerClient) -> str:
+def image(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Debian with its Python, one apt-owned distribution, and no more."""
-    dockerfile = (
-        f"FROM {ensure_base().name}\nRUN apt-get update && apt-get install -y --no-install-recommends"
-        " python3 python3-venv python3-six && rm -rf /var/lib/apt/lists/*\n"
-        "ENV CANARY_TOKEN=canary-value LANG=C.UTF-8\n"
-    )
-    engine.images.build(fileobj=io.BytesIO(dockerfile.encode()), tag=PYTHON_IMAGE, rm=True, forcerm=True)
+    folder = tmp_path_factory.mktemp("python")
+    variables = "ENV CANARY_TOKEN=canary-value LANG=C.UTF-8"
+    (folder / "Dockerfile").write_text(f"FROM {ensure_base().name}\n{WITH_PYTHON}\n{variables}\n")
+    build(folder, tags=[PYTHON_IMAGE], labels={}, secrets={})
     return PYTHON_IMAGE
 
 

@@ -20,12 +20,13 @@ from dbmirror.engine.images import ImageUnavailable, inspect_image
 from dbmirror.inventory.model import Interpreter
 from dbmirror.lock.fates import FateKind
 from dbmirror.lock.model import BaseKind, Lock
+from dbmirror.progress import SILENT, Observer
 from dbmirror.runtimes.lookup import lookup
-from dbmirror.sandbox.base import ensure_base
 from dbmirror.snapshot import Snapshot
 from dbmirror.verify.model import Finding, Outcome, Report, Severity
 from dbmirror.verify.report import read_report, write_report
 from dbmirror.verify.verify import verify
+from tests.stack.bases import with_environment
 from tests.verify.conftest import distribution, fate, lock, package, snapshot
 
 pytestmark = pytest.mark.stack
@@ -56,13 +57,7 @@ def make(
 def python_base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The sandbox's base with Python, the environment, and the user `libraries`."""
     folder = tmp_path_factory.mktemp("base")
-    (folder / "Dockerfile").write_text(
-        f"FROM {ensure_base().name}\n"
-        "RUN apt-get update && apt-get install --yes --no-install-recommends python3\n"
-        "RUN python3 -m venv --without-pip --system-site-packages /databricks/python3"
-        " && useradd --shell /bin/sh libraries && usermod --lock libraries\n"
-        "ENV PYSPARK_PYTHON=/databricks/python3/bin/python3 LANG=C.UTF-8 LC_ALL=C.UTF-8\n"
-    )
+    (folder / "Dockerfile").write_text(with_environment())
     build(folder, tags=["scratch-verify-base:python"], labels={}, secrets={})
     yield "scratch-verify-base:python"
     subprocess.run(["docker", "rmi", "-f", "scratch-verify-base:python"], check=False, capture_output=True)
@@ -108,8 +103,15 @@ def the_lock() -> Lock:
     )
 
 
-def verified(tag: str, *waivers: Waiver, against: Lock | None = None) -> Report:
-    return verify(tag, lock=against or the_lock(), snapshot=the_snapshot(), runtime=lookup("15.4"), waivers=waivers)
+def verified(tag: str, *waivers: Waiver, against: Lock | None = None, observer: Observer = SILENT) -> Report:
+    return verify(
+        tag,
+        lock=against or the_lock(),
+        snapshot=the_snapshot(),
+        runtime=lookup("15.4"),
+        waivers=waivers,
+        observer=observer,
+    )
 
 
 def finding(report: Report, number: str) -> Finding:
@@ -260,10 +262,13 @@ def test_an_image_that_is_not_there_is_one_clear_error() -> None:
 def test_ctrl_c_leaves_no_container(image: Callable[..., str]) -> None:
     tag = image("interrupted", content={"beta": "import time; time.sleep(50)\n"})
     program = (
-        "import os, signal, threading\n"
+        "import os, signal\n"
+        "from dbmirror.progress import Observer\n"
         "from tests.stack.test_verify import verified\n"
-        "threading.Timer(4, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
-        f"verified({tag!r})\n"
+        "class Presses(Observer):\n"
+        "    def advanced(self, stage, text='', *, steps=1):\n"
+        "        if text.endswith(': beta'): os.kill(os.getpid(), signal.SIGINT)\n"
+        f"verified({tag!r}, observer=Presses())\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
