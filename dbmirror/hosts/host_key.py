@@ -1,9 +1,11 @@
-"""A server's public key, and its fingerprint as people compare it."""
+"""A public key, and the fingerprint of a server's as people compare it."""
 
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
+import re
 from dataclasses import dataclass
 
 
@@ -42,3 +44,16 @@ class HostKey:
     def __str__(self) -> str:
         """As a line of known_hosts has it behind the names."""
         return f"{self.kind} {base64.b64encode(self.blob).decode()}"
+
+
+def parse_public_key(line: str) -> HostKey | None:
+    """The key of a line `ssh-ed25519 AAAA… comment`; None where it is none, or more than one line."""
+    fields = line.strip().split(maxsplit=2)
+    if len(fields) < 2 or "\n" in line.strip() or not re.fullmatch(r"[a-z0-9@.-]+", fields[0]):
+        return None
+    try:
+        blob = base64.b64decode(fields[1], validate=True)
+    except binascii.Error:
+        return None
+    name = fields[0].encode()
+    return HostKey(kind=fields[0], blob=blob) if blob[4 : 4 + len(name)] == name else None

@@ -17,6 +17,7 @@ import requests
 from dbmirror.engine.docker import client, unavailable
 from dbmirror.folders import known_hosts_file, sandbox_folder, sandbox_profile_file, state_folder
 from dbmirror.hosts.container import ContainerHost
+from dbmirror.hosts.host_key import parse_public_key
 from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.progress import SILENT, Observer
 from dbmirror.sandbox import profile
@@ -33,7 +34,6 @@ from dbmirror.sandbox.registry.server import find_docker_registry
 from dbmirror.sandbox.state import Record, SandboxState, instance, only_one, read_record, write_record
 from dbmirror.sandbox.workspace import process
 from dbmirror.sandbox.workspace.catalogue import make_cluster_id
-from dbmirror.workspace.ssh_keys import parse_public_key
 
 STAGE = "sandbox"
 _REGISTRY_SECONDS = 7 * 24 * 3600.0

@@ -15,14 +15,13 @@ from databricks.sdk.service.compute import ClusterDetails, InitScriptInfo
 from dbmirror.foreign_text.clean_urls import clean_urls_in
 from dbmirror.foreign_text.decoding import convert
 from dbmirror.foreign_text.redaction import foreign_line
-from dbmirror.hosts.host_key import HostKey
+from dbmirror.hosts.host_key import HostKey, parse_public_key
 from dbmirror.inventory.model import Text
 from dbmirror.snapshot import Cluster, ClusterLibrary
 from dbmirror.workspace.answers import GET, ask, each_cluster
 from dbmirror.workspace.errors import ClusterUnknown, RuntimeNotStated, said_clearly
 from dbmirror.workspace.libraries import to_libraries
 from dbmirror.workspace.mirrorable import ClusterSummary, Login, summarise
-from dbmirror.workspace.ssh_keys import parse_public_key
 
 _VOLUMES = "spark.databricks.unityCatalog.volumes.enabled"
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*|[0-9A-Fa-f:.]+")

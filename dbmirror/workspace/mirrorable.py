@@ -13,11 +13,10 @@ from typing import Final
 
 from dbmirror.foreign_text.decoding import convert
 from dbmirror.foreign_text.redaction import foreign_line
-from dbmirror.hosts.host_key import HostKey
+from dbmirror.hosts.host_key import HostKey, parse_public_key
 from dbmirror.inventory.model import Text
 from dbmirror.runtimes.cluster_obstacles import obstacles
 from dbmirror.workspace.answers import Answer, driver_address, text, texts
-from dbmirror.workspace.ssh_keys import parse_public_key
 
 RUNNING: Final = frozenset({"RUNNING", "RESIZING"})
 _ON_THE_WAY: Final = frozenset({"PENDING", "RESTARTING"})

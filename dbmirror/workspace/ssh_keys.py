@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 from databricks.sdk import WorkspaceClient
 
 from dbmirror.files import write_atomically
-from dbmirror.hosts.host_key import HostKey
+from dbmirror.hosts.host_key import parse_public_key
 from dbmirror.workspace.answers import GET, ask, texts
 from dbmirror.workspace.errors import KeyNotInstalled, said_clearly
 from dbmirror.workspace.profile_file import ssh_key_of
@@ -81,19 +79,6 @@ def read_public_key(path: Path) -> str:
     if parse_public_key(text) is None:
         raise KeyNotInstalled(f"{path}.pub holds no public key.")
     return text
-
-
-def parse_public_key(line: str) -> HostKey | None:
-    """The key of a line `ssh-ed25519 AAAA… comment`; None where it is none, or more than one line."""
-    fields = line.strip().split(maxsplit=2)
-    if len(fields) < 2 or "\n" in line.strip() or not re.fullmatch(r"[a-z0-9@.-]+", fields[0]):
-        return None
-    try:
-        blob = base64.b64decode(fields[1], validate=True)
-    except binascii.Error:
-        return None
-    name = fields[0].encode()
-    return HostKey(kind=fields[0], blob=blob) if blob[4 : 4 + len(name)] == name else None
 
 
 def has_key(w: WorkspaceClient, cluster_id: str, public_key: str) -> bool:

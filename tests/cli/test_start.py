@@ -61,7 +61,7 @@ def test_a_help_page_imports_click_and_the_command_line_alone(lines: list[str]) 
 
 
 def test_what_needs_no_workspace_does_not_import_the_sdk() -> None:
-    rooms = ["cli.session", "cli.status_tables", "lab.stack", "pipeline.line", "publish.gate", "sandbox.workspace"]
+    rooms = ["cli.session", "cli.status_tables", "lab.stack", "pipeline.line", "publish.gate", "sandbox.lifecycle"]
     program = (
         "import importlib, sys\n"
         f"for room in {rooms}:\n"

@@ -6,11 +6,11 @@ import pytest
 from databricks.sdk import WorkspaceClient
 
 from dbmirror.errors import DbmirrorError
+from dbmirror.hosts.host_key import parse_public_key
 from dbmirror.snapshot import Cluster, ClusterLibrary
 from dbmirror.workspace import errors
 from dbmirror.workspace.clusters import list_clusters, read
 from dbmirror.workspace.mirrorable import ClusterSummary, Login
-from dbmirror.workspace.ssh_keys import parse_public_key
 from tests.workspace.conftest import PUBLIC_KEY, TOKEN, Workspace, a_cluster
 
 ID = "0101-120000-abcdefgh"

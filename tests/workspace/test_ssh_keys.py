@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from databricks.sdk import WorkspaceClient
 
+from dbmirror.hosts.host_key import parse_public_key
 from dbmirror.workspace.errors import KeyNotInstalled
-from dbmirror.workspace.ssh_keys import ensure_key, install, parse_public_key, read_public_key
+from dbmirror.workspace.ssh_keys import ensure_key, install, read_public_key
 from tests.workspace.conftest import PUBLIC_KEY, Workspace, a_cluster
 
 ID = "0101-120000-abcdefgh"
