@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -52,6 +53,8 @@ def resolve(
         (folder / "constraints.txt").write_text("".join(f"{line}\n" for line in constraints), encoding="utf-8")
         argv = [
             *(find_uv_bin(), "pip", "compile", "--quiet", "--no-config", "--no-build", "--no-header", "--no-annotate"),
+            # Else uv runs the Python of a .venv that lies in a folder above, which is another account's in /tmp.
+            *("--python", sys.executable),
             *("--python-version", ".".join(target.python.split(".")[:2]), "--python-platform", _platform(target)),
             *("--cache-dir", str(cache_folder() / "uv")),
             *("--constraints", "constraints.txt", "--output-file", "pins.txt", "requirements.in"),

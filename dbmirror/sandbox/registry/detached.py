@@ -54,7 +54,8 @@ def start_detached(kind: Kind, *, folder: Path, lifetime: float) -> DetachedRegi
         return running
     (folder / STATE_FILE).unlink(missing_ok=True)
     log = folder / _LOG_FILE
-    argv = [sys.executable, "-m", _MODULE, kind, str(folder), f"{lifetime:g}"]
+    # -P: a module of the folder that the user stands in, which may be a clone, is none of this program's.
+    argv = [sys.executable, "-P", "-m", _MODULE, kind, str(folder), f"{lifetime:g}"]
     with log.open("wb") as stream:
         process = spawn(argv, stdout=stream)
     deadline = time.monotonic() + _PATIENCE

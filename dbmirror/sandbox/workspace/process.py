@@ -116,7 +116,7 @@ def start(folder: Path, settings: Settings) -> None:
     path = os.pathsep.join(part for part in (home, os.environ.get("PYTHONPATH", "")) if part)
     with log.open("wb") as stream:
         child = spawn(
-            [sys.executable, "-m", "dbmirror.sandbox.workspace", str(folder)],
+            [sys.executable, "-P", "-m", "dbmirror.sandbox.workspace", str(folder)],
             stdout=stream,
             stderr=stream,
             folder=folder,
