@@ -8,6 +8,7 @@ import tarfile
 import time
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -68,10 +69,13 @@ def archive_commit(
             seconds=seconds,
             limit=limit,
         )
-        git.run("init", "--quiet", "--bare", "--template=")
+        # The user's configuration is for the way to the server. In it a file of the commit (.gitattributes) would find
+        # programs to run on the files (git-lfs and its like), and the archive would be another on each machine.
+        alone = replace(git, home=temporary)
+        alone.run("init", "--quiet", "--bare", "--template=")
         _fetch(git, place, commit)
-        _check_tree(git, commit)
-        tree = git.run("archive", "--format=tar", commit)
+        _check_tree(alone, commit)
+        tree = alone.run("archive", "--format=tar", commit)
         root = f"{name}-{commit}"
         content = _pack(tree, root=root, inside=inside, name=name, version=version, folder=temporary)
     path = f"sources/{name}-{commit}.tar.gz"

@@ -170,6 +170,34 @@ def test_the_same_commit_gives_the_same_bytes(
     assert one.subdirectory == "pkg"
 
 
+def test_a_file_of_the_commit_starts_no_program_that_git_is_configured_for(
+    repository: tuple[str, list[str]], client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As git-lfs, which many users have set up for all their repositories."""
+    url, _ = repository
+    work, ran = tmp_path / "work", tmp_path / "ran"
+    (work / ".gitattributes").write_text("*.py filter=lfs ident\n*.txt working-tree-encoding=UTF-16\n")
+    (work / "setup.py").write_text("# $Id$ as it is\n")
+    git(work, "add", "--all")
+    git(work, "commit", "--quiet", "-m", "attributes")
+    git(work, "push", "--quiet", str(tmp_path / "served" / "repo.git"), "main")
+    git(tmp_path / "served" / "repo.git", "update-server-info")
+    commit = git(work, "rev-parse", "HEAD")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / ".gitconfig").write_text(
+        f'[filter "lfs"]\n\tsmudge = "touch {ran}; tr a-z A-Z"\n\trequired = true\n[core]\n\tautocrlf = true\n'
+    )
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    source = archive_commit(
+        DirectUrl(url=url, commit=commit), name="acme", version="1.0", folder=tmp_path / "mirror", client=client
+    )
+    assert not ran.exists()
+    with tarfile.open(tmp_path / "mirror" / source.path) as archive:
+        member = archive.extractfile(f"acme-{commit}/setup.py")
+        assert member is not None
+        assert member.read().endswith(b"as it is\n")
+
+
 def test_a_commit_that_is_gone_is_told(repository: tuple[str, list[str]], client: Client, tmp_path: Path) -> None:
     origin = DirectUrl(url=repository[0], vcs="git", commit="ab" * 20)
     with pytest.raises(Refused, match="no longer has the commit abababababab"):
