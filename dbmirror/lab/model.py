@@ -12,7 +12,7 @@ from dbmirror.lock.python.index_settings import IndexSettings
 from dbmirror.progress import SILENT, Observer
 
 if TYPE_CHECKING:
-    from databricks.sdk import WorkspaceClient
+    from dbmirror.workspace.client import WorkspaceClient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

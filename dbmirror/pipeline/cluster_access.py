@@ -25,9 +25,8 @@ from dbmirror.pipeline.mirror_names import profile_of
 from dbmirror.progress import Observer
 
 if TYPE_CHECKING:
-    from databricks.sdk import WorkspaceClient
-
     from dbmirror.snapshot import Cluster
+    from dbmirror.workspace.client import WorkspaceClient
     from dbmirror.workspace.clusters import ClusterState
     from dbmirror.workspace.mirrorable import ClusterSummary, Fits, Login
 

@@ -1,1 +1,5 @@
-"""What Databricks says: profiles, clusters, cluster libraries, SSH keys."""
+"""What a Databricks workspace says: profiles, clusters, their libraries, and the SSH keys they accept."""
+
+from dbmirror.workspace.light_sdk import watch
+
+watch()

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from databricks.sdk import WorkspaceClient
-
 from dbmirror.foreign_text.redaction import foreign_line
+from dbmirror.workspace.client import WorkspaceClient
 
 Answer = Mapping[str, Any]
 

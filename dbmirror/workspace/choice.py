@@ -7,9 +7,8 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from databricks.sdk import WorkspaceClient
-
 from dbmirror.snapshot import Cluster
+from dbmirror.workspace.client import WorkspaceClient
 from dbmirror.workspace.clusters import list_clusters, one_cluster
 from dbmirror.workspace.errors import ClusterAmbiguous, ClusterReplaced, ClusterUnknown
 from dbmirror.workspace.mirrorable import ClusterSummary, Fits, Login

@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import NotFound
 from databricks.sdk.service.compute import ClusterDetails, InitScriptInfo
 
@@ -19,6 +18,7 @@ from dbmirror.hosts.host_key import HostKey, parse_public_key
 from dbmirror.inventory.model import Text
 from dbmirror.snapshot import Cluster, ClusterLibrary
 from dbmirror.workspace.answers import GET, ask, each_cluster
+from dbmirror.workspace.client import WorkspaceClient
 from dbmirror.workspace.errors import ClusterUnknown, RuntimeNotStated, said_clearly
 from dbmirror.workspace.libraries import to_libraries
 from dbmirror.workspace.mirrorable import ClusterSummary, Login, summarise

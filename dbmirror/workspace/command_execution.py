@@ -10,7 +10,6 @@ from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import msgspec
-from databricks.sdk import WorkspaceClient
 
 from dbmirror.foreign_text.characters import last_line, plain
 from dbmirror.foreign_text.decoding import convert
@@ -28,6 +27,7 @@ from dbmirror.hosts.context_errors import (
 from dbmirror.hosts.ssh_socket import Deadline
 from dbmirror.parallel import go_on
 from dbmirror.workspace.answers import headers
+from dbmirror.workspace.client import WorkspaceClient
 from dbmirror.workspace.clusters import clearly
 from dbmirror.workspace.errors import AnswerInvalid, PermissionMissing, WorkspaceError
 from dbmirror.workspace.patience import answered_within

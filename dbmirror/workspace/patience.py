@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from databricks.sdk import WorkspaceClient
 from urllib3.util.retry import Retry
 
 from dbmirror.workspace.bounded_answers import BoundedAdapter
+from dbmirror.workspace.client import WorkspaceClient
 
 ATTEMPTS: Final = 6
 """How often a question is asked, the first time included."""

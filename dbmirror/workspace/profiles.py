@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
 
 from dbmirror import __version__
 from dbmirror.ca_bundle import hand_to_libraries
 from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.http_client.addresses import is_loopback
+from dbmirror.workspace.client import WorkspaceClient
 from dbmirror.workspace.errors import ProfileInvalid, ProfileUnknown, own_words, said_clearly
 from dbmirror.workspace.patience import with_patience
 from dbmirror.workspace.profile_file import host_of, profile_file, profile_files, sections

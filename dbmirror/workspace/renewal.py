@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from databricks.sdk import WorkspaceClient
+from dbmirror.workspace.client import WorkspaceClient
 
 _FIXED: Final = frozenset({"pat", "basic"})
 """Logins that are one secret: asked anew, they give the same."""

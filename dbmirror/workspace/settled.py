@@ -6,12 +6,12 @@ import shlex
 from collections import Counter
 from typing import Final
 
-from databricks.sdk import WorkspaceClient
 from databricks.sdk.clock import Clock, RealClock
 
 from dbmirror.parallel import go_on
 from dbmirror.progress import SILENT, Observer
 from dbmirror.snapshot import ClusterLibrary
+from dbmirror.workspace.client import WorkspaceClient
 from dbmirror.workspace.clusters import ClusterState, read
 from dbmirror.workspace.errors import LibrariesNotSettled, RateLimited, WorkspaceBusy, WorkspaceUnreachable
 

@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_ssh_private_key,
 )
-from databricks.sdk import WorkspaceClient
 
 from dbmirror.files import write_atomically
 from dbmirror.hosts.host_key import parse_public_key
 from dbmirror.workspace.answers import GET, ask, texts
+from dbmirror.workspace.client import WorkspaceClient
 from dbmirror.workspace.errors import KeyNotInstalled, said_clearly
 from dbmirror.workspace.profile_file import ssh_key_of
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from databricks.sdk import WorkspaceClient
 from databricks.sdk.clock import Clock, RealClock
 from databricks.sdk.service.compute import ClusterDetails, State
 
 from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.parallel import go_on
 from dbmirror.progress import SILENT, Observer
+from dbmirror.workspace.client import WorkspaceClient
 from dbmirror.workspace.clusters import ClusterState, get_details, read, started_at
 from dbmirror.workspace.errors import (
     ClusterNotStarted,
