@@ -105,7 +105,7 @@ def check_command(output: Output, name: str, config_file: Path | None, **options
     from dbmirror.cli.session import opened
     from dbmirror.inventory.compare import compare
     from dbmirror.pipeline.compared_places import SECTIONS, cluster_changes
-    from dbmirror.pipeline.stages import read_cluster
+    from dbmirror.pipeline.snapshot_stage import read_cluster
 
     with opened(output, name, config_file, **options) as mirror:
         committed = mirror.snapshot()

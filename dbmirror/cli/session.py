@@ -12,7 +12,6 @@ from dbmirror.cli.options import derived_mirror
 from dbmirror.cli.output import Output
 from dbmirror.clones.agreements import Claim
 from dbmirror.config import ConfigError, LoadedConfig, load_config
-from dbmirror.filters.flavour import Flavour
 from dbmirror.hosts.host_key import Fingerprint
 from dbmirror.pipeline.cluster_access import PATIENCE, Questions
 from dbmirror.pipeline.mirror import Choices, Mirror
@@ -44,6 +43,8 @@ def choices_of(
     runtime: str | None = None,
 ) -> Choices:
     """A command's options, by the names that click gives them, as the choices of one run."""
+    from dbmirror.filters.flavour import Flavour
+
     return Choices(
         cluster=cluster,
         switch_cluster=switch_cluster,
@@ -70,7 +71,8 @@ def opened(
 ) -> Iterator[Mirror]:
     """The mirror `name`, with its progress shown, for a command's options (see `choices_of`)."""
     choices, loaded = choices_of(**options), load_config(config_file)
-    require_known(name, loaded)
+    if choices.source is None and choices.runtime is None:
+        require_known(name, loaded)
     _tell_derived(output, loaded)
     clear_left_behind()
     with (

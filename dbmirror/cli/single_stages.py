@@ -65,16 +65,16 @@ def snapshot_command(output: Output, name: str, config_file: Path | None, **opti
       dbmirror snapshot demo
       dbmirror snapshot reports --from requirements.txt --runtime 15.4
     """
-    from dbmirror.cli import mirror_tables
     from dbmirror.cli.session import opened
+    from dbmirror.cli.snapshot_table import snapshot_table
     from dbmirror.mirror_folder.names import SNAPSHOT
-    from dbmirror.pipeline import stages
+    from dbmirror.pipeline.snapshot_stage import take_snapshot
 
     with opened(output, name, config_file, **options) as mirror:
-        snapshot = stages.take_snapshot(mirror)
+        snapshot = take_snapshot(mirror)
     place = mirror.own_folder / SNAPSHOT
     output.document({"mirror": name, "digest": snapshot.digest, "file": place, "cluster": snapshot.cluster})
-    output.show(mirror_tables.snapshot(snapshot))
+    output.show(snapshot_table(snapshot))
     if not options["dry_run"]:
         output.say(f"The snapshot is {place}.")
 

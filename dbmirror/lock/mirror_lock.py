@@ -9,13 +9,10 @@ from dbmirror.files import sha256_hex
 from dbmirror.filters.flavour import Flavour
 from dbmirror.lock.fates import FateKind
 from dbmirror.lock.model import Lock
-from dbmirror.lock.python.lock_files import ARCHIVE_FOLDERS, lock_digest, read_lock, write_lock
+from dbmirror.lock.python.lock_files import lock_digest, read_lock, write_lock
 from dbmirror.lock.r.lock_files import has_r_lock, r_lock_digest, read_r_lock, remove_r_lock, write_r_lock
 from dbmirror.lock.r.model import RLock
-from dbmirror.mirror_folder.names import FATES, PYLOCK, R_FATES, R_SOURCES, RENV_LOCK
 
-LOCK_FILES = (PYLOCK, FATES, *ARCHIVE_FOLDERS, RENV_LOCK, R_FATES, R_SOURCES)
-"""The files and folders of a lock in a mirror's folder."""
 _IN_IMAGE = frozenset({FateKind.MIRRORED, FateKind.PROVIDED, FateKind.SUBSTITUTED})
 
 

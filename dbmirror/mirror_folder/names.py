@@ -18,6 +18,8 @@ SOURCES: Final = "sources"
 """Archives of the commits that Python packages come from."""
 R_SOURCES: Final = "r-sources"
 """R's archives: a folder of its own, so that neither half of the lock removes what the other one names."""
+LOCK_FILES: Final = (PYLOCK, FATES, WHEELS, SOURCES, RENV_LOCK, R_FATES, R_SOURCES)
+"""The files and folders of a lock."""
 IMAGE: Final = "image"
 """The build context."""
 BUILT: Final = "build.json"

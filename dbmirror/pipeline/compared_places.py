@@ -18,7 +18,7 @@ from dbmirror.inventory.model import Inventory
 from dbmirror.package_lists.reading import read_listing
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.pipeline.mirror_names import NO_MIRROR
-from dbmirror.pipeline.stages import read_cluster
+from dbmirror.pipeline.snapshot_stage import read_cluster
 from dbmirror.snapshot import Cluster, now
 from dbmirror.verify.verify import expected_versions
 

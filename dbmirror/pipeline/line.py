@@ -15,7 +15,7 @@ from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.mirror_folder.files import is_file_below
 from dbmirror.mirror_folder.names import FATES, SNAPSHOT
 from dbmirror.parallel import go_on
-from dbmirror.pipeline import stages
+from dbmirror.pipeline import snapshot_stage, stages
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.pipeline.publish_stage import Published, publish_image, write_sbom_file
 from dbmirror.publish.destinations import Destination
@@ -133,7 +133,7 @@ def wanted_for_lab(mirror: Mirror) -> Wanted | None:
 def prepare(mirror: Mirror, wanted: Wanted) -> Prepared:
     """The first half of the line: snapshot, lock, and the files of image and lab."""
     go_on()
-    snapshot = mirror.snapshot() if wanted.frozen else stages.take_snapshot(mirror)
+    snapshot = mirror.snapshot() if wanted.frozen else snapshot_stage.take_snapshot(mirror)
     go_on()
     before = stages.lock_built_last(mirror)
     lock = stages.committed_lock(mirror) if wanted.frozen else stages.make_lock(mirror, snapshot)

@@ -10,7 +10,6 @@ from dbmirror.package_lists.reading import read_listing
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.runtimes.named import named_runtime
 from dbmirror.snapshot import Snapshot, SnapshotError, now
-from dbmirror.workspace.profile_file import profile_names
 
 
 def listed_snapshot(mirror: Mirror, file: Path | None, runtime: str | None) -> Snapshot:
@@ -32,24 +31,6 @@ def listed_snapshot(mirror: Mirror, file: Path | None, runtime: str | None) -> S
     found = snapshot.inventory
     observer.finished(stage, f"{len(found.distributions)} Python distributions, {snapshot.short_digest}")
     return snapshot
-
-
-def require_way_to_cluster(mirror: Mirror) -> None:
-    """Raises UsageError where the mirror's last snapshot is of no cluster, and nothing says which one it would be."""
-    try:
-        last = mirror.snapshot()
-    except SnapshotError:
-        return
-    section = mirror.section
-    told = mirror.choices.cluster or section.cluster or section.profile or mirror.access.profile in profile_names()
-    if last.cluster.is_known or told:
-        return
-    raise UsageError(
-        f"The snapshot of {mirror.name} is of {last.taken.host}, and no profile of that name leads to a cluster.",
-        remedy="Say again where it is from (--from, --runtime), build it as it is with "
-        f"'dbmirror lock {mirror.name}' and 'dbmirror build {mirror.name} --frozen', or name the cluster's profile in "
-        "dbmirror.toml.",
-    )
 
 
 def _require_same_cluster(mirror: Mirror, listing: Listing) -> None:

@@ -1,4 +1,7 @@
-"""An opened mirror: its configuration, its folder, its way to the cluster, and what its files say."""
+"""An opened mirror: its configuration, its folder, its way to the cluster, and what its files say.
+
+Each room is imported where it is first needed: a snapshot takes less time than the imports of lock and engine do.
+"""
 
 from __future__ import annotations
 
@@ -7,33 +10,29 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from dbmirror.build.image import Built, image_tag, read_built
 from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.clones.allowed_settings import SettingNotAllowed
 from dbmirror.config import LoadedConfig, MirrorConfig, sandbox_servers
-from dbmirror.engine.images import inspect_image
 from dbmirror.errors import DbmirrorError, UsageError
-from dbmirror.filters.flavour import Flavour
 from dbmirror.hosts.interface import HostError
-from dbmirror.lab.model import Lab, Supplies
-from dbmirror.lock.accounting import require_complete
-from dbmirror.lock.base import is_official
-from dbmirror.lock.errors import LockError
-from dbmirror.lock.make import Sources
-from dbmirror.lock.mirror_lock import LOCK_FILES, MirrorLock, read_mirror_lock
-from dbmirror.lock.python.index_settings import IndexSettings, find_indexes
 from dbmirror.mirror_folder.files import is_file_below
-from dbmirror.mirror_folder.names import BUILT, FATES, IMAGE, LAB_LOCK, R_FATES, SNAPSHOT, VERIFICATION
+from dbmirror.mirror_folder.names import BUILT, FATES, IMAGE, LAB_LOCK, LOCK_FILES, R_FATES, SNAPSHOT, VERIFICATION
 from dbmirror.mirror_folder.trees import copy_below
 from dbmirror.pipeline.cluster_access import PATIENCE, ClusterAccess, Questions, WhichCluster
 from dbmirror.processes.temporary import temporary_folder
 from dbmirror.progress import SILENT, Observer
 from dbmirror.snapshot import Cluster, Snapshot, SnapshotError, read_snapshot
-from dbmirror.verify.model import Report
-from dbmirror.verify.report import made_here, read_report
-from dbmirror.verify.verifier import still_holds
+
+if TYPE_CHECKING:
+    from dbmirror.build.image import Built
+    from dbmirror.filters.flavour import Flavour
+    from dbmirror.lab.model import Lab, Supplies
+    from dbmirror.lock.make import Sources
+    from dbmirror.lock.mirror_lock import MirrorLock
+    from dbmirror.lock.python.index_settings import IndexSettings
+    from dbmirror.verify.model import Report
 
 REHEARSED: Final = (SNAPSHOT, *LOCK_FILES, LAB_LOCK, BUILT, VERIFICATION)
 """What a dry run takes from the mirror's folder: what a stage reads. Notebooks and deployments may hold anything."""
@@ -163,6 +162,8 @@ class Mirror:
     @cached_property
     def indexes(self) -> IndexSettings:
         """The package indexes that this machine and the configuration name."""
+        from dbmirror.lock.python.index_settings import find_indexes
+
         return replace(find_indexes(self.loaded.config.index), own_servers=sandbox_servers())
 
     @cached_property
@@ -173,6 +174,8 @@ class Mirror:
     @property
     def sources(self) -> Sources:
         """Where the lock may find packages."""
+        from dbmirror.lock.make import Sources
+
         may_capture = self.section.capture and self.choices.capture and self._pinned_cluster() is not None
         return Sources(
             indexes=self.indexes,
@@ -185,6 +188,8 @@ class Mirror:
     @property
     def lab(self) -> Lab:
         """The mirror's lab."""
+        from dbmirror.lab.model import Lab
+
         return Lab(
             mirror=self.name,
             folder=self.folder,
@@ -195,6 +200,8 @@ class Mirror:
 
     def lab_supplies(self) -> Supplies:
         """What the lab needs to start. Raises SnapshotError where the mirror has no snapshot."""
+        from dbmirror.lab.model import Supplies
+
         return Supplies(
             cluster=self.snapshot().cluster.cluster_id,
             profile=self.access.profile,
@@ -220,6 +227,9 @@ class Mirror:
 
     def tag(self, lock: MirrorLock) -> str:
         """The tag of the mirror's image: it names mirror, runtime, snapshot and lock."""
+        from dbmirror.build.image import image_tag
+        from dbmirror.lock.base import is_official
+
         repository = self.section.image or f"dbmirror/{self.name}"
         if is_official(repository):
             raise SettingNotAllowed(
@@ -236,6 +246,10 @@ class Mirror:
 
     def lock(self) -> MirrorLock:
         """The lock that was made last. Raises LockError where it was made from another snapshot."""
+        from dbmirror.lock.accounting import require_complete
+        from dbmirror.lock.errors import LockError
+        from dbmirror.lock.mirror_lock import read_mirror_lock
+
         lock, snapshot = read_mirror_lock(self.folder), self.snapshot()
         if lock.snapshot != snapshot.digest:
             raise LockError(
@@ -249,6 +263,9 @@ class Mirror:
 
     def built(self) -> Built:
         """What was built last. Raises UsageError where nothing was, or the engine has it no longer."""
+        from dbmirror.build.image import read_built
+        from dbmirror.engine.images import inspect_image
+
         built = read_built(self.folder / BUILT)
         if inspect_image(built.image_id) is None:
             raise UsageError(
@@ -262,6 +279,8 @@ class Mirror:
 
         A report that came with the repository is a claim: it is named so, and not given.
         """
+        from dbmirror.verify.report import made_here
+
         report = self.claimed_report()
         if report is None or made_here(report):
             return report
@@ -274,6 +293,8 @@ class Mirror:
 
     def still_holds(self, report: Report, built: Built) -> bool:
         """Whether verifying `built` again, as this mirror is configured, would find just what `report` says."""
+        from dbmirror.verify.verifier import still_holds
+
         waivers = {waiver.rule: waiver.reason for waiver in self.section.waive}
         return still_holds(
             report,
@@ -286,4 +307,6 @@ class Mirror:
 
     def claimed_report(self) -> Report | None:
         """The report in the mirror's folder, whoever made it; None where there is none. Raises ReportError."""
+        from dbmirror.verify.report import read_report
+
         return read_report(self.folder / VERIFICATION) if is_file_below(self.folder, VERIFICATION) else None

@@ -12,13 +12,6 @@ from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.mirror_folder.names import PYLOCK
 from dbmirror.pipeline.foundations import TRUST_VARIABLE, require_named
 from dbmirror.pipeline.mirror import Mirror
-from dbmirror.snapshot import Snapshot
-
-
-def remember_snapshot(mirror: Mirror, snapshot: Snapshot) -> None:
-    """Remember that this machine read `snapshot` from a cluster."""
-    if not mirror.dry_run:
-        remember(Kind.SNAPSHOT, snapshot.digest.encode())
 
 
 def remember_lock(mirror: Mirror, lock: MirrorLock, *, kept: MirrorLock | None) -> None:

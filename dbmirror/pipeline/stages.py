@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from dbmirror import __version__
 from dbmirror.build.fetched_files import Groups, build_contexts
 from dbmirror.build.image import Built, build_image, built_here, read_built
 from dbmirror.config import FILE_NAME
@@ -18,7 +17,6 @@ from dbmirror.errors import UsageError
 from dbmirror.fetch.store import Store
 from dbmirror.filters.flavour import official_base
 from dbmirror.http_client.logins import Logins
-from dbmirror.inventory.collect import collect
 from dbmirror.lab.stack import render_files as render_lab_files
 from dbmirror.lab.stack import up as start_stack
 from dbmirror.lab.status import LabStatus
@@ -31,13 +29,12 @@ from dbmirror.lock.mirror_lock import MirrorLock, read_mirror_lock, write_mirror
 from dbmirror.lock.model import CapturedWheel, IndexFile, LockedPackage, UrlFile
 from dbmirror.lock.python.lock_files import remove_unnamed
 from dbmirror.mirror_folder.files import is_file_below
-from dbmirror.mirror_folder.names import BUILT, SNAPSHOT, VERIFICATION
+from dbmirror.mirror_folder.names import BUILT, VERIFICATION
 from dbmirror.pipeline.foundations import require_foundations, require_foundations_of, require_own_image
 from dbmirror.pipeline.lab_lock import known_lab_lock, make_lab_lock
-from dbmirror.pipeline.listed import listed_snapshot, require_way_to_cluster
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.pipeline.mirror_filters import find_runtime, flavour_of, select_python, select_r
-from dbmirror.pipeline.own_lock import remember_lock, remember_snapshot, require_own_lock
+from dbmirror.pipeline.own_lock import remember_lock, require_own_lock
 from dbmirror.render.context import BuildContext
 from dbmirror.render.debian_versions import unpinned_packages
 from dbmirror.render.errors import RenderError
@@ -46,47 +43,12 @@ from dbmirror.render.image import all_file_groups, linked_files, render
 from dbmirror.render.image_settings import ImageSettings, RAptRepository
 from dbmirror.render.lab import LabFiles
 from dbmirror.runtimes.model import Runtime
-from dbmirror.snapshot import Snapshot, Taken, now, read_snapshot, write_snapshot
+from dbmirror.snapshot import Snapshot
 from dbmirror.verify.errors import ReportError
 from dbmirror.verify.model import Report
 from dbmirror.verify.report import made_here, read_report, remember_report, write_report
 from dbmirror.verify.verifier import verifier
 from dbmirror.verify.verify import verify
-
-
-def read_cluster(mirror: Mirror) -> Snapshot:
-    """What the cluster is now: workspace facts and one collection on its driver. Writes nothing."""
-    stage, observer = "snapshot", mirror.observer
-    cluster, driver = mirror.access.settled_cluster, mirror.access.driver
-    observer.started(stage)
-    inventory = collect(driver)
-    taken = Taken(at=now(), host=driver.name, dbmirror=__version__)
-    snapshot = Snapshot(cluster=cluster.cluster, inventory=inventory, taken=taken)
-    for library in cluster.cluster.libraries:
-        if library.status == "FAILED":
-            said = f": {' '.join(library.messages)}" if library.messages else "."
-            observer.warn(f"The cluster could not install its library {library.kind} {library.specification}{said}")
-    observer.finished(stage, f"{len(inventory.distributions)} Python distributions, {snapshot.short_digest}")
-    return snapshot
-
-
-def take_snapshot(mirror: Mirror) -> Snapshot:
-    """The mirror's snapshot of the cluster as it is now; the one that is there stays if it is of the same state.
-
-    Where the run names a list of packages or a runtime, the snapshot is of that, and no cluster is asked.
-    """
-    file, runtime = mirror.choices.source, mirror.choices.runtime
-    if file is not None or runtime is not None:
-        snapshot = listed_snapshot(mirror, file, runtime)
-    else:
-        require_way_to_cluster(mirror)
-        snapshot = read_cluster(mirror)
-    write_snapshot(snapshot, mirror.folder / SNAPSHOT)
-    snapshot = read_snapshot(mirror.folder / SNAPSHOT)
-    if file is None:
-        # What a list names somebody else may have chosen: a lab of it is asked about.
-        remember_snapshot(mirror, snapshot)
-    return snapshot
 
 
 def make_lock(mirror: Mirror, snapshot: Snapshot) -> MirrorLock:

@@ -137,3 +137,14 @@ def test_a_full_disk_ends_a_help_page_with_a_message(words: str) -> None:
         )
     assert done.returncode == 2
     assert done.stderr == "error: The help cannot be written to stdout: No space left on device.\n"
+
+
+def test_a_snapshot_is_taken_without_the_rooms_that_come_after_it() -> None:
+    code = (
+        "import sys\nimport dbmirror.cli.session, dbmirror.cli.snapshot_table, dbmirror.pipeline.snapshot_stage\n"
+        "import dbmirror.workspace.settled\n"
+        "print([name for name in sys.modules if name in {'docker', 'pypi_simple', 'jinja2', 'dbmirror.lock', "
+        "'dbmirror.verify', 'dbmirror.render', 'dbmirror.build', 'dbmirror.publish', 'dbmirror.package_lists'}])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -18,6 +18,7 @@ from rich.console import Console, RenderableType
 from dbmirror.build.image import Built, read_built
 from dbmirror.cli import mirror_tables, verification_tables
 from dbmirror.cli.json_documents import lock_document, report_document
+from dbmirror.cli.snapshot_table import snapshot_table
 from dbmirror.config import load_config
 from dbmirror.errors import DbmirrorError
 from dbmirror.files import canonical_json, digest_of
@@ -395,7 +396,7 @@ def exercise(root: Path, steps: Sequence[Step] | None = None) -> list[str]:
 
 
 def _snapshot(mirror: Mirror) -> None:
-    printed(mirror_tables.snapshot(mirror.snapshot()))
+    printed(snapshot_table(mirror.snapshot()))
 
 
 def _read_snapshot(mirror: Mirror) -> None:

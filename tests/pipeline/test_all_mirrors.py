@@ -16,7 +16,7 @@ from dbmirror.fetch.errors import FetchError
 from dbmirror.hosts.host_key import Fingerprint
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.python.lock_files import write_lock
-from dbmirror.pipeline import all_mirrors, stages
+from dbmirror.pipeline import all_mirrors, snapshot_stage, stages
 from dbmirror.pipeline.all_mirrors import AllMirrors
 from dbmirror.pipeline.cluster_access import Questions
 from dbmirror.pipeline.line import Failed, Prepared, Wanted
@@ -111,7 +111,7 @@ def test_a_bake_of_nothing_that_is_ready_keeps_the_targets_of_an_earlier_run(
     def gone(mirror: Mirror) -> Snapshot:
         raise ConfigError("the cluster is gone")
 
-    monkeypatch.setattr(stages, "take_snapshot", gone)
+    monkeypatch.setattr(snapshot_stage, "take_snapshot", gone)
     with AllMirrors(loaded) as mirrors:
         outcomes = mirrors.run(Wanted())
     assert {type(outcome) for outcome in outcomes.values()} == {Failed}
@@ -175,7 +175,7 @@ def test_a_defect_in_one_mirror_ends_the_others_at_the_border_of_their_stage(
             went_on.set()
         return mirror.lock()
 
-    monkeypatch.setattr(stages, "take_snapshot", take_snapshot)
+    monkeypatch.setattr(snapshot_stage, "take_snapshot", take_snapshot)
     monkeypatch.setattr(stages, "make_lock", make_lock)
     with AllMirrors(loaded) as mirrors, pytest.raises(ZeroDivisionError):
         mirrors.run(Wanted())

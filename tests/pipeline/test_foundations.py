@@ -59,7 +59,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     engine = Engine()
     monkeypatch.setattr(foundations, "ensure_image", engine.ensure_image)
     monkeypatch.setattr(foundations, "inspect_image", engine.inspect_image)
-    monkeypatch.setattr("dbmirror.pipeline.mirror.inspect_image", engine.inspect_image)
+    monkeypatch.setattr("dbmirror.engine.images.inspect_image", engine.inspect_image)
     return engine
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dbmirror.config import Config, LoadedConfig
-from dbmirror.pipeline import line, stages
+from dbmirror.pipeline import line, snapshot_stage, stages
 from dbmirror.pipeline.line import Finished, Prepared, Wanted, run_one
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.pipeline.publish_stage import Published
@@ -34,7 +34,8 @@ class Line:
             "verify_image": lambda _, *values: self._report(values),
         }
         for name, give in gives.items():
-            monkeypatch.setattr(stages, name, self._saying(name, give))
+            room = snapshot_stage if name == "take_snapshot" else stages
+            monkeypatch.setattr(room, name, self._saying(name, give))
         monkeypatch.setattr(line, "publish_image", self._saying("publish_image", lambda *_, **__: PUBLISHED))
         sbom = self._saying("write_sbom_file", lambda *_, **__: Path("sbom.cdx.json"))
         monkeypatch.setattr(line, "write_sbom_file", sbom)

@@ -15,7 +15,7 @@ from dbmirror.clones.agreements import Claim, NotAgreed
 from dbmirror.config import Config, LoadedConfig, MirrorConfig
 from dbmirror.lock.mirror_lock import MirrorLock, write_mirror_lock
 from dbmirror.lock.model import Lock
-from dbmirror.pipeline import foundations, stages
+from dbmirror.pipeline import foundations, snapshot_stage, stages
 from dbmirror.pipeline.cluster_access import Questions
 from dbmirror.pipeline.mirror import Choices, Mirror
 from dbmirror.snapshot import write_snapshot
@@ -51,7 +51,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return SimpleNamespace(image_id=IMAGE)
 
     monkeypatch.setattr(foundations, "inspect_image", image)
-    monkeypatch.setattr("dbmirror.pipeline.mirror.inspect_image", image)
+    monkeypatch.setattr("dbmirror.engine.images.inspect_image", image)
 
     def start(*_: Any, **__: Any) -> None:
         raise Started
@@ -59,7 +59,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "make_lab_lock", lambda *_: None)
     monkeypatch.setattr(stages, "render_lab", lambda *_: None)
     monkeypatch.setattr(stages, "start_stack", start)
-    monkeypatch.setattr(stages, "read_cluster", lambda _: a_snapshot())
+    monkeypatch.setattr(snapshot_stage, "read_cluster", lambda _: a_snapshot())
     monkeypatch.setattr(stages, "read_base", lambda reference, **_: (a_base(reference=reference), None))
     monkeypatch.setattr(stages, "lock_mirror", lambda *_, **__: MirrorLock(python=chosen()))
     monkeypatch.setattr(stages, "lock_support", lambda lock, *_, **__: lock)
@@ -141,7 +141,7 @@ def test_nothing_else_that_the_user_names_is_the_lock(tmp_path: Path, trusted: s
 def test_the_lab_of_ones_own_lock_is_no_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for refresh in (False, False, True):
         mirror = repository(tmp_path / "mine", refresh=refresh)
-        stages.make_lock(mirror, stages.take_snapshot(mirror))
+        stages.make_lock(mirror, snapshot_stage.take_snapshot(mirror))
         elsewhere(monkeypatch)
         with pytest.raises(Started):
             start(repository(tmp_path / "mine"))
@@ -151,11 +151,11 @@ def test_a_lock_that_takes_over_what_a_stranger_chose_is_not_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mirror = cloned(tmp_path / "clone")
-    stages.make_lock(mirror, stages.take_snapshot(mirror))
+    stages.make_lock(mirror, snapshot_stage.take_snapshot(mirror))
     with pytest.raises(NotAgreed):
         start(mirror)
     anew = cloned(tmp_path / "clone", refresh=True)
-    stages.make_lock(anew, stages.take_snapshot(anew))
+    stages.make_lock(anew, snapshot_stage.take_snapshot(anew))
     elsewhere(monkeypatch)
     with pytest.raises(Started):
         start(cloned(tmp_path / "clone"))
@@ -168,7 +168,7 @@ def test_a_lock_that_was_agreed_to_can_be_built_on(tmp_path: Path, monkeypatch: 
         stages, "lock_mirror", lambda *_, **__: MirrorLock(python=chosen(indexes=("https://mine.example/simple/",)))
     )
     mirror = cloned(tmp_path / "clone")
-    stages.make_lock(mirror, stages.take_snapshot(mirror))
+    stages.make_lock(mirror, snapshot_stage.take_snapshot(mirror))
     with pytest.raises(Started):
         start(mirror)
 
@@ -182,6 +182,6 @@ def test_a_lock_of_a_strangers_snapshot_is_not_ours(tmp_path: Path) -> None:
 
 def test_a_dry_run_makes_nothing_ours(tmp_path: Path) -> None:
     mirror = cloned(tmp_path / "clone", refresh=True, dry_run=True)
-    stages.make_lock(mirror, stages.take_snapshot(mirror))
+    stages.make_lock(mirror, snapshot_stage.take_snapshot(mirror))
     with pytest.raises(NotAgreed):
         start(cloned(tmp_path / "clone"))

@@ -19,7 +19,7 @@ from dbmirror.filters.flavour import Flavour, choose_flavour
 from dbmirror.lock.fates import FateKind
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.r.model import CapturedRPackage, CranFile, LockedRPackage, RAptPackage, RGitSource, RLock
-from dbmirror.pipeline import stages
+from dbmirror.pipeline import snapshot_stage, stages
 from dbmirror.pipeline.mirror import Choices
 from dbmirror.pipeline.mirror import Mirror as OpenedMirror
 from dbmirror.sandbox.lifecycle import down, up
@@ -84,7 +84,7 @@ def mirror_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Fl
                 loaded = load_config(start=folder / str(flavour))
                 choices = Choices(accept_host_key=True, flavour=flavour)
                 with OpenedMirror("demo", loaded, choices=choices) as opened:
-                    snapshot = stages.take_snapshot(opened)
+                    snapshot = snapshot_stage.take_snapshot(opened)
                     lock = stages.make_lock(opened, snapshot)
                     stages.render_files(opened, lock)
                     built, _ = stages.build(opened, lock)
