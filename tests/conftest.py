@@ -29,10 +29,12 @@ _OWN_LABS = ("tests/stack/lab/test_r_kernel.py", "tests/stack/lab/test_spark_in_
 """Labs of sandboxes of their own, on ports of their own."""
 _LABS = ("tests/stack/lab/", "tests/stack/test_another_user.py")
 """One lab after the other: they want the same ports."""
+_SCHEMAS = ("tests/render/test_workflows.py", "tests/publish/sbom/test_cyclonedx.py")
+"""They import jsonschema, whose grammars take a second to read."""
 
 
 class _Scheduling(LoadFileScheduling):
-    """A file's tests in one process, as with --dist loadfile, and in one process what shares a lab or its ports.
+    """A file's tests in one process, as with --dist loadfile; in one, too, what shares a lab, its ports, or an import.
 
     The marks of --dist loadgroup do not arrive: pytest-xdist 3.8 writes them where pytest 9.2 does not read them.
     """
@@ -41,6 +43,8 @@ class _Scheduling(LoadFileScheduling):
         file = str(super()._split_scope(nodeid))
         if file.startswith(_OWN_LABS):
             return "labs of their own"
+        if file.startswith(_SCHEMAS):
+            return "schemas"
         return "labs" if file.startswith(_LABS) else file
 
 

@@ -13,9 +13,11 @@ import sys
 import venv
 import zipfile
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pip
 import pytest
 
 from dbmirror.hosts.local import LocalHost
@@ -69,7 +71,9 @@ class Environment:
         self.python = prefix / "bin" / "python"
 
     def pip(self, *arguments: str) -> None:
-        command = [sys.executable, "-m", "pip", "--python", str(self.python), "--disable-pip-version-check", *arguments]
+        # What `pip --python` starts, without the pip that would start it.
+        runner = Path(pip.__file__).with_name("__pip-runner__.py")
+        command = [str(self.python), str(runner), "--disable-pip-version-check", *arguments]
         # The machine's own pip settings (an index, a constraint) are no part of this.
         settings = {**os.environ, "PIP_CONFIG_FILE": os.devnull, "PYTHONPATH": ""}
         subprocess.run(command, check=True, capture_output=True, env=settings)
@@ -89,13 +93,15 @@ class Environment:
     def inventory(self) -> Inventory:
         return collect(LocalHost(), interpreter=str(self.python))
 
+    @cached_property
     def tool(self) -> Distribution:
+        """The tool as it was at first: each test finds it installed alike, in the same place."""
         (found,) = (d for d in self.inventory().distributions if d.name == "private-tool")
         return found
 
     @property
     def site(self) -> Path:
-        return Path(self.tool().location)
+        return Path(self.tool.location)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +125,7 @@ def environment(made: tuple[Environment, Path]) -> Environment:
 
 def test_a_captured_distribution_installs_as_the_same_files(environment: Environment, tmp_path: Path) -> None:
     before = environment.files()
-    captured = capture(LocalHost(), environment.tool(), interpreter=str(environment.python))
+    captured = capture(LocalHost(), environment.tool, interpreter=str(environment.python))
     wheel = tmp_path / captured.filename
     wheel.write_bytes(captured.content)
     environment.pip("uninstall", "--yes", "private-tool")
@@ -133,7 +139,7 @@ def test_a_captured_distribution_installs_as_the_same_files(environment: Environ
 
 
 def test_a_captured_wheel_has_the_files_of_the_wheel_that_was_installed(environment: Environment) -> None:
-    captured = capture(LocalHost(), environment.tool(), interpreter=str(environment.python))
+    captured = capture(LocalHost(), environment.tool, interpreter=str(environment.python))
 
     assert captured.filename == "Private_Tool-1.2+corp-py2.py3-none-any.whl"
     with zipfile.ZipFile(io.BytesIO(captured.content)) as archive:
@@ -145,10 +151,10 @@ def test_a_captured_wheel_has_the_files_of_the_wheel_that_was_installed(environm
 
 
 def test_the_same_distribution_gives_the_same_bytes(environment: Environment, made: tuple[Environment, Path]) -> None:
-    first = capture(LocalHost(), environment.tool(), interpreter=str(environment.python))
+    first = capture(LocalHost(), environment.tool, interpreter=str(environment.python))
     environment.install(made[1])
 
-    assert capture(LocalHost(), environment.tool(), interpreter=str(environment.python)) == first
+    assert capture(LocalHost(), environment.tool, interpreter=str(environment.python)) == first
 
 
 def test_an_edited_file_stops_the_capture(environment: Environment) -> None:
@@ -156,14 +162,14 @@ def test_an_edited_file_stops_the_capture(environment: Environment) -> None:
         stream.write("# edited on the cluster\n")
 
     with pytest.raises(CaptureError, match=r"private_tool/__init__\.py is not the file that its RECORD states"):
-        capture(LocalHost(), environment.tool(), interpreter=str(environment.python))
+        capture(LocalHost(), environment.tool, interpreter=str(environment.python))
 
 
 def test_a_missing_file_stops_the_capture(environment: Environment) -> None:
     (environment.site / "private_tool/__init__.py").unlink()
 
     with pytest.raises(CaptureError, match=r"private_tool/__init__\.py cannot be read: No such file"):
-        capture(LocalHost(), environment.tool(), interpreter=str(environment.python))
+        capture(LocalHost(), environment.tool, interpreter=str(environment.python))
 
 
 @pytest.mark.parametrize("path", ["../../../../outside.txt", "{absolute}"])
@@ -175,7 +181,7 @@ def test_a_file_outside_the_environment_stops_the_capture(environment: Environme
         stream.write(row)
 
     with pytest.raises(CaptureError, match="outside the environment"):
-        capture(LocalHost(), environment.tool(), interpreter=str(environment.python))
+        capture(LocalHost(), environment.tool, interpreter=str(environment.python))
 
 
 def test_a_link_that_leads_outside_stops_the_capture(environment: Environment) -> None:
@@ -186,26 +192,23 @@ def test_a_link_that_leads_outside_stops_the_capture(environment: Environment) -
     module.symlink_to(outside)
 
     with pytest.raises(CaptureError, match="outside the environment"):
-        capture(LocalHost(), environment.tool(), interpreter=str(environment.python))
+        capture(LocalHost(), environment.tool, interpreter=str(environment.python))
 
 
 def test_a_distribution_without_record_is_refused(environment: Environment) -> None:
-    record = environment.site / INFORMATION / "RECORD"
-    known = environment.tool()
-    content = record.read_bytes()
-    record.unlink()
-    try:
-        with pytest.raises(CaptureError, match="no RECORD"):
-            capture(LocalHost(), environment.tool(), interpreter=str(environment.python))
-        with pytest.raises(CaptureError, match="RECORD cannot be read"):
-            capture(LocalHost(), known, interpreter=str(environment.python))
-    finally:
-        record.write_bytes(content)
+    known = environment.tool
+    (environment.site / INFORMATION / "RECORD").unlink()
+    (now,) = (each for each in environment.inventory().distributions if each.name == known.name)
+
+    with pytest.raises(CaptureError, match="no RECORD"):
+        capture(LocalHost(), now, interpreter=str(environment.python))
+    with pytest.raises(CaptureError, match="RECORD cannot be read"):
+        capture(LocalHost(), known, interpreter=str(environment.python))
 
 
 def test_a_distribution_that_has_gone_is_refused(environment: Environment) -> None:
     with pytest.raises(CaptureError, match=r"no \.dist-info there"):
-        capture(LocalHost(), replace(environment.tool(), version="9.9"), interpreter=str(environment.python))
+        capture(LocalHost(), replace(environment.tool, version="9.9"), interpreter=str(environment.python))
 
 
 def test_an_editable_installation_is_refused(tree: Any) -> None:

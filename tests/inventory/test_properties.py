@@ -47,7 +47,7 @@ HOSTILE = st.one_of(
             "",
         ]
     ),
-    st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True),
+    st.text("abcxyzABCXYZ0189._-", min_size=1, max_size=21),
 )
 FILES = st.dictionaries(
     st.sampled_from(["METADATA", "PKG-INFO", "INSTALLER", "WHEEL", "direct_url.json", "requires.txt", "target"]),
