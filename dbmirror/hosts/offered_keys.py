@@ -7,6 +7,8 @@ import binascii
 import logging
 import os
 import stat
+from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +16,9 @@ import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
 from paramiko.pkey import UnknownKeyType
 
+from dbmirror.hosts.certificates import certificates
 from dbmirror.hosts.host_key import HostKey
+from dbmirror.hosts.key_agent import open_agent
 from dbmirror.hosts.ssh_config import Hop, SshTarget, find_route
 from dbmirror.hosts.ssh_errors import KeyMissing, KeyProtected, KeyTooOpen, KeyUnreadable, SshConfigInvalid, SshError
 
@@ -33,11 +37,13 @@ class Offer:
     label: str
     """What messages call it: its file or its comment in the agent, and its fingerprint."""
     key: paramiko.PKey
+    """With a certificate, where it is offered for that."""
 
 
 def keys_to_offer(hop: Hop, agent_keys: tuple[paramiko.AgentKey, ...]) -> tuple[Offer, ...]:
     """The keys to offer on `hop`: its identity files', then the agent's and OpenSSH's default files' unless it forbids.
 
+    A key with a certificate is offered with it first, before all others, as OpenSSH does.
     A file with a passphrase, or that holds only the public half, stands for the same key in the agent. Raises the
     SshError of the first unusable file where the hop's files are explicit, or where nothing else is left to offer.
     """
@@ -59,7 +65,29 @@ def keys_to_offer(hop: Hop, agent_keys: tuple[paramiko.AgentKey, ...]) -> tuple[
             offers.setdefault(key.asbytes(), Offer(_label("agent", key), key))
     if problems and not offers:
         raise problems[0]
-    return tuple(offers.values())[:_MOST]
+    return (*_certified(hop, files, offers, agent_keys), *offers.values())[:_MOST]
+
+
+def _certified(
+    hop: Hop, files: Iterable[Path], offers: Mapping[bytes, Offer], agent_keys: tuple[paramiko.AgentKey, ...]
+) -> tuple[Offer, ...]:
+    """The keys of which there is a certificate, each with it. The agent may hold the key of one that is named."""
+    held = {key.asbytes(): Offer(_label("agent", key), key) for key in agent_keys} | dict(offers)
+    found = []
+    for certificate in certificates(hop.certificate_files, files):
+        if (offer := held.get(certificate.key)) is not None:
+            key = _twin(offer.key)
+            try:
+                key.load_certificate(str(certificate.path))
+            except (ValueError, OSError, paramiko.SSHException):
+                continue
+            found.append(Offer(f"{certificate.path} for {offer.label}", key))
+    return tuple(found)
+
+
+def _twin(key: paramiko.PKey) -> paramiko.PKey:
+    """The same key once more: it is offered with a certificate and without."""
+    return paramiko.AgentKey(key.agent, key.blob, key.comment) if isinstance(key, paramiko.AgentKey) else copy(key)
 
 
 def offered_at(target: SshTarget) -> frozenset[bytes] | None:
@@ -67,18 +95,18 @@ def offered_at(target: SshTarget) -> frozenset[bytes] | None:
 
     None where only a login can tell: a ProxyCommand may bring its own, a key may be locked by a passphrase.
     """
-    agent = paramiko.Agent()
     try:
         last = find_route(target).hops[-1]
         if last.proxy_command is not None:
             return None
-        return frozenset(offer.key.asbytes() for offer in keys_to_offer(last, agent.get_keys()))
+        with open_agent(last.identity_agent) as held:
+            offers = keys_to_offer(last, held)
+        # A server that trusts an authority lets its certificates in, whatever keys the cluster has.
+        return None if any(offer.key.public_blob for offer in offers) else frozenset(o.key.asbytes() for o in offers)
     except KeyMissing:
         return frozenset()
     except (KeyProtected, KeyTooOpen, KeyUnreadable, SshConfigInvalid):
         return None
-    finally:
-        agent.close()
 
 
 def default_files(hop: Hop) -> tuple[Path, ...]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import pwd
-import re
 import shutil
-import socket
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from dbmirror.hosts.ssh_errors import SshConfigInvalid
 from dbmirror.hosts.ssh_files import block, check, include_line
+from dbmirror.hosts.ssh_tokens import all_tokens, connection_tokens, fill, fill_agent, fill_path
 from dbmirror.processes.programs import ProcessFailed, run
 from dbmirror.processes.temporary import temporary_folder
 
@@ -54,6 +52,8 @@ def ask_openssh(
             done = run(
                 [ssh, "-T", "-G", "-F", str(file), "--", alias],
                 on_stdout=printed.append,
+                # A relative name in `Match exec` is never looked up in the working folder, which may be a clone's.
+                folder=Path.home(),
                 timeout=_SECONDS,
                 check=False,
             )
@@ -79,34 +79,16 @@ def _parsed(lines: Iterable[str]) -> dict[str, str | list[str]]:
 
 
 def _filled(found: dict[str, str | list[str]], alias: str) -> dict[str, str | list[str]]:
-    """Tokens as ssh_config(5) lists them; `ssh -G` prints these settings as they were written."""
-    user = getpass.getuser()
-    name = str(found.get("hostkeyalias", alias))
-    connection = {"%": "%", "h": found["hostname"], "k": name, "n": alias, "p": found["port"], "r": found["user"]}
-    everything = connection | {
-        "d": str(Path.home()),
-        "i": str(os.getuid()),
-        "l": socket.gethostname(),
-        "L": socket.gethostname().partition(".")[0],
-        "u": user,
-    }
+    """`ssh -G` prints these settings as they were written."""
+    connection, everything = connection_tokens(found, alias), all_tokens(found, alias)
     filled: dict[str, str | list[str]] = {}
     for setting, value in found.items():
         if isinstance(value, list):
-            filled[setting] = [_path(each, everything) for each in value]
+            filled[setting] = [fill_path(each, everything) for each in value]
         elif setting == "proxycommand":
-            filled[setting] = _tokens(value, connection)
+            filled[setting] = fill(value, connection)
         elif setting == "identityagent":
-            filled[setting] = value if value in {"none", "SSH_AUTH_SOCK"} else _path(value, everything)
+            filled[setting] = fill_agent(value, everything)
         else:
             filled[setting] = value
     return filled
-
-
-def _path(text: str, tokens: Mapping[str, object]) -> str:
-    with_variables = re.sub(r"\$\{(\w+)\}", lambda match: os.environ.get(match[1], ""), text)
-    return str(Path(_tokens(with_variables, tokens)).expanduser())
-
-
-def _tokens(text: str, tokens: Mapping[str, object]) -> str:
-    return re.sub(r"%(.)", lambda match: str(tokens.get(match[1], match[0])), text)

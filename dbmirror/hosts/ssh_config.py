@@ -1,8 +1,8 @@
 """Where a host is and how it is reached: the user's ssh config, read as OpenSSH reads it and never written.
 
 Where this machine has an OpenSSH client, that client reads it (`ssh -G`). Elsewhere paramiko.SSHConfig does. It knows
-no tokens %%, %i, %k, %n in ProxyCommand and no environment variables in values; it reads everything twice, so that
-`Match user` also holds where User is set after it; a `Match` with a criterion that it does not know never holds.
+no environment variables in values, but for the agent's and the certificate's, of which it takes one each; a `Match`
+with a criterion that it does not know never holds.
 """
 
 from __future__ import annotations
@@ -64,6 +64,10 @@ class Hop:
     """The identity files were named for this connection: each must be usable."""
     identities_only: bool
     """No other key is offered than the identity files'."""
+    certificate_files: tuple[Path, ...] = ()
+    """Certificates of keys, beside those that lie beside the identity files."""
+    identity_agent: str | None = None
+    """The socket of the key agent, or `none`; None for the one that SSH_AUTH_SOCK names."""
     proxy_command: str | None = None
     """A command whose stdin and stdout are the connection; only on the first hop."""
     known_hosts: tuple[Path, ...] = ()
@@ -88,11 +92,13 @@ class Route:
 
 def find_route(target: SshTarget) -> Route:
     """How `target` is reached. Raises SshConfigInvalid where the ssh config is damaged or its jumps have no end."""
-    # Both may come from a cluster's description and end up in a ProxyCommand, which a shell runs.
+    # They may come from a cluster's description or a clone, and end up in a ProxyCommand, which a shell runs.
     if not re.fullmatch(r"[A-Za-z0-9_:][A-Za-z0-9._:%-]*", target.host):
         raise SshConfigInvalid(f"{target.host!r} cannot be the name or address of a host.")
     if target.user is not None and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._@+-]*", target.user):
         raise SshConfigInvalid(f"{target.user!r} cannot be the name of a user.")
+    if target.host_key_alias is not None and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", target.host_key_alias):
+        raise SshConfigInvalid(f"{target.host_key_alias!r} cannot be the name of a host's key.")
     files = (target.config_file,) if target.config_file else (Path.home() / ".ssh" / "config", _SYSTEM_CONFIG)
     given = {"Port": target.port, "User": target.user, "HostKeyAlias": target.host_key_alias}
     found = _look_up(
@@ -111,6 +117,8 @@ def find_route(target: SshTarget) -> Route:
         identity_files=keys,
         explicit=explicit,
         identities_only=explicit or _says_yes(found, "identitiesonly"),
+        certificate_files=_paths(found.get("certificatefile", ())),
+        identity_agent=_agent(found),
         proxy_command=command,
     )
     seconds = found.get("connecttimeout", "")
@@ -174,6 +182,8 @@ def _jumps(value: str, files: tuple[Path, ...], *, depth: int) -> tuple[Hop, ...
                 identity_files=_paths(found.get("identityfile", ())),
                 explicit=False,
                 identities_only=_says_yes(found, "identitiesonly"),
+                certificate_files=_paths(found.get("certificatefile", ())),
+                identity_agent=_agent(found),
                 proxy_command=command,
                 known_hosts=_known_hosts_files(found),
                 accept_new=found.get("stricthostkeychecking", "ask").lower() in {"accept-new", "no", "off"},
@@ -199,6 +209,11 @@ def _known_hosts_files(found: Settings) -> tuple[Path, ...]:
 
 def _paths(names: Iterable[str]) -> tuple[Path, ...]:
     return tuple(Path(name.strip('"')).expanduser() for name in names if name.lower() != "none")
+
+
+def _agent(found: Settings) -> str | None:
+    chosen = found.get("identityagent")
+    return None if chosen in {None, "SSH_AUTH_SOCK"} else chosen
 
 
 def _name(found: Settings) -> str:

@@ -15,7 +15,8 @@ import paramiko
 from paramiko.config import SSHConfigDict
 
 from dbmirror.hosts.ssh_errors import SshConfigInvalid
-from dbmirror.hosts.ssh_files import DEEPEST, block, included_files, read
+from dbmirror.hosts.ssh_files import DEEPEST, block, check, included_files, read
+from dbmirror.hosts.ssh_tokens import all_tokens, fill, fill_agent, fill_path
 
 _YOUNGER: Final = frozenset({"tagged", "localnetwork", "version", "sessiontype", "command"})
 """Criteria of Match that paramiko passes over, as if they were met."""
@@ -30,16 +31,31 @@ def parse(
     nothing. Raises SshConfigInvalid where a file is damaged.
     """
     lines = list(block(first))
+    files = tuple(files)
+    twice = any(check(file, alias) for file in files)
     for file in files:
-        lines += ["Host *", *_lines(file, alias, before=lines, depth=0)]
+        lines += ["Host *", *_lines(file, alias, before=lines, depth=0, twice=twice)]
     lines += block(last)
     found: dict[str, str | list[str]] = dict(_parse(lines, alias))
     found["identityfile"] = list(dict.fromkeys(found.get("identityfile", ())))
+    # What paramiko leaves as it is written.
+    tokens = all_tokens(found, alias)
+    if isinstance(command := found.get("proxycommand"), str):
+        left = {name: tokens[name] for name in ("%", "k", "n")}
+        found["proxycommand"] = fill(command, left)
+    if isinstance(agent := found.get("identityagent"), str):
+        found["identityagent"] = fill_agent(agent.strip('"'), tokens)
+    certificate = found.get("certificatefile")
+    found["certificatefile"] = [fill_path(certificate.strip('"'), tokens)] if isinstance(certificate, str) else []
     return found
 
 
-def _lines(file: Path, alias: str, *, before: list[str], depth: int) -> list[str]:
-    """The lines of `file`, with those of the files that it includes where `alias` is meant."""
+def _lines(file: Path, alias: str, *, before: list[str], depth: int, twice: bool) -> list[str]:
+    """The lines of `file`, with those of the files that it includes where `alias` is meant.
+
+    Paramiko reads everything twice, OpenSSH only where there is a `Match final`: elsewhere a Match is decided here, by
+    the lines before it alone.
+    """
     text = read(file)
     if text is None:
         return []
@@ -47,13 +63,15 @@ def _lines(file: Path, alias: str, *, before: list[str], depth: int) -> list[str
     block = before[-1] if depth else "Host *"
     for line in map(_as_paramiko_reads, text.splitlines()):
         keyword, _, value = line.strip().replace("=", " ", 1).partition(" ")
+        if keyword.lower() == "match" and not twice:
+            line = "Host *" if _holds([*before, *found], line, alias) else "Host !*"  # noqa: PLW2901
         if keyword.lower() in {"host", "match"}:
             block = line
         if keyword.lower() != "include":
             found.append(line)
         elif depth < DEEPEST and _holds([*before, *found], block, alias):
             for included in _files_of(value, file):
-                found += _lines(included, alias, before=[*before, *found, block], depth=depth + 1)
+                found += _lines(included, alias, before=[*before, *found, block], depth=depth + 1, twice=twice)
                 found.append(block)
     return found
 

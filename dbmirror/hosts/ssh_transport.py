@@ -10,6 +10,7 @@ import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
 
 from dbmirror.hosts.host_key import Fingerprint, HostKey
+from dbmirror.hosts.key_agent import open_agent
 from dbmirror.hosts.known_hosts import KnownHosts, trusted_keys
 from dbmirror.hosts.offered_keys import keys_to_offer
 from dbmirror.hosts.ssh_config import Hop
@@ -74,11 +75,10 @@ def open_hop(
 
 def log_in(transport: paramiko.Transport, hop: Hop, *, deadline: Deadline) -> None:
     """Log in on `hop` with one of its keys. Raises KeyRefused, the error of an unusable key file, or ConnectionLost."""
-    agent = paramiko.Agent()
     tried: list[str] = []
     reason = ""
-    try:
-        for offer in keys_to_offer(hop, agent.get_keys()):
+    with open_agent(hop.identity_agent) as held:
+        for offer in keys_to_offer(hop, held):
             tried.append(offer.label)
             transport.auth_timeout = max(deadline.left(), 0.1)
             try:
@@ -97,8 +97,6 @@ def log_in(transport: paramiko.Transport, hop: Hop, *, deadline: Deadline) -> No
                     return
                 reason = f"beyond the key it asks for {' or '.join(wanted)}"
                 break
-    finally:
-        agent.close()
     raise KeyRefused(hop.address, hop.user, tried, reason=reason)
 
 

@@ -121,11 +121,11 @@ values = st.sampled_from(
         *("HostKeyAlias k", "IdentityFile /keys/%r", "StrictHostKeyChecking accept-new", "UserKnownHostsFile /a /b"),
     ]
 )
-# Without `Match user`, whose deviation dbmirror.hosts.ssh_config names.
 heads = st.one_of(
     st.lists(words, min_size=1, max_size=3).map(lambda names: "Host " + " ".join(names)),
     st.sampled_from(["Match all", "Match host driver", "Match originalhost dri*", "Match host other"]),
     st.sampled_from(["Match exec true", "Match exec false", "Match !host other", "Match host d.example"]),
+    st.sampled_from(["Match user one", "Match user ubuntu", "Match !user two"]),
 )
 spaces = st.sampled_from([" ", "\t", "  ", " = "])
 blocks = st.tuples(heads, st.lists(st.tuples(values, spaces), max_size=4)).map(

@@ -161,6 +161,13 @@ def test_a_user_that_could_reach_a_shell_is_refused(user: str) -> None:
         last_hop(user=user)
 
 
+@pytest.mark.parametrize("alias", ["-x", "a b", "a;id", "$(id)", "`id`", "a\nProxyCommand id"])
+def test_a_clusters_id_that_could_reach_a_shell_is_refused(configure: Callable[..., None], alias: str) -> None:
+    configure("ProxyCommand nc %k %p\n")
+    with pytest.raises(SshConfigInvalid, match="cannot be the name of a host's key"):
+        last_hop(host_key_alias=alias)
+
+
 def give_away(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if os.getuid() == 0:
         os.chown(path, 4242, -1)
