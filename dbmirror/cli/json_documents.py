@@ -65,5 +65,6 @@ def lab_document(found: LabStatus) -> dict[str, Any]:
         "running": found.running,
         "services": found.services,
         "tunnel": found.tunnel,
+        "bridge": found.bridge,
         "kernels": found.kernels,
     }

@@ -185,26 +185,37 @@ def lab_url_command(output: Output, name: str, config_file: Path | None, opens: 
 
 @lab_group.command("logs")
 @mirror_argument
-@click.argument("service", required=False, type=click.Choice(["lab", "tunnel", "engine"]))
+@click.argument("service", required=False, type=click.Choice(["lab", "tunnel", "engine", "bridge"]))
 @config_option
 @click.option("--follow", is_flag=True, help="Go on until Ctrl-C.")
 @command
 def lab_logs_command(output: Output, name: str, service: str | None, config_file: Path | None, follow: bool) -> None:
-    """Print what the lab's containers wrote.
+    """Print what the lab's containers wrote; `bridge` has what the ProxyCommand of your ssh config said.
 
     \b
     Examples:
       dbmirror lab logs demo
       dbmirror lab logs demo tunnel --follow
+      dbmirror lab logs demo bridge
     """
     from dbmirror.cli.session import opened
     from dbmirror.engine import compose
     from dbmirror.lab import status as lab_status
+    from dbmirror.lab.bridge.files import bridge_files, read_log
     from dbmirror.lab.paths import lab_paths
 
     with opened(output, name, config_file) as mirror:
         lab_status.status(mirror.lab)
-        project = lab_paths(mirror.folder).project
+        where = lab_paths(mirror.folder)
+    project = where.project
+    if service == "bridge":
+        if follow:
+            raise UsageError("The bridge's log cannot be followed.", remedy=f"dbmirror lab logs {name} tunnel --follow")
+        kept = read_log(bridge_files(where))
+        output.document({"mirror": name, "lines": kept})
+        for line in kept:
+            output.show(line)
+        return
     if output.as_json:
         lines: list[str] = []
         compose.print_logs(project, service, on_line=lines.append)

@@ -13,6 +13,7 @@ from dbmirror.config import SANDBOX_REGISTRY
 
 if TYPE_CHECKING:
     from dbmirror.doctor import Check
+    from dbmirror.lab.bridge.process import BridgeState
     from dbmirror.lab.status import LabStatus
     from dbmirror.sandbox.state import SandboxState
 
@@ -42,6 +43,8 @@ def lab(found: LabStatus) -> RenderableType:
         ("cluster", _state(str(tunnel.get("cluster_state") or "unknown").lower()), str(tunnel.get("cluster", ""))),
         ("tunnel", _state(str(tunnel.get("state") or "down")), str(tunnel.get("text", ""))),
     ]
+    if found.bridge is not None:
+        rows.append(_bridge(found.mirror, found.bridge))
     for service in found.services:
         if service.name == "tunnel":
             continue
@@ -58,6 +61,13 @@ def lab(found: LabStatus) -> RenderableType:
     for kernel in found.kernels or ():
         rows.append((f"kernel {kernel.name}", _state(kernel.state), f"last active {kernel.last_activity}"))
     return table("PART", "STATE", "", rows=rows)
+
+
+def _bridge(mirror: str, bridge: BridgeState) -> tuple[str | Text, ...]:
+    if not bridge.running:
+        return "bridge", _state("gone"), f"The ProxyCommand of your ssh config cannot run: 'dbmirror lab up {mirror}'."
+    said = f"The ProxyCommand says: {bridge.said}" if bridge.said else "It runs the ProxyCommand of your ssh config."
+    return "bridge", _state("running"), said
 
 
 def _state(state: str) -> Text:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import platform
 import re
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -58,6 +60,8 @@ class Machine:
     memory_bytes: int
     maps_users: bool
     """A uid in a container is another one on the machine: rootless Docker, or userns-remap."""
+    shares_kernel: bool
+    """The containers run on the kernel of this machine and not in one that Docker Desktop or another made beside it."""
 
 
 def client(*, timeout: float = 60.0) -> docker.DockerClient:
@@ -145,6 +149,7 @@ def machine() -> Machine:
     options = [str(option) for option in info.get("SecurityOptions") or []]
     return Machine(
         memory_bytes=int(info.get("MemTotal") or 0),
+        shares_kernel=sys.platform == "linux" and info.get("KernelVersion") == platform.release(),
         maps_users=any(option.startswith(("name=rootless", "name=userns")) for option in options),
     )
 

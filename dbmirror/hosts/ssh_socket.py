@@ -9,7 +9,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from subprocess import TimeoutExpired
+from pathlib import Path
+from subprocess import Popen, TimeoutExpired
+from typing import IO
 
 from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.hosts.ssh_config import Hop
@@ -70,6 +72,17 @@ def connect_tcp(hop: Hop, deadline: Deadline) -> socket.socket:
     raise Unreachable(hop.address, failures[0].strerror or str(failures[0])) from failures[0]
 
 
+def start_proxy_command(
+    command: str, *, stdin: int | IO[bytes], stdout: int | IO[bytes], stderr: int | IO[bytes]
+) -> Popen[bytes]:
+    """Run `command` in the user's shell, as OpenSSH does, in a session of its own. Raises ProcessFailed.
+
+    It starts in the home folder: a relative name is never looked up in the working folder, which may be a clone's.
+    """
+    shell = shutil.which(os.environ.get("SHELL", "")) or "/bin/sh"
+    return spawn([shell, "-c", f"exec {command}"], stdin=stdin, stdout=stdout, stderr=stderr, folder=Path.home())
+
+
 class ProxyCommand:
     """A running ProxyCommand, whose stdin and stdout are one end of a socket pair.
 
@@ -81,14 +94,10 @@ class ProxyCommand:
         self.command = command
         self.socket, theirs = socket.socketpair()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
-        shell = shutil.which(os.environ.get("SHELL", "")) or "/bin/sh"
         try:
             with theirs:
-                self._process = spawn(
-                    [shell, "-c", f"exec {command}"],
-                    stdin=theirs.fileno(),
-                    stdout=theirs.fileno(),
-                    stderr=self._stderr,
+                self._process = start_proxy_command(
+                    command, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=self._stderr
                 )
         except BaseException:
             self.socket.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -17,7 +17,8 @@ from dbmirror.errors import DbmirrorError
 from dbmirror.folders import known_hosts_file
 from dbmirror.hosts.known_hosts import KnownHosts, trusted_keys
 from dbmirror.hosts.offered_keys import default_files
-from dbmirror.hosts.ssh_config import Hop, SshTarget, find_route
+from dbmirror.hosts.ssh_config import Hop, Route, SshTarget, find_route
+from dbmirror.lab.bridge.prepare import prepare_bridge
 from dbmirror.lab.model import Lab, Supplies
 from dbmirror.lab.paths import LabPaths, lab_paths
 from dbmirror.lab.pins import hand_jump_pins_to_tunnel, hand_pin_to_tunnel
@@ -59,7 +60,8 @@ def prepare(lab: Lab, supplies: Supplies) -> None:
     write_workspace_token(where, workspace.token, user=user)
     # A cluster that does not run has no address, but its next one is reached as the last one was.
     address = workspace.address or known.get(_LAST_ADDRESS) or known.get("DBMIRROR_DRIVER_HOST") or None
-    jumps, hop = way_to_driver(lab, supplies, address)
+    route = way_to_driver(lab, supplies, address)
+    *jumps, hop = route.hops
     key = next((file for file in hop.identity_files if file.is_file()), None)
     if key is None:
         lab.observer.warn(
@@ -80,6 +82,7 @@ def prepare(lab: Lab, supplies: Supplies) -> None:
         _LAST_ADDRESS: address or "",
         "DBMIRROR_JUMPS": jumps_as_setting(jumps),
         **_jump_keys(lab, jumps, key),
+        **prepare_bridge(lab, supplies, route, shares_kernel=engine is None or engine.shares_kernel),
         "DBMIRROR_WORKSPACE": workspace.url or "",
         "DBMIRROR_WORKSPACE_FOLDER": str(where.workspace),
         "DBMIRROR_LAB_TOKEN": str(where.token),
@@ -145,7 +148,7 @@ def url_in_containers(url: str) -> str:
     return f"{parts.scheme}://{name}:{parts.port}" if parts.port else f"{parts.scheme}://{name}"
 
 
-def way_to_driver(lab: Lab, supplies: Supplies, address: str | None) -> tuple[tuple[Hop, ...], Hop]:
+def way_to_driver(lab: Lab, supplies: Supplies, address: str | None) -> Route:
     """The jump hosts and the driver as the user's ssh config has them.
 
     What the tunnel cannot do of it is warned of: then there are no jump hosts. So is a driver of which no `address` is
@@ -168,12 +171,11 @@ def way_to_driver(lab: Lab, supplies: Supplies, address: str | None) -> tuple[tu
             host_key_alias=supplies.cluster,
         )
     )
-    *jumps, hop = route.hops
-    problem = _problem(route.hops)
+    problem = _problem(route.hops[:-1])
     if problem:
         lab.observer.warn(f"{problem} The lab's tunnel tries the driver's own address.")
-        return (), hop
-    return tuple(jumps), hop
+        return replace(route, hops=route.hops[-1:])
+    return route
 
 
 def _runs(lab: Lab) -> bool:
@@ -211,14 +213,8 @@ def _ca_bundle(supplies: Supplies, known: Mapping[str, str], *, running: bool) -
     return last if running and last and Path(last).is_file() else ""
 
 
-def _problem(hops: Sequence[Hop]) -> str:
-    """Why the tunnel cannot go this way; empty where it can."""
-    if any(hop.proxy_command for hop in hops):
-        return (
-            "The ssh config reaches the driver with a ProxyCommand, a program of this machine that a container does "
-            "not have; a ProxyJump it could follow."
-        )
-    jumps = hops[:-1]
+def _problem(jumps: Sequence[Hop]) -> str:
+    """Why the tunnel cannot go through these jump hosts; empty where it can."""
     if len(jumps) > MOST_JUMPS:
         return f"The ssh config reaches the driver through {len(jumps)} jump hosts; {MOST_JUMPS} are the most."
     try:

@@ -10,6 +10,8 @@ from dbmirror.engine import compose
 from dbmirror.engine.compose import StackFailed
 from dbmirror.engine.compose_project import require_own
 from dbmirror.hosts.driver import DRIVER_PORT, DRIVER_USER
+from dbmirror.lab.bridge import process as bridge_process
+from dbmirror.lab.bridge.files import bridge_files
 from dbmirror.lab.images import build_images
 from dbmirror.lab.missing_kernels import missing_kernels
 from dbmirror.lab.model import Lab, Supplies
@@ -99,7 +101,9 @@ def down(lab: Lab) -> None:
     """Stop the lab and remove its containers, network and volume. Notebooks, images and settings stay."""
     require_started(lab)
     lab.observer.started(STAGE)
-    compose.down(lab_paths(lab.folder).project, on_line=lambda line: lab.observer.advanced(STAGE, line, steps=0))
+    where = lab_paths(lab.folder)
+    compose.down(where.project, on_line=lambda line: lab.observer.advanced(STAGE, line, steps=0))
+    bridge_process.stop(bridge_files(where))
     lab.observer.finished(STAGE, "stopped; the notebooks stay")
 
 

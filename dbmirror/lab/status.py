@@ -15,6 +15,9 @@ from dbmirror.engine import compose
 from dbmirror.engine.compose import Service
 from dbmirror.engine.errors import EngineError
 from dbmirror.errors import UsageError
+from dbmirror.lab.bridge import process as bridge_process
+from dbmirror.lab.bridge.files import bridge_files
+from dbmirror.lab.bridge.process import BridgeState
 from dbmirror.lab.container_answers import read_kernels, read_tunnel_state
 from dbmirror.lab.model import Lab
 from dbmirror.lab.paths import lab_paths
@@ -58,6 +61,8 @@ class LabStatus:
     services: tuple[Service, ...]
     tunnel: Mapping[str, Any] | None
     """The tunnel's state file (`state`, `text`, `address`, `cluster_state`, …); None while it does not run."""
+    bridge: BridgeState | None
+    """The process of this machine that runs the ProxyCommand to the driver; None where the lab needs none."""
     kernels: tuple[Kernel, ...] | None
     """None while JupyterLab does not answer."""
 
@@ -81,6 +86,7 @@ def status(lab: Lab) -> LabStatus:
         url=f"{address}/lab" if "lab" in up_now else None,
         services=services,
         tunnel=tunnel,
+        bridge=bridge_process.state(bridge_files(lab_paths(folder))),
         kernels=_kernels(folder, address, tunnel) if "lab" in up_now else None,
     )
 

@@ -47,11 +47,11 @@ class User(Observer):
     def configure(self, text: str) -> None:
         (self.home / ".ssh" / "config").write_text(text)
 
-    def way(self) -> tuple[tuple[Hop, ...], Hop]:
-        return way_to_driver(self.lab, SUPPLIES, "10.0.0.4")
+    def way(self) -> tuple[Hop, ...]:
+        return way_to_driver(self.lab, SUPPLIES, "10.0.0.4").hops
 
     def jumps(self) -> str:
-        return jumps_as_setting(self.way()[0])
+        return jumps_as_setting(self.way()[:-1])
 
 
 @pytest.fixture
@@ -80,8 +80,6 @@ def test_the_jump_hosts_of_the_ssh_config_reach_the_tunnel_in_their_order(user: 
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ("Host 10.*\n ProxyCommand nc %h %p\n", "a ProxyCommand, a program of this machine"),
-        ("Host 10.*\n ProxyJump bastion\nHost bastion\n ProxyCommand nc %h %p\n", "a ProxyCommand, a program"),
         ("Host 10.*\n ProxyJump me@a,me@b,me@c,me@d\n", "through 4 jump hosts; 3 are the most"),
         ("Host 10.*\n ProxyJump bastion\nHost bastion\n User CORP\\me\n", "a form that the tunnel does not take"),
     ],
@@ -100,7 +98,7 @@ def test_only_keys_other_than_the_drivers_are_handed_over(user: User) -> None:
         f"Host 10.*\n ProxyJump me@a,me@b\nHost a\n IdentityFile {own}\nHost b\n IdentityFile {user.home}/none\n"
         f" IdentityFile {other}\n"
     )
-    jumps, _ = user.way()
+    *jumps, _ = user.way()
     given = lab_preparation._jump_keys(user.lab, jumps, own)
     assert given == {"DBMIRROR_JUMP_KEY_1": "", "DBMIRROR_JUMP_KEY_2": str(other), "DBMIRROR_JUMP_KEY_3": ""}
     assert user.warnings == []
@@ -108,7 +106,7 @@ def test_only_keys_other_than_the_drivers_are_handed_over(user: User) -> None:
 
 def test_a_jump_host_without_a_key_file_is_warned_of(user: User) -> None:
     user.configure("Host 10.*\n ProxyJump me@bastion\n")
-    jumps, _ = user.way()
+    *jumps, _ = user.way()
     assert not any(lab_preparation._jump_keys(user.lab, jumps, None).values())
     assert "No SSH key file for the jump host bastion:22" in user.warnings[0]
 
@@ -123,7 +121,7 @@ def test_the_host_keys_that_the_user_trusts_for_a_jump_host_are_the_tunnels(user
     user.configure("Host 10.*\n ProxyJump me@bastion.example:2222,me@unknown.example\n")
     where = lab_paths(user.lab.folder)
     ensure_token(where, user=1000)
-    jumps, _ = user.way()
+    *jumps, _ = user.way()
     before = known.read_bytes()
     lab_preparation._hand_jump_pins_to_tunnel(user.lab, jumps)
     published = KnownHosts(where.pins / "known_hosts")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,9 @@ from dbmirror.engine.compose import Service
 from dbmirror.folders import known_hosts_file
 from dbmirror.hosts.host_key import HostKey
 from dbmirror.hosts.known_hosts import KnownHosts
+from dbmirror.lab.bridge import process
+from dbmirror.lab.bridge.files import BridgeFiles, bridge_files, read_record
+from dbmirror.lab.bridge.prepare import may_start_cluster
 from dbmirror.lab.paths import lab_paths
 from dbmirror.lab.preparation import prepare, settle_ports, url_in_containers
 from dbmirror.lab.variables import read_environment
@@ -275,6 +278,64 @@ def test_a_host_that_the_configuration_names_needs_no_address_of_the_workspace(b
     assert lab.prepare() == []
     assert lab.environment["DBMIRROR_DRIVER_FIXED_HOST"] == "10.0.0.1"
     assert lab.environment["DBMIRROR_JUMPS"] == "jumper@bastion.example:22"
+
+
+@pytest.fixture
+def own_bridge(lab: Lab) -> Iterator[BridgeFiles]:
+    """The bridge of the lab, which ends with the test."""
+    files = bridge_files(lab_paths(lab.folder))
+    yield files
+    process.stop(files)
+
+
+def test_a_proxy_command_brings_a_bridge_that_a_second_start_keeps_and_one_without_it_ends(
+    lab: Lab, own_bridge: BridgeFiles
+) -> None:
+    lab.section = MirrorConfig(ssh=SshConfig(host="demo-ssh"), lab=LabConfig(forwards=()))
+    program = lab.home / "databricks"
+    (lab.home / ".ssh" / "config").write_text(
+        f"Host demo-ssh\n User root\n Port 22\n ConnectTimeout 360\n ProxyCommand {program} ssh connect --proxy\n"
+    )
+    assert lab.prepare() == []
+    assert lab.environment["DBMIRROR_BRIDGE"] == str(own_bridge.folder)
+    assert lab.environment["DBMIRROR_BRIDGE_SECONDS"] == "360"
+    assert lab.environment["DBMIRROR_BRIDGE_STARTS"] == "yes"
+    assert lab.environment["DBMIRROR_DRIVER_FIXED_HOST"] == "demo-ssh"
+    assert lab.route == "root@:22 id_demo"
+    first = read_record(own_bridge)
+    assert process.runs(own_bridge)
+    before = lab.environment
+    lab.prepare()
+    assert (read_record(own_bridge), lab.environment) == (first, before)
+    (lab.home / ".ssh" / "config").write_text("")
+    lab.prepare()
+    assert not process.runs(own_bridge)
+    assert lab.environment["DBMIRROR_BRIDGE_SECONDS"] == lab.environment["DBMIRROR_BRIDGE_STARTS"] == ""
+
+
+def test_a_jump_host_behind_a_proxy_command_has_a_bridge_too(lab: Lab, own_bridge: BridgeFiles) -> None:
+    (lab.home / ".ssh" / "config").write_text(
+        "Host 10.*\n ProxyJump me@bastion\nHost bastion\n HostName bastion.example\n ProxyCommand nc %h %p\n"
+    )
+    lab.prepare()
+    assert lab.environment["DBMIRROR_JUMPS"] == "me@bastion.example:22"
+    assert lab.environment["DBMIRROR_BRIDGE_SECONDS"] == "120"
+    assert lab.environment["DBMIRROR_BRIDGE_STARTS"] == ""
+    assert process.runs(own_bridge)
+
+
+@pytest.mark.parametrize(
+    ("command", "may"),
+    [
+        ("/usr/bin/databricks ssh connect --proxy --cluster=1", True),
+        ('"C:\\Program Files\\databricks.exe" ssh connect --proxy', True),
+        ("databricks ssh connect --proxy --auto-start-cluster=false", False),
+        ("nc %h %p", False),
+        ("sh -c 'databricks", False),
+    ],
+)
+def test_only_the_databricks_cli_is_known_to_start_clusters(command: str, may: bool) -> None:
+    assert may_start_cluster(command) is may
 
 
 def test_a_login_without_a_token_is_named_with_what_works_instead(

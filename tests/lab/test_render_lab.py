@@ -85,6 +85,14 @@ def test_the_key_reaches_the_tunnel_alone() -> None:
     assert given == {"tunnel": {"ssh-key", "ca-bundle", *jumps}, "lab": {"lab-token", "ca-bundle"}, "engine": set()}
 
 
+def test_the_bridge_is_mounted_into_the_tunnel_alone_and_is_empty_where_there_is_none() -> None:
+    stack = yaml.safe_load(rendered().compose)
+    mount = "${DBMIRROR_BRIDGE:-bridge}:/run/dbmirror/bridge:ro"
+    assert [name for name, service in stack["services"].items() if mount in service["volumes"]] == ["tunnel"]
+    assert stack["services"]["tunnel"]["environment"]["DBMIRROR_BRIDGE_SECONDS"] == "${DBMIRROR_BRIDGE_SECONDS:-}"
+    assert "bridge" in stack["volumes"]
+
+
 def test_the_workspaces_token_reaches_lab_and_tunnel_as_a_folder_that_they_cannot_write() -> None:
     services = yaml.safe_load(rendered().compose)["services"]
     mounted = {name: [each for each in service["volumes"] if "workspace" in each] for name, service in services.items()}

@@ -58,7 +58,7 @@ def test_the_port_shown_is_the_one_that_was_published(lab: Lab, monkeypatch: pyt
     (service,) = compose.services(lab_paths(lab.folder).project)
     assert service.ports == ((4040, 4041),)
     found = lab_status.LabStatus(
-        mirror="demo", folder=lab.folder, url=None, services=(service,), tunnel=None, kernels=None
+        mirror="demo", folder=lab.folder, url=None, services=(service,), tunnel=None, bridge=None, kernels=None
     )
     assert any("http://127.0.0.1:4041 leads to the driver's port 4040" in line for line in printed(lab_table(found)))
 

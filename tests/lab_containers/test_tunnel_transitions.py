@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -57,9 +58,10 @@ class Stage:
     said: list[str] = field(default_factory=list)
     states: list[dict[str, Any]] = field(default_factory=list)
     orphans: Orphans = field(default_factory=lambda: Orphans(Path("/nowhere/control")))
+    greetings: list[float] = field(default_factory=list)
 
-    def supervisor(self) -> Supervisor:
-        settings = Settings(
+    def supervisor(self, **settings: Any) -> Supervisor:
+        made = Settings(
             mirror="demo",
             cluster="0101-120000-abcdefgh",
             host="10.0.0.4",
@@ -70,7 +72,7 @@ class Stage:
             workspace="https://workspace.example",
         )
         return Supervisor(
-            settings,
+            replace(made, **settings),
             World(
                 look_up=self._look,
                 connect=self._connect,
@@ -81,6 +83,8 @@ class Stage:
                 publish=lambda _, content: self.states.append(content),
                 say=self.said.append,
                 given=lambda _: self.given,
+                greet=lambda _: self.greetings.append(self.now),
+                said=lambda _: (0.0, ""),
             ),
         )
 
@@ -98,7 +102,7 @@ class Stage:
         self.looks += 1
         return self.found
 
-    def _connect(self, _: Settings, host: str) -> Wire:
+    def _connect(self, _: Settings, host: str, __: Callable[[], None]) -> Wire:
         self.attempts.append((self.now, host))
         if self.trouble is not None:
             raise NotConnected(self.trouble, "what ssh said")
@@ -296,3 +300,46 @@ def test_the_program_uses_nothing_newer_than_python_3_8() -> None:
     assert len(files) > 8
     for file in files:
         ast.parse(file.read_text(), feature_version=(3, 8))
+
+
+def test_a_proxy_command_that_fails_is_started_less_often_than_a_driver_is_knocked_at(stage: Stage) -> None:
+    stage.trouble = Trouble.UNREACHABLE
+    stage.run(stage.supervisor(bridge_seconds=120), 300)
+    assert 15 < len(stage.attempts) < 30
+
+
+def test_the_bridge_is_told_that_the_tunnel_runs_also_while_the_cluster_is_down(stage: Stage) -> None:
+    stage.found = Found(cluster_state="TERMINATED")
+    stage.run(stage.supervisor(bridge_seconds=120), 60)
+    assert len(stage.greetings) == 6
+
+
+def test_a_tunnel_without_a_bridge_greets_none(stage: Stage) -> None:
+    stage.run(stage.supervisor(), 60)
+    assert stage.greetings == []
+
+
+def test_a_proxy_command_that_starts_clusters_is_not_run_while_nobody_knows_whether_the_cluster_runs(
+    stage: Stage,
+) -> None:
+    stage.found = Found(address="demo-ssh", problem="the workspace refuses the token")
+    supervisor = stage.supervisor(bridge_seconds=120, may_start_cluster=True)
+    assert stage.run(supervisor, 300) is State.UNREACHABLE
+    assert stage.attempts == []
+    assert "which costs. 'dbmirror lab up demo' brings credentials." in stage.states[-1]["text"]
+    stage.found = Found(cluster_state="RUNNING", address="demo-ssh")
+    assert stage.run(supervisor, 10) is State.CONNECTED
+
+
+def test_another_proxy_command_goes_on_without_the_workspace(stage: Stage) -> None:
+    stage.found = Found(address="demo-ssh", problem="the workspace refuses the token")
+    assert stage.run(stage.supervisor(bridge_seconds=120), 5) is State.CONNECTED
+
+
+def test_without_the_bridge_the_state_says_what_brings_it_back(stage: Stage) -> None:
+    stage.trouble = Trouble.BRIDGE_MISSING
+    assert stage.run(stage.supervisor(bridge_seconds=120), 5) is State.UNREACHABLE
+    assert stage.states[-1]["text"] == (
+        "The bridge on your machine, which runs the ProxyCommand of your ssh config for the tunnel, is not there. "
+        "Plain 'docker compose up' cannot start it: 'dbmirror lab up demo' does."
+    )

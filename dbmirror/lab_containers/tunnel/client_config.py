@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from .bridge import proxy_options
 from .settings import Settings
 
 DRIVER = "driver"
@@ -37,14 +38,18 @@ def client_config(settings: Settings, host: str) -> str:
         "UserKnownHostsFile": f'"{settings.known_hosts}"',
     }
     jumps = settings.jumps
+    # One of the two: of ProxyJump and ProxyCommand the first that ssh reads holds.
+    direct = {"ProxyJump": "none"}
+    first = direct if settings.bridge_seconds is None else proxy_options(settings, host)
+    through = settings.bridge_seconds or 0
     blocks = [
         _block(
             jump.name,
             {
                 **_login(jump.host, jump.port, jump.user, jump.key if _is_given(jump.key) else settings.key),
                 "HostKeyAlias": jump.name,
-                "ConnectTimeout": str(CONNECT_SECONDS * place),
-                "ProxyJump": "none",
+                "ConnectTimeout": str(through + CONNECT_SECONDS * place),
+                **(first if place == 1 else direct),
             },
         )
         for place, jump in enumerate(jumps, 1)
@@ -55,12 +60,12 @@ def client_config(settings: Settings, host: str) -> str:
             {
                 **_login(host, settings.port, settings.user, settings.key),
                 "HostKeyAlias": settings.cluster,
-                "ConnectTimeout": str(CONNECT_SECONDS * (len(jumps) + 1)),
+                "ConnectTimeout": str(through + CONNECT_SECONDS * (len(jumps) + 1)),
                 "ControlPersist": "no",
                 "ExitOnForwardFailure": "yes",
                 "StreamLocalBindMask": "0177",
                 "StreamLocalBindUnlink": "yes",
-                "ProxyJump": ",".join(jump.name for jump in jumps) or "none",
+                **({"ProxyJump": ",".join(jump.name for jump in jumps)} if jumps else first),
             },
         )
     )

@@ -9,7 +9,10 @@ import subprocess
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 
+from . import bridge
+from .bridge_client import MISSING
 from .client_config import CONNECT_SECONDS, DRIVER, write_client_config
 from .settings import Jump, Settings
 from .transitions import Trouble
@@ -57,14 +60,18 @@ class Connection:
         _end(self._child)
 
 
-def connect(settings: Settings, host: str) -> Connection:
-    """A connection to the driver at `host`, with every configured forward. Raises NotConnected."""
+def connect(settings: Settings, host: str, waiting: Callable[[], None] = lambda: None) -> Connection:
+    """A connection to the driver at `host`, with every configured forward. Raises NotConnected.
+
+    `waiting` is called again and again until then; what it raises ends the attempt.
+    """
     if not (settings.key.is_file() and settings.key.stat().st_size):
         raise NotConnected(Trouble.REFUSED, "no SSH key was handed to the tunnel")
     # Those of kernels (`k-*`) belonged to a master that is gone, too: a kernel forwards a fresh one each time.
     for path in (settings.control, settings.probe, *settings.control.parent.glob("k-*")):
         path.unlink(missing_ok=True)
     write_client_config(settings, host)
+    before = bridge.said(settings)
     child = subprocess.Popen(
         command(settings),
         stdin=subprocess.DEVNULL,
@@ -76,12 +83,12 @@ def connect(settings: Settings, host: str) -> Connection:
     reader = threading.Thread(target=_read, args=(child, said), daemon=True)
     reader.start()
     try:
-        _await_login(child, settings)
+        _await_login(child, settings, waiting)
     except BaseException as error:
         _end(child)
         reader.join(1.0)
         if isinstance(error, _Ended):
-            raise NotConnected(*explain(list(said), settings.jumps)) from None
+            raise _failure(settings, list(said), before) from None
         raise
     return Connection(child, said, settings)
 
@@ -96,6 +103,19 @@ def command(settings: Settings) -> list[str]:
         *(word for forward in forwards for word in ("-L", forward)),
         *("--", DRIVER),
     ]
+
+
+def _failure(settings: Settings, lines: list[str], before: tuple[float, str]) -> NotConnected:
+    """What ssh's `lines` mean, and the ProxyCommand's words where they are others than `before`."""
+    missing = next((line for line in lines if line.startswith(MISSING)), None)
+    if missing is not None:
+        return NotConnected(Trouble.BRIDGE_MISSING, missing[len(MISSING) :])
+    trouble, said, jump = explain(lines, settings.jumps)
+    if trouble is Trouble.UNREACHABLE and settings.bridge_seconds is not None:
+        now = bridge.said(settings)
+        words = now[1] if now != before else ""
+        said = f"the ProxyCommand says: {words}" if words else said
+    return NotConnected(trouble, said, jump)
 
 
 def explain(lines: list[str], jumps: tuple[Jump, ...] = ()) -> tuple[Trouble, str, Jump | None]:
@@ -142,15 +162,16 @@ class _Ended(Exception):
     """The child ended before it was logged in."""
 
 
-def _await_login(child: subprocess.Popen[bytes], settings: Settings) -> None:
+def _await_login(child: subprocess.Popen[bytes], settings: Settings, waiting: Callable[[], None]) -> None:
     """Return when the master takes orders, which it does once it is logged in and its forwards stand."""
-    seconds = LOGIN_SECONDS + CONNECT_SECONDS * len(settings.jumps)
+    seconds = LOGIN_SECONDS + CONNECT_SECONDS * len(settings.jumps) + (settings.bridge_seconds or 0)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if child.poll() is not None:
             raise _Ended
         if settings.control.exists() and _checked(settings):
             return
+        waiting()
         time.sleep(0.05)
     raise NotConnected(Trouble.UNREACHABLE, f"no login within {seconds:.0f} s")
 

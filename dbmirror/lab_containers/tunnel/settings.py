@@ -15,9 +15,13 @@ PINS = Path("/run/dbmirror/pins/known_hosts")
 """The pinned host keys; a folder is mounted, so that a new pin is seen without a restart."""
 WORKSPACE_TOKEN = Path("/run/dbmirror/workspace/token")
 """The workspace's token; a folder is mounted here, too, so that a renewed token is seen without a restart."""
+BRIDGE = Path("/run/dbmirror/bridge")
+"""How the bridge on the user's machine is reached, which runs a ProxyCommand; a folder, so that a new one is seen."""
 SECRETS = Path("/run/secrets")
 MOST_JUMPS = 3
 """How many jump hosts a way to the driver may have; compose.yaml has a secret for the key of each."""
+LONGEST_BRIDGE = 600
+"""Seconds that a connection through the bridge may take at the most."""
 HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*|[0-9A-Fa-f:.]+")
 _WORKSPACE = re.compile(r"(https://[A-Za-z0-9.-]+|http://(host\.docker\.internal|localhost|127\.0\.0\.1))(:\d+)?/?")
 """A token is sent over https, or to the machine that the lab runs on."""
@@ -68,6 +72,11 @@ class Settings:
     """`https://…`, or this machine; None where the workspace is not to be asked."""
     jumps: tuple[Jump, ...] = ()
     """The hosts that the connection goes through, in their order."""
+    bridge_seconds: int | None = None
+    """How long a connection through the bridge may take; None where the first hop is connected to directly."""
+    may_start_cluster: bool = False
+    """The ProxyCommand starts a cluster that does not run: it is run only where the workspace says that it does."""
+    bridge: Path = BRIDGE
     control: Path = TUNNEL / "control"
     state_file: Path = TUNNEL / "state.json"
     probe: Path = TUNNEL / "probe"
@@ -99,6 +108,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         forwards=tuple(_port("DBMIRROR_FORWARDS", each) for each in environment.get("DBMIRROR_FORWARDS", "").split()),
         workspace=text("DBMIRROR_WORKSPACE", _WORKSPACE),
         jumps=read_jumps(environment.get("DBMIRROR_JUMPS", "")),
+        bridge_seconds=_seconds("DBMIRROR_BRIDGE_SECONDS", environment.get("DBMIRROR_BRIDGE_SECONDS", "")),
+        may_start_cluster=environment.get("DBMIRROR_BRIDGE_STARTS", "") == "yes",
     )
 
 
@@ -123,6 +134,14 @@ def _jump(number: int, value: str) -> Jump:
         name=name,
         key=PRIVATE / f"{name}-key",
     )
+
+
+def _seconds(name: str, value: str) -> int | None:
+    if not value:
+        return None
+    if not (value.isdigit() and 0 < int(value) <= LONGEST_BRIDGE):
+        raise SettingsInvalid(f"{name} holds {value[:20]!r}, which is no time in seconds.")
+    return int(value)
 
 
 def _port(name: str, value: str) -> int:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from . import transitions
+from . import bridge, transitions
+from .bridge_client import DOOR
 from .connection import NotConnected, connect
 from .leases import Orphans
 from .settings import Settings
@@ -21,8 +22,14 @@ WATCH_SECONDS = 10.0
 """How often a connection is asked whether it still carries."""
 HEARTBEAT_SECONDS = 10.0
 """How often the state file is written even where nothing changed."""
+HEAR_SECONDS = 2.0
+"""How soon it is published that a ProxyCommand takes its time, and how often what it says."""
 LAST_SECONDS = 3.0
 """How long a tunnel that is to stop waits for what is left on the driver to end."""
+
+
+class Stopped(Exception):
+    """The tunnel is to stop in the middle of an attempt."""
 
 
 class Watched(Protocol):
@@ -46,7 +53,7 @@ class World:
     """Everything outside the loop; the tests put in their own."""
 
     look_up: Callable[[Settings], Found] = look_up
-    connect: Callable[[Settings, str], Watched] = connect
+    connect: Callable[[Settings, str, Callable[[], None]], Watched] = connect
     orphans: Callable[[Settings], Orphans] = lambda settings: Orphans(settings.control)
     monotonic: Callable[[], float] = time.monotonic
     clock: Callable[[], float] = time.time
@@ -57,9 +64,12 @@ class World:
     say: Callable[[str], None] = say
     given: Callable[[Settings], object] = lambda settings: tuple(
         path.stat().st_mtime_ns if path.is_file() else None
-        for path in (settings.known_hosts, settings.key, settings.token)
+        for path in (settings.known_hosts, settings.key, settings.token, settings.bridge / DOOR)
     )
-    """What is compared to see that a pin, a key or a token was renewed."""
+    """What is compared to see that a pin, a key, a token or the bridge was renewed."""
+    greet: Callable[[Settings], object] = bridge.greet
+    said: Callable[[Settings], tuple[float, str]] = bridge.said
+    """What the ProxyCommand says."""
 
 
 class Supervisor:
@@ -73,15 +83,20 @@ class Supervisor:
         self.memory: Memory = transitions.begin(now=self.world.monotonic(), at=self.world.clock())
         self._given = self.world.given(settings)
         self._watched = 0.0
+        self._greeted = self._heard = self._said_before = 0.0
+        self._stopping: Callable[[], bool] = lambda: False
         self._published: tuple[float, Status | None] = (0.0, None)
 
     def run(self, stopping: Callable[[], bool]) -> None:
         """Go on until `stopping` says so; then end what no lab minds any more, and close the connection."""
+        self._stopping = stopping
         self._publish()
         try:
             while not stopping():
                 self.step()
                 self.world.wait(TICK_SECONDS)
+        except Stopped:
+            pass
         finally:
             if self.connection is not None:
                 try:
@@ -101,18 +116,45 @@ class Supervisor:
                 self._end_orphans()
         elif self.world.monotonic() >= self.memory.next_attempt:
             self._attempt()
+        self._greet()
+        self._publish()
+
+    def _greet(self) -> None:
+        """Let the bridge know that it is still needed: also while the cluster is down, when nothing connects."""
+        now = self.world.monotonic()
+        if self.settings.bridge_seconds is not None and now - self._greeted >= HEARTBEAT_SECONDS:
+            self._greeted = now
+            self.world.greet(self.settings)
+
+    def _waiting(self) -> None:
+        """Called while an attempt goes on, which a ProxyCommand can draw out for minutes."""
+        if self._stopping():
+            raise Stopped
+        now = self.world.monotonic()
+        if self.settings.bridge_seconds is None or now - self._heard < HEAR_SECONDS:
+            return
+        self._heard = now
+        started, said = self.world.said(self.settings)
+        words = said if started != self._said_before else ""
+        self.memory = transitions.waiting(self.memory, words, at=self.world.clock())
         self._publish()
 
     def _attempt(self) -> None:
         world = self.world
         found = world.look_up(self.settings)
         self.memory = transitions.looked_up(
-            self.memory, found, port=self.settings.port, now=world.monotonic(), at=world.clock()
+            self.memory,
+            found,
+            port=self.settings.port,
+            now=world.monotonic(),
+            at=world.clock(),
+            only_running=self.settings.may_start_cluster and self.settings.workspace is not None,
         )
         if self.memory.status.address is None or found.address is None:
             return
+        self._heard, self._said_before = world.monotonic(), world.said(self.settings)[0]
         try:
-            self.connection = world.connect(self.settings, found.address)
+            self.connection = world.connect(self.settings, found.address, self._waiting)
         except NotConnected as error:
             self.memory = transitions.failed(
                 self.memory,
@@ -122,6 +164,7 @@ class Supervisor:
                 now=world.monotonic(),
                 at=world.clock(),
                 jump=error.jump,
+                costly=self.settings.bridge_seconds is not None,
             )
             return
         self._watched = world.monotonic()

@@ -24,6 +24,8 @@ class Trouble(Enum):
     """The key was refused, or cannot be used."""
     HOST_KEY_CHANGED = "host key changed"
     HOST_KEY_UNKNOWN = "host key unknown"
+    BRIDGE_MISSING = "bridge missing"
+    """Nothing on the user's machine runs the ProxyCommand that leads to the driver."""
     LOST = "lost"
     """There was a connection, and it ended."""
 
@@ -51,8 +53,11 @@ def begin(*, now: float, at: float) -> Memory:
     return Memory(status=Status(state=State.STARTING, text="The tunnel starts.", since=at), next_attempt=now)
 
 
-def looked_up(memory: Memory, found: Found, *, port: int, now: float, at: float) -> Memory:
-    """After a look for the cluster: `status.address` is where to connect to, None where there is nothing to try."""
+def looked_up(memory: Memory, found: Found, *, port: int, now: float, at: float, only_running: bool = False) -> Memory:
+    """After a look for the cluster: `status.address` is where to connect to, None where there is nothing to try.
+
+    With `only_running` there is nothing to try, either, while the workspace cannot say whether the cluster runs.
+    """
     status = replace(memory.status, cluster_state=found.cluster_state)
     if found.cluster_state in STARTING_STATES:
         status = status.now_at(
@@ -78,11 +83,27 @@ def looked_up(memory: Memory, found: Found, *, port: int, now: float, at: float)
             address=None,
         )
         return failed_again(replace(memory, status=status), now=now)
+    if only_running and found.cluster_state is None:
+        status = status.now_at(
+            State.UNREACHABLE,
+            f"The tunnel waits: whether the cluster runs is not known, because {found.problem}, and the ProxyCommand "
+            "of your ssh config starts one that does not, which costs. 'dbmirror lab up MIRROR' brings credentials.",
+            at=at,
+            address=None,
+        )
+        return failed_again(replace(memory, status=status), now=now)
     status = replace(status, address=_shown(found.address, port))
     if status.state in {State.CLUSTER_DOWN, State.CLUSTER_STARTING}:
         # The cluster is back: what was waited for until now says nothing of how soon its driver answers.
         return Memory(status=replace(status, failures=0), next_attempt=now)
     return replace(memory, status=status)
+
+
+def waiting(memory: Memory, said: str, *, at: float) -> Memory:
+    """While the ProxyCommand connects, which may take minutes; `said` is what it said until now."""
+    words = f" It says: {said}" if said else ""
+    text = f"The ProxyCommand of your ssh config connects to the driver.{words}"
+    return replace(memory, status=memory.status.now_at(memory.status.state, text, at=at))
 
 
 def connected(memory: Memory, *, now: float, at: float) -> Memory:
@@ -97,11 +118,20 @@ def connected(memory: Memory, *, now: float, at: float) -> Memory:
 
 
 def failed(
-    memory: Memory, trouble: Trouble, said: str, found: Found, *, now: float, at: float, jump: Jump | None = None
+    memory: Memory,
+    trouble: Trouble,
+    said: str,
+    found: Found,
+    *,
+    now: float,
+    at: float,
+    jump: Jump | None = None,
+    costly: bool = False,
 ) -> Memory:
     """After an attempt that failed, or a connection that was lost.
 
-    `said` is ssh's own last word, `jump` the jump host that it failed at: None for the driver.
+    `said` is ssh's own last word, `jump` the jump host that it failed at: None for the driver. A `costly` attempt
+    starts a program on the user's machine, and is made less often.
     """
     address = memory.status.address
     quoted = f" ({said})" if said else ""
@@ -111,7 +141,8 @@ def failed(
         return Memory(status=status, next_attempt=now, failing_since=now)
     state = _STATES.get(trouble, State.UNREACHABLE)
     text = _about_jump(jump, trouble, quoted) if jump else _about_driver(address, trouble, quoted, found)
-    return failed_again(replace(memory, status=memory.status.now_at(state, text, at=at)), now=now)
+    memory = replace(memory, status=memory.status.now_at(state, text, at=at))
+    return failed_again(memory, now=now, costly=costly and trouble is not Trouble.BRIDGE_MISSING)
 
 
 def _about_driver(address: str | None, trouble: Trouble, quoted: str, found: Found) -> str:
@@ -129,6 +160,11 @@ def _about_driver(address: str | None, trouble: Trouble, quoted: str, found: Fou
         return (
             f"No host key of the driver at {address} is pinned. "
             "'dbmirror ssh test MIRROR' shows it and pins it; then 'dbmirror lab up MIRROR'."
+        )
+    if trouble is Trouble.BRIDGE_MISSING:
+        return (
+            "The bridge on your machine, which runs the ProxyCommand of your ssh config for the tunnel, is not there. "
+            "Plain 'docker compose up' cannot start it: 'dbmirror lab up MIRROR' does."
         )
     unknown = f" Whether the cluster runs is not known: {found.problem}." if found.problem else ""
     return f"The driver does not answer at {address}{quoted}; the tunnel tries again.{unknown}"
@@ -154,13 +190,15 @@ def _about_jump(jump: Jump, trouble: Trouble, quoted: str) -> str:
     return f"The jump host {jump.address} on the way to the driver does not answer{quoted}; the tunnel tries again."
 
 
-def failed_again(memory: Memory, *, now: float) -> Memory:
+def failed_again(memory: Memory, *, now: float, costly: bool = False) -> Memory:
     """Count a failure and set the time of the next attempt."""
     since = _first_failure(memory, now)
     failures = memory.status.failures + 1
     if memory.status.state in {State.AUTH_FAILED, State.HOST_KEY_CHANGED}:
         # Trying again does not mend these, and a server may lock out who knocks too often.
         pause = 15.0 if now - since < 600 else 60.0
+    elif costly:
+        pause = min(2.0 ** min(failures, 5), 15.0 if now - since < 600 else 60.0)
     else:
         pause = min(0.25 * 2.0 ** min(failures, 10), _patience(now - since, slow=15.0))
     return Memory(status=replace(memory.status, failures=failures), next_attempt=now + pause, failing_since=since)
