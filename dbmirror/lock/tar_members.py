@@ -13,6 +13,7 @@ LARGEST_ARCHIVE: Final = 4 << 30
 """Bytes of an unpacked archive: gzip makes a thousand bytes of one, and all of them are passed through."""
 LARGEST_DESCRIPTION: Final = 1 << 20
 """Bytes of a header that goes on behind itself (a long name, fields of pax): paths have 4 kB at most."""
+_SPARSE: Final = "has a sparse file, as no package has"
 _DESCRIBING: Final = frozenset(
     {
         tarfile.GNUTYPE_LONGNAME,
@@ -25,14 +26,24 @@ _DESCRIBING: Final = frozenset(
 
 
 class _BoundedHeader(tarfile.TarInfo):
-    """A header. tarfile reads the ones that go on behind themselves into memory, whatever size they state."""
+    """A header. tarfile reads the ones that go on behind themselves into memory, whatever size they state.
+
+    A sparse file's map of what it has goes on as long as its author wants: no package has such a file.
+    """
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         header = super().frombuf(buf, encoding, errors)
         if header.type in _DESCRIBING and not 0 <= header.size <= LARGEST_DESCRIPTION:
             raise Refused(f"has an archive with a header of more than {LARGEST_DESCRIPTION} bytes")
+        if header.type == tarfile.GNUTYPE_SPARSE:
+            raise Refused(_SPARSE)
         return header
+
+    def _proc_gnusparse_00(self, *_: object) -> None:
+        raise Refused(_SPARSE)
+
+    _proc_gnusparse_01 = _proc_gnusparse_10 = _proc_gnusparse_00
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import IO, Final
 from dbmirror.inventory.parsers.malformed import Malformed
 from dbmirror.inventory.parsers.record import RecordRow, parse_record
 from dbmirror.inventory.unpacked import ENVIRONMENT
+from dbmirror.lock.archive_faults import ARCHIVE_FAULTS
 from dbmirror.lock.model import CapturedWheel, IndexFile, Lock, LockedPackage, UrlFile
 
 LARGEST_RECORD: Final = 64 << 20
@@ -75,7 +76,7 @@ def _rows(wheel: Path | IO[bytes]) -> Iterable[RecordRow]:
             if name is None or archive.getinfo(name).file_size > LARGEST_RECORD:
                 return ()
             rows = parse_record(archive.read(name).decode("utf-8", "replace"))
-    except (OSError, zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError):
+    except ARCHIVE_FAULTS:
         return ()
     return () if isinstance(rows, Malformed) else rows
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import configparser
 import re
-import tarfile
 import tomllib
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final
@@ -17,6 +15,7 @@ from packaging.utils import canonicalize_name
 
 from dbmirror.foreign_text.pep508 import ONE_PARSER
 from dbmirror.http_client.refused import Refused
+from dbmirror.lock.archive_faults import ARCHIVE_FAULTS
 from dbmirror.lock.tar_members import opened_tar
 
 LARGEST_FILE: Final = 1 << 20
@@ -38,7 +37,7 @@ def build_requirements(archive: Path, *, filename: str, subdirectory: str | None
     try:
         with archive.open("rb") as stream:
             files = _read(stream, filename, PurePosixPath(subdirectory or "."))
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+    except ARCHIVE_FAULTS as error:
         raise Refused("is not an archive that can be read") from error
     try:
         requires = _pyproject(files["pyproject.toml"]) if "pyproject.toml" in files else [_LEGACY]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import tarfile
-import zlib
 
 from dbmirror.http_client.refused import Cause, Refused
 from dbmirror.inventory.model import RPackage
 from dbmirror.inventory.parsers.headers import fields
 from dbmirror.inventory.parsers.malformed import Malformed
+from dbmirror.lock.archive_faults import ARCHIVE_FAULTS
 from dbmirror.lock.r.packages_file import described
 from dbmirror.lock.r.versions import same_version
 from dbmirror.lock.tar_members import opened_tar
@@ -38,6 +37,6 @@ def _description(content: bytes, name: str) -> str:
                 if member.name.removeprefix("./") == f"{name}/DESCRIPTION" and member.isfile():
                     stream = archive.extractfile(member)
                     return stream.read(_LONGEST_DESCRIPTION).decode("utf-8", "replace") if stream else ""
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+    except ARCHIVE_FAULTS as error:
         raise Refused("has a file there that is no package archive", cause=Cause.GARBAGE) from error
     raise Refused("has an archive there without a DESCRIPTION of that package", cause=Cause.GARBAGE)
