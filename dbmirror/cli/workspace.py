@@ -12,17 +12,22 @@ from dbmirror.cli.options import command, config_option
 
 if TYPE_CHECKING:
     from dbmirror.cli.output import Output
+    from dbmirror.workspace.profile_file import Profile
 
 
 @click.command("profiles")
+@click.option("--check", is_flag=True, help="Ask each workspace whether it answers and takes the login.")
 @config_option
 @command
-def profiles_command(output: Output, config_file: Path | None) -> None:
+def profiles_command(output: Output, check: bool, config_file: Path | None) -> None:
     """List the workspaces that you can reach, and whether their SSH key exists.
 
+    With --check each of them is asked, all at a time; the exit code is 1 where one does not answer well.
+
     \b
-    Example:
+    Examples:
       dbmirror profiles
+      dbmirror profiles --check
     """
     from dbmirror.cli.layout import table
     from dbmirror.config import ConfigError, load_config
@@ -36,6 +41,9 @@ def profiles_command(output: Output, config_file: Path | None) -> None:
         output.say(f"Keys that dbmirror.toml names are not considered: {error.message}")
         keys = {}
     found = list_profiles(keys)
+    if check and found:
+        _show_checked(output, found, config_file)
+        return
     output.document({"profiles": found})
     if not found:
         output.say(
@@ -46,6 +54,26 @@ def profiles_command(output: Output, config_file: Path | None) -> None:
         (p.name, p.host or "-", p.auth, "yes" if p.has_ssh_key else f"no ({p.ssh_key})", str(p.file)) for p in found
     )
     output.show(table("PROFILE", "HOST", "LOGIN", "SSH KEY", "FILE", rows=rows))
+
+
+def _show_checked(output: Output, found: tuple[Profile, ...], config_file: Path | None) -> None:
+    from dbmirror.ca_bundle import find_ca_bundle
+    from dbmirror.cli.layout import table
+    from dbmirror.config import load_config
+    from dbmirror.errors import DifferenceFound
+    from dbmirror.workspace.reachable import ask_each
+
+    ca_bundle = find_ca_bundle(load_config(config_file).config.index.ca_bundle)
+    reached = ask_each((profile.name for profile in found), ca_bundle=ca_bundle)
+    output.document({"profiles": found, "checked": reached})
+    rows = (
+        (p.name, p.host or "-", p.auth, reached[p.name].user or f"{reached[p.name].problem} {reached[p.name].remedy}")
+        for p in found
+    )
+    output.show(table("PROFILE", "HOST", "LOGIN", "ANSWERS", rows=rows))
+    failed = [name for name, answer in reached.items() if not answer.ok]
+    if failed:
+        raise DifferenceFound(f"{len(failed)} of {len(reached)} profiles cannot be used now: {', '.join(failed)}.")
 
 
 @click.command("clusters")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import configparser
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +14,7 @@ from dbmirror import __version__
 from dbmirror.ca_bundle import hand_to_libraries
 from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.http_client.addresses import is_loopback
+from dbmirror.workspace import shell_login
 from dbmirror.workspace.client import WorkspaceClient
 from dbmirror.workspace.errors import ProfileInvalid, ProfileUnknown, own_words, said_clearly
 from dbmirror.workspace.patience import with_patience
@@ -28,16 +27,13 @@ _HTTP_TIMEOUT = 8
 """Seconds for one request. An unreachable workspace is tried twice by the SDK (discovery, then the request)."""
 _RETRY_TIMEOUT = 2
 """Seconds after which a failed request is not tried again."""
-_OF_THE_PROFILE = (
-    *("HOST", "TOKEN", "USERNAME", "PASSWORD", "CLIENT_ID", "CLIENT_SECRET", "AUTH_TYPE"),
-    *("CLUSTER_ID", "ACCOUNT_ID", "WORKSPACE_ID", "CONFIG_PROFILE"),
-)
 
 
 def client(profile: str | None, *, ca_bundle: Path | None = None) -> WorkspaceClient:
     """A client for `profile`, which is looked up in the user's profile file, then in the sandbox's.
 
-    A named profile beats the environment. Without a profile, or where the named one is in no file and the environment
+    A named profile beats the environment: what that has of other logins (ARM_*, GOOGLE_*, DATABRICKS_*) is not read.
+    Without a profile, or where the named one is in no file and the environment
     names a workspace (DATABRICKS_HOST, …), the environment decides, as in all of Databricks' tools.
     With `ca_bundle` the authorities of that PEM file are trusted in place of the usual ones.
     An unreachable workspace fails within some 20 s. Raises ProfileUnknown, ProfileInvalid or a WorkspaceError.
@@ -52,7 +48,8 @@ def client(profile: str | None, *, ca_bundle: Path | None = None) -> WorkspaceCl
     host = host_of(known[profile].get("host")) if from_file and profile else os.environ.get("DATABRICKS_HOST")
     _require_secrecy(host, origin=f"The profile {profile!r} in {file}" if from_file else "DATABRICKS_HOST")
     hand_to_libraries(ca_bundle)
-    with said_clearly(host, profile=profile), _without_the_environments_login(from_file):
+    section = known[profile] if from_file and profile else None
+    with said_clearly(host, profile=profile), shell_login.without(shell_login.foreign_to(section)):
         try:
             config = Config(
                 profile=name,
@@ -66,6 +63,12 @@ def client(profile: str | None, *, ca_bundle: Path | None = None) -> WorkspaceCl
             # Behind this the SDK lists its settings.
             words = own_words(error)
             what = f"The profile {profile!r} in {file}" if from_file else "The login of the environment"
+            logins = shell_login.present()
+            if "more than one authorization method" in words and logins:
+                raise ProfileInvalid(
+                    f"{what} cannot be used: {words}. The shell has {', '.join(logins)}.",
+                    remedy=f"Unset what is not meant ('unset {logins[0]}'), or say auth_type = \"…\" in the profile.",
+                ) from None
             raise ProfileInvalid(
                 f"{what} cannot be used: {words}.",
                 remedy=f"Log in with 'databricks auth login --profile {name or 'NAME'}'.",
@@ -88,14 +91,3 @@ def _require_secrecy(host: str | None, *, origin: str) -> None:
         f"{origin} names {foreign_line(host, 200)}: a login is sent over https alone, but to this machine's loopback.",
         remedy="Write the workspace's address with https://.",
     )
-
-
-@contextmanager
-def _without_the_environments_login(hidden: bool) -> Iterator[None]:
-    """The SDK lets DATABRICKS_HOST, DATABRICKS_TOKEN and the like beat a profile that is named; here they do not."""
-    names = [f"DATABRICKS_{name}" for name in _OF_THE_PROFILE] if hidden else []
-    before = {name: os.environ.pop(name) for name in names if name in os.environ}
-    try:
-        yield
-    finally:
-        os.environ.update(before)

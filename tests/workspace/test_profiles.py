@@ -139,6 +139,40 @@ def test_a_named_profile_beats_the_environment(
     assert os.environ["DATABRICKS_TOKEN"] == "another"
 
 
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"ARM_CLIENT_ID": "a", "ARM_CLIENT_SECRET": "b", "ARM_TENANT_ID": "c"},
+        {"GOOGLE_CREDENTIALS": "{}"},
+        {"DATABRICKS_GOOGLE_SERVICE_ACCOUNT": "a@b.example", "ARM_USE_MSI": "true"},
+        {"DATABRICKS_METADATA_SERVICE_URL": "http://127.0.0.1:1", "DATABRICKS_OIDC_TOKEN_ENV": "X"},
+    ],
+)
+def test_a_profile_with_a_token_is_not_locked_out_by_another_tools_variables(
+    workspace: Workspace,
+    write_profiles: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+) -> None:
+    write_profiles(f"[demo]\nhost = {workspace.host}\ntoken = {TOKEN}\n")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert list_clusters(client("demo")) == ()
+    assert {name: os.environ[name] for name in variables} == variables
+
+
+def test_a_conflict_of_the_shells_logins_names_the_variables(
+    workspace: Workspace, write_profiles: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_profiles(f"[demo]\nhost = {workspace.host}\n")
+    monkeypatch.setenv("ARM_CLIENT_SECRET", "hidden")
+    monkeypatch.setenv("GOOGLE_CREDENTIALS", "{}")
+    with pytest.raises(ProfileInvalid, match=r"The shell has ARM_CLIENT_SECRET, GOOGLE_CREDENTIALS\.") as caught:
+        client("demo")
+    assert "unset ARM_CLIENT_SECRET" in caught.value.remedy
+    assert "hidden" not in str(caught.value)
+
+
 def test_a_profile_without_a_login_says_how_to_log_in(
     workspace: Workspace, write_profiles: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
