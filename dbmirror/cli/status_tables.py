@@ -12,7 +12,7 @@ from dbmirror.cli.layout import facts, table
 from dbmirror.config import SANDBOX_REGISTRY
 
 if TYPE_CHECKING:
-    from dbmirror.doctor import Check
+    from dbmirror.doctor.machine import Check
     from dbmirror.lab.bridge.process import BridgeState
     from dbmirror.lab.status import LabStatus
     from dbmirror.sandbox.state import SandboxState

@@ -58,7 +58,7 @@ def archive_commit(
     inside = _safe_subdirectory(origin.subdirectory)
     with temporary_folder("git") as temporary:
         end = time.monotonic() + seconds
-        place = _ask_first(url, client, seconds)
+        place = repository_at(url, client, seconds)
         trusted = client.logins.trusts(place)
         git = Git(
             folder=temporary,
@@ -109,7 +109,7 @@ def _safe_subdirectory(subdirectory: str | None) -> PurePosixPath:
     return path
 
 
-def _ask_first(url: str, client: Client, seconds: float) -> str:
+def repository_at(url: str, client: Client, seconds: float) -> str:
     """Where the repository is that `url` names, once its redirects are followed: git itself follows none.
 
     Raises Refused where that is nothing that a cluster may make this machine ask.

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dbmirror.config import load_config
-from dbmirror.doctor import left_behind_by_killed_runs
+from dbmirror.doctor.machine import left_behind_by_killed_runs
 from dbmirror.errors import DbmirrorError
 from dbmirror.mirror_folder.files import write_below
 from dbmirror.processes import runs

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dbmirror.config import Config, IndexConfig, LoadedConfig
-from dbmirror.doctor import Check, examine
+from dbmirror.doctor.machine import Check, examine
 
 PAGE = b'{"meta": {"api-version": "1.0"}, "name": "pip", "files": []}'
 

@@ -1,0 +1,1 @@
+"""What dbmirror needs to work here: on this machine, and beyond it."""
