@@ -5,29 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import posixpath
+from collections.abc import Mapping
 
-import msgspec
-
-from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.hosts.interface import Host
 from dbmirror.inventory.errors import CaptureError, PayloadDamaged
 from dbmirror.inventory.field_checks import printable
+from dbmirror.inventory.installed_files import CapturedFile, Header, InstalledFile, fetch_installed
 from dbmirror.inventory.model import Distribution
-from dbmirror.inventory.pack_wheel import CapturedFile, InstalledFile, environment_root, pack_wheel
+from dbmirror.inventory.pack_wheel import environment_root, pack_wheel
 from dbmirror.inventory.parsers.malformed import Malformed
 from dbmirror.inventory.parsers.record import RecordRow, parse_record
-from dbmirror.inventory.sent_programs import run_program
 
-LARGEST_CAPTURE = 1100 << 20
-"""Bytes of an answer: the files of one distribution, of which the capturer packs 1 GiB at most, and their list."""
 _ALGORITHMS = frozenset({"sha256", "sha384", "sha512"})
-
-
-class _Header(msgspec.Struct):
-    error: str = ""
-    folder: str = ""
-    record: str = ""
-    files: list[tuple[str, int, int]] = []
 
 
 def capture(
@@ -47,30 +36,18 @@ def capture(
     if not distribution.capturable:
         raise CaptureError(f"{what} cannot be captured: it has no WHEEL, or no RECORD with a hash of each file.")
     arguments = [distribution.location, distribution.name, distribution.version]
-    payload = run_program(host, "capturer", arguments, interpreter=interpreter, timeout=timeout, limit=LARGEST_CAPTURE)
-    line, _, content = payload.partition(b"\n")
-    try:
-        header = decode_json(line, _Header)
-    except msgspec.DecodeError as error:
-        raise PayloadDamaged(f"The answer of {host.name} does not have the expected form: {error}.") from error
-    if header.error:
-        raise CaptureError(f"{what} cannot be captured: {printable(header.error)}.")
+    header, sent = fetch_installed(host, "capturer", arguments, what=what, interpreter=interpreter, timeout=timeout)
     if "/" in header.folder or not header.folder.endswith(".dist-info"):
         raise PayloadDamaged(f"The answer of {host.name} names no .dist-info folder.")
-    files = _checked(what, distribution.location, header, content)
+    files = _checked(what, distribution.location, header, dict(sent))
     return pack_wheel(folder=header.folder, location=distribution.location, files=files)
 
 
-def _checked(what: str, location: str, header: _Header, content: bytes) -> dict[str, InstalledFile]:
+def _checked(what: str, location: str, header: Header, sent: Mapping[str, InstalledFile]) -> dict[str, InstalledFile]:
     """The files by absolute path, each with the hash that RECORD states and each where it may be."""
     rows = parse_record(header.record)
     if isinstance(rows, Malformed):
         raise CaptureError(f"{what} cannot be captured: {rows.reason}.")
-    sent: dict[str, InstalledFile] = {}
-    position = 0
-    for path, size, mode in header.files:
-        sent[path] = InstalledFile(content[position : position + size], mode)
-        position += size
     files: dict[str, InstalledFile] = {}
     root = environment_root(location)
     for row in rows:

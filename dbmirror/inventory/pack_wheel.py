@@ -11,12 +11,12 @@ import posixpath
 import re
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from dbmirror.inventory.errors import CaptureError
 from dbmirror.inventory.field_checks import printable
+from dbmirror.inventory.installed_files import CapturedFile, InstalledFile
 from dbmirror.inventory.parsers.malformed import Malformed
 from dbmirror.inventory.parsers.wheel import Wheel, parse_wheel
 
@@ -37,23 +37,6 @@ _PACKAGES = re.compile(r"lib(64)?/python[0-9.]*/(site|dist)-packages/(?P<inside>
 _TRAMPOLINE = re.compile(rb"#!/bin/sh\n'''exec' [^\n]*\n' '''\n")
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip file can state."""
-
-
-@dataclass(frozen=True, slots=True)
-class CapturedFile:
-    """A wheel in memory."""
-
-    filename: str
-    content: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class InstalledFile:
-    """A file of an installed distribution."""
-
-    content: bytes
-    mode: int
-    """Its permission bits."""
 
 
 def pack_wheel(*, folder: str, location: str, files: Mapping[str, InstalledFile]) -> CapturedFile:

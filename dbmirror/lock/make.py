@@ -14,8 +14,8 @@ from dbmirror.hosts.container import ContainerHost
 from dbmirror.hosts.interface import Host
 from dbmirror.inventory.capture_python import capture
 from dbmirror.inventory.capture_r import capture_r
+from dbmirror.inventory.installed_files import CapturedFile
 from dbmirror.inventory.model import Distribution, Inventory, RPackage
-from dbmirror.inventory.pack_wheel import CapturedFile
 from dbmirror.lock.apt_candidates import APT_FOLDERS, apt_candidates
 from dbmirror.lock.debian_versions import with_debian_versions
 from dbmirror.lock.mirror_lock import MirrorLock

@@ -14,8 +14,8 @@ from testcontainers.core.container import DockerContainer
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.inventory.capture_r import capture_r
 from dbmirror.inventory.collect import collect
+from dbmirror.inventory.installed_files import CapturedFile
 from dbmirror.inventory.model import RPackage
-from dbmirror.inventory.pack_wheel import CapturedFile
 from dbmirror.lock.apt_candidates import apt_candidates
 from dbmirror.lock.fates import FateKind
 from dbmirror.lock.model import BaseImage, BaseKind

@@ -11,8 +11,8 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from dbmirror.errors import DbmirrorError
 from dbmirror.files import sha256_hex
 from dbmirror.foreign_text.decoding import convert
+from dbmirror.inventory.installed_files import CapturedFile
 from dbmirror.inventory.model import Distribution
-from dbmirror.inventory.pack_wheel import CapturedFile
 from dbmirror.lock.accounting import same_version
 from dbmirror.lock.model import CapturedWheel, Missing
 from dbmirror.lock.python.sources import Found

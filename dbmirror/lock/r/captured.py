@@ -11,8 +11,8 @@ from dbmirror.errors import DbmirrorError
 from dbmirror.files import sha256_hex
 from dbmirror.foreign_text.decoding import convert
 from dbmirror.http_client.refused import Refused
+from dbmirror.inventory.installed_files import CapturedFile
 from dbmirror.inventory.model import Inventory, RPackage
-from dbmirror.inventory.pack_wheel import CapturedFile
 from dbmirror.lock.model import Missing
 from dbmirror.lock.r.binary import misfit
 from dbmirror.lock.r.model import CapturedRPackage

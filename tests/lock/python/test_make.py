@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from dbmirror.errors import RemoteError
 from dbmirror.filters.model import Decision, Rule, Selection, Verdict
+from dbmirror.inventory.installed_files import CapturedFile
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import DebianPackage, DirectUrl, Distribution, Inventory, Problem
-from dbmirror.inventory.pack_wheel import CapturedFile
 from dbmirror.lock.accounting import account, excluded, fate_of, require_complete, unreadable
 from dbmirror.lock.errors import IndexUnreachable, LockError, Unaccounted
 from dbmirror.lock.fates import Fate, FateKind

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dbmirror.http_client.refused import Refused
-from dbmirror.inventory.pack_wheel import CapturedFile
+from dbmirror.inventory.installed_files import CapturedFile
 from dbmirror.lock.fates import FateKind
 from dbmirror.lock.r.git_remotes import remote_type, remote_url
 from dbmirror.lock.r.model import RGitSource, RLock

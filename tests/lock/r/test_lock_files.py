@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from dbmirror.inventory.installed_files import CapturedFile
 from dbmirror.inventory.model import RPackage
-from dbmirror.inventory.pack_wheel import CapturedFile
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.r.lock_files import r_lock_digest, read_r_lock, remove_r_lock, write_r_lock
 from dbmirror.lock.r.model import LockedRPackage, RAptPackage, RGitSource, RLock

@@ -8,8 +8,8 @@ import requests
 
 from dbmirror.files import sha256_hex
 from dbmirror.hosts.interface import HostError
+from dbmirror.inventory.installed_files import CapturedFile
 from dbmirror.inventory.model import RPackage
-from dbmirror.inventory.pack_wheel import CapturedFile
 from dbmirror.lock.fates import FateKind
 from dbmirror.lock.r.errors import CircularDependencies, NoR, RepositoryUnreachable
 from dbmirror.lock.r.model import CapturedRPackage, CranFile, RAptPackage, RLock
