@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,27 +11,19 @@ from typing import Any
 import click
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import Progress
 from rich.segment import Segment
 from rich.text import Text
 
 from dbmirror.cli.broken_streams import silence, unwritable
 from dbmirror.cli.json_documents import error_document
 from dbmirror.cli.layout import Prose, prose
+from dbmirror.cli.progress_display import as_bars, as_lines, bars
 from dbmirror.engine.failures import BuildFailed
 from dbmirror.errors import DbmirrorError, UsageError
 from dbmirror.files import canonical_json
 from dbmirror.foreign_text.characters import shown
-from dbmirror.foreign_text.redaction import foreign_line, without_credentials
+from dbmirror.foreign_text.redaction import without_credentials
 from dbmirror.progress import Observer
 
 JSON_SCHEMA = 1
@@ -41,14 +31,6 @@ JSON_SCHEMA = 1
 _UNBOUNDED = 200
 """Columns where stdout is no terminal: tables are then read by grep and by log viewers, which do not wrap."""
 _LOG_LINES = 20
-_QUIET_PERIOD = 10.0
-"""Seconds between two lines about the same stage, where stderr is no terminal."""
-_PROGRESS_LENGTH = 160
-"""Characters of what a stage says behind its bar."""
-_SHORTEST_NAME = 9
-"""Columns for a stage's name at least."""
-_FIGURES = 28
-"""Columns of a spinner, a count (`143/143`), a time (`0:00:12`), and what keeps them apart."""
 
 
 class SafeConsole(Console):
@@ -154,21 +136,12 @@ class Output:
     def observing(self) -> Iterator[Observer]:
         """An observer that shows progress on stderr: bars on a terminal, else a line now and then."""
         if not self.stderr.is_terminal:
-            yield _Lines(self)
+            yield as_lines(say=self.say, warn=self.warn)
             return
-        progress = Progress(
-            SpinnerColumn(finished_text="[green]✓[/]"),
-            TextColumn(f"{{task.description:<{_SHORTEST_NAME}}}"),
-            BarColumn(bar_width=_bar_width(self.stderr)),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("[dim]{task.fields[text]}[/]"),
-            console=self.stderr,
-        )
-        with progress:
+        with bars(self.stderr) as progress:
             self._progress = progress
             try:
-                yield _Bars(self, progress)
+                yield as_bars(progress, say=self.say, warn=self.warn)
             finally:
                 self._progress = None
 
@@ -199,105 +172,8 @@ class Output:
             self._progress.start()
 
 
-class _Notes(Observer):
-    """What both observers do with notes and warnings."""
-
-    def __init__(self, output: Output) -> None:
-        self.output = output
-        self.lock = threading.Lock()
-
-    def note(self, text: str) -> None:
-        self.output.say(text)
-
-    def warn(self, text: str) -> None:
-        self.output.warn(text)
-
-
-class _Bars(_Notes):
-    """A bar for each stage."""
-
-    def __init__(self, output: Output, progress: Progress) -> None:
-        super().__init__(output)
-        self.progress = progress
-        self.tasks: dict[str, TaskID] = {}
-
-    def started(self, stage: str, *, total: int | None = None) -> None:
-        with self.lock:
-            if stage in self.tasks:
-                self.progress.update(self.tasks[stage], total=total or None)
-            else:
-                self.tasks[stage] = self.progress.add_task(escape(stage), total=total or None, text="")
-
-    def advanced(self, stage: str, text: str = "", *, steps: int = 1) -> None:
-        if stage not in self.tasks:
-            self.started(stage)
-        with self.lock:
-            task = self._task(stage)
-            done = task.completed + steps
-            # A stage can have more steps than it knew of when it began.
-            total = None if task.total is None else max(task.total, done)
-            self.progress.update(task.id, completed=done, total=total, text=self._beside(text))
-
-    def finished(self, stage: str, text: str = "") -> None:
-        if stage not in self.tasks:
-            self.started(stage)
-        with self.lock:
-            task = self._task(stage)
-            total = task.total if task.total is not None else max(task.completed, 1)
-            self.progress.update(task.id, total=total, completed=total, text=self._beside(text))
-
-    def _task(self, stage: str) -> Task:
-        return next(task for task in self.progress.tasks if task.id == self.tasks[stage])
-
-    def _beside(self, text: str) -> str:
-        """What a stage says, as far as the line has room for it: the stages' names stay whole."""
-        names = max((len(stage) for stage in self.tasks), default=0)
-        room = self.progress.console.width - max(names, _SHORTEST_NAME) - _bar_width(self.progress.console) - _FIGURES
-        return escape(foreign_line(text, max(min(room, _PROGRESS_LENGTH), 1)))
-
-
-class _Lines(_Notes):
-    """A line when a stage begins, every ten seconds while it moves, and when it ends."""
-
-    def __init__(self, output: Output) -> None:
-        super().__init__(output)
-        self.said: dict[str, float] = {}
-        self.began: dict[str, float] = {}
-        self.done: dict[str, int] = {}
-        self.totals: dict[str, int | None] = {}
-
-    def started(self, stage: str, *, total: int | None = None) -> None:
-        with self.lock:
-            self.began[stage] = self.said[stage] = time.monotonic()
-            self.done[stage] = 0
-            self.totals[stage] = total
-        self.output.say(f"{stage}: started" + (f" ({total} steps)" if total else ""))
-
-    def advanced(self, stage: str, text: str = "", *, steps: int = 1) -> None:
-        with self.lock:
-            self.done[stage] = self.done.get(stage, 0) + steps
-            now = time.monotonic()
-            if now - self.said.get(stage, 0.0) < _QUIET_PERIOD:
-                return
-            self.said[stage] = now
-            total = self.totals.get(stage)
-            total = max(total, self.done[stage]) if total else total
-            count = f"{self.done[stage]}/{total} " if total else ""
-        self.output.say(f"{stage}: {count}{foreign_line(text, _PROGRESS_LENGTH)}")
-
-    def finished(self, stage: str, text: str = "") -> None:
-        seconds = time.monotonic() - self.began.get(stage, time.monotonic())
-        self.output.say(
-            f"{stage}: done in {seconds:.1f} s" + (f", {foreign_line(text, _PROGRESS_LENGTH)}" if text else "")
-        )
-
-
 def _in_words(renderable: RenderableType) -> RenderableType:
     """What is shown, its lines ending between words."""
     if isinstance(renderable, str):
         return prose(renderable)
     return Prose(renderable) if isinstance(renderable, Text) else renderable
-
-
-def _bar_width(console: Console) -> int:
-    return 24 if console.width >= 100 else 10

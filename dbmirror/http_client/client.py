@@ -13,13 +13,10 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, TypeVar
-from urllib.parse import urldefrag, urljoin, urlsplit
 
 import urllib3
-from requests.utils import requote_uri
 
 from dbmirror import __version__
-from dbmirror.foreign_text.clean_urls import without_login
 from dbmirror.http_client.addresses import lookup, origin_of, require_allowed
 from dbmirror.http_client.bodies import raw_body, unpacked_body
 from dbmirror.http_client.failures import refused
@@ -36,6 +33,7 @@ from dbmirror.http_client.limits import (
 )
 from dbmirror.http_client.logins import Logins
 from dbmirror.http_client.managers import Managers, proxy_for
+from dbmirror.http_client.redirects import clean_address, redirected
 from dbmirror.http_client.refused import PASSING, Cause, Refused
 from dbmirror.http_client.statuses import check_status
 
@@ -122,11 +120,11 @@ class Client:
 
         def once(limits: Limits) -> T:
             wanted = {"Accept": accept, "Accept-Encoding": "gzip", **(headers or {})}
-            with self.open(url, limits, feed=feed, headers=wanted) as (response, place):
+            with self.open(url, limits, feed=feed, headers=wanted) as (response, address):
                 content = b"".join(unpacked_body(response, limits))
                 kind = response.headers.get("Content-Type", "")
                 found = {name.lower(): value for name, value in response.headers.items()}
-            return parse(Answer(url=place, content=content, kind=kind, headers=found))
+            return parse(Answer(url=address, content=content, kind=kind, headers=found))
 
         return self.again(once, limit=limit, seconds=seconds)
 
@@ -149,13 +147,13 @@ class Client:
             if into is not None:
                 into.seek(0)
                 into.truncate()
-            with self.open(url, limits, feed=feed) as (response, place):
+            with self.open(url, limits, feed=feed) as (response, address):
                 for piece in raw_body(response, limits):
                     digest.update(piece)
                     size += len(piece)
                     if into is not None:
                         _write(into, piece)
-            return Download(url=place, sha256=digest.hexdigest(), size=size)
+            return Download(url=address, sha256=digest.hexdigest(), size=size)
 
         try:
             return self.again(once, limit=limit, seconds=seconds)
@@ -166,8 +164,8 @@ class Client:
         """Where `url` leads after all redirects, without credentials, whatever is answered there. Raises Refused."""
 
         def once(limits: Limits) -> str:
-            with self.open(url, limits, check=False) as (_, place):
-                return place
+            with self.open(url, limits, check=False) as (_, address):
+                return address
 
         return self.again(once, limit=0, seconds=seconds)
 
@@ -219,20 +217,21 @@ class Client:
 
         Raises Refused, with `check` also for an answer that is an error.
         """
-        place = _clean(url)
+        address = clean_address(url)
         for _ in range(REDIRECTS):
-            trusted = self.logins.trusts(place)
-            limits.allow = None if trusted else partial(require_allowed, internal=origin_of(place)[1] in self._internal)
+            trusted = self.logins.trusts(address)
+            internal = origin_of(address)[1] in self._internal
+            limits.allow = None if trusted else partial(require_allowed, internal=internal)
             token = CURRENT.set(limits)
             try:
-                with self._step(place, limits, feed=feed if trusted else None, headers=headers) as response:
+                with self._step(address, limits, feed=feed if trusted else None, headers=headers) as response:
                     target = response.headers.get("Location") if response.status in {301, 302, 303, 307, 308} else None
                     if target is None:
                         if check:
                             check_status(response, partial="Range" in headers)
-                        yield response, place
+                        yield response, address
                         return
-                    place = _next(place, target)
+                    address = redirected(address, target)
             except Refused:
                 raise
             except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
@@ -252,16 +251,7 @@ class Client:
         proxy = proxy_for(url)
         if limits.allow is not None and proxy is not None:
             self.allowed_addresses(url, seconds=limits.wait())
-        response = self._managers.manager(proxy).urlopen(
-            "GET",
-            url,
-            headers=sent,
-            redirect=False,
-            retries=False,
-            preload_content=False,
-            decode_content=False,
-            timeout=urllib3.Timeout(connect=limits.wait(), read=limits.wait()),
-        )
+        response = self._managers.ask("GET", url, limits, proxy=proxy, headers=sent)
         try:
             yield response
             if response.length_remaining == 0:
@@ -283,22 +273,3 @@ def _write(into: BinaryIO, piece: bytes) -> None:
         into.write(piece)
     except OSError as error:
         raise _WriteFailed(error) from error
-
-
-def _clean(url: str) -> str:
-    """`url` without credentials and fragment, quoted once. Raises Refused where it has no usable form."""
-    origin_of(url)
-    return requote_uri(urldefrag(without_login(url)).url)
-
-
-def _next(place: str, target: str) -> str:
-    """Where a redirect from `place` leads. Raises Refused where it leaves TLS, or HTTP."""
-    try:
-        following = _clean(urljoin(place, target))
-    except ValueError as error:
-        raise Refused("redirects to an address of no usable form", cause=Cause.REDIRECT) from error
-    if urlsplit(following).scheme not in {"http", "https"}:
-        raise Refused("redirects to an address of no usable form", cause=Cause.REDIRECT)
-    if urlsplit(place).scheme == "https" and urlsplit(following).scheme == "http":
-        raise Refused("redirects from https to http, which anyone on the way could change", cause=Cause.REDIRECT)
-    return following

@@ -66,17 +66,9 @@ class Exchanges:
             sent["Content-Type"] = "application/x-www-form-urlencoded"
         token = CURRENT.set(limits)
         try:
-            response = self._managers.manager(None if direct else proxy_for(url)).urlopen(
-                method,
-                url,
-                headers=sent,
-                body=urlencode(form) if form is not None else None,
-                redirect=False,
-                retries=False,
-                preload_content=False,
-                decode_content=False,
-                timeout=urllib3.Timeout(connect=limits.wait(), read=limits.wait()),
-            )
+            proxy = None if direct else proxy_for(url)
+            body = urlencode(form) if form is not None else None
+            response = self._managers.ask(method, url, limits, proxy=proxy, headers=sent, body=body)
             try:
                 content = b"" if method == "HEAD" else b"".join(unpacked_body(response, limits))
                 return Exchanged(response.status, response.headers, content)

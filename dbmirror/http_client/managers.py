@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 import threading
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from requests.utils import get_auth_from_url, get_environ_proxies, prepend_schem
 from urllib3.util.ssl_ import create_urllib3_context
 
 from dbmirror.http_client.connections import HTTPPool, HTTPSPool
+from dbmirror.http_client.limits import Limits
 from dbmirror.http_client.refused import Cause, Refused
 
 CONNECTIONS = 16
@@ -29,8 +31,33 @@ class Managers:
         self._made: dict[str | None, urllib3.PoolManager] = {}
         self._lock = threading.Lock()
 
-    def manager(self, proxy: str | None) -> urllib3.PoolManager:
-        """The pool of connections through `proxy`. Raises Refused for a proxy that speaks no HTTP."""
+    def ask(
+        self,
+        method: str,
+        url: str,
+        limits: Limits,
+        *,
+        proxy: str | None,
+        headers: Mapping[str, str],
+        body: str | None = None,
+    ) -> urllib3.BaseHTTPResponse:
+        """The one answer that `url` gives through `proxy`, its body still to be read and as it was sent.
+
+        Raises Refused for a proxy that speaks no HTTP, and what urllib3 raises.
+        """
+        return self._manager(proxy).urlopen(
+            method,
+            url,
+            headers=headers,
+            body=body,
+            redirect=False,
+            retries=False,
+            preload_content=False,
+            decode_content=False,
+            timeout=urllib3.Timeout(connect=limits.wait(), read=limits.wait()),
+        )
+
+    def _manager(self, proxy: str | None) -> urllib3.PoolManager:
         with self._lock:
             if proxy not in self._made:
                 self._made[proxy] = self._new(proxy)

@@ -44,7 +44,7 @@ def test_the_name_of_a_stage_stays_whole(monkeypatch: pytest.MonkeyPatch, width:
 def test_without_a_terminal_the_count_stays_within_its_total(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("dbmirror.cli.output._QUIET_PERIOD", 0.0)
+    monkeypatch.setattr("dbmirror.cli.progress_display._QUIET_PERIOD", 0.0)
     with Output("build", as_json=False).observing() as observer:
         longer_than_announced(observer)
     said = capsys.readouterr().err
