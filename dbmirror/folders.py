@@ -25,6 +25,11 @@ def known_hosts_file() -> Path:
     return state_folder() / "known_hosts"
 
 
+def pinned_starts_file() -> Path:
+    """Which start of each cluster its host key was seen at last (JSON)."""
+    return state_folder() / "pinned_starts.json"
+
+
 def sandbox_folder() -> Path:
     """The sandbox's state: its profile file, its mirror defaults, its keys."""
     return state_folder() / "sandbox"

@@ -31,7 +31,9 @@ def _cluster_row(cluster: ClusterSummary) -> tuple[str | Text, ...]:
     if cluster.cannot_snapshot:
         mirror = Text("no: " + "; ".join(cluster.cannot_snapshot), style="red")
     else:
-        mirror = Text("yes, with --start" if cluster.needs_start else "yes", style="green")
+        start = ", with --start" if cluster.needs_start else ""
+        ways = [*cluster.ways, *(["databricks ssh"] if cluster.databricks_ssh else [])]
+        mirror = Text(f"yes{start}, by {' or '.join(ways)}", style="green")
     image = "; ".join(cluster.cannot_run_image)
     return (
         cluster.cluster_name,

@@ -126,7 +126,18 @@ def fates_option(function: Command) -> Command:
 
 
 def driver_options(function: Command) -> Command:
-    """What commands take that read the driver: `--cluster`, `--start`, `--accept-host-key`, `--known-hosts`."""
+    """What commands take that read the driver: `--via` and the options of `ssh_options`."""
+    function = click.option(
+        "--via",
+        type=click.Choice(["ssh", "api"]),
+        help="How to read the driver: by SSH, or by commands that the workspace runs there. Else by the first that "
+        "works.",
+    )(function)
+    return ssh_options(function)
+
+
+def ssh_options(function: Command) -> Command:
+    """`--cluster`, `--start`, `--accept-host-key`, `--known-hosts`."""
     function = click.option(
         "--known-hosts",
         type=click.Path(path_type=Path, dir_okay=False, exists=True),

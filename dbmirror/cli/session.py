@@ -14,6 +14,7 @@ from dbmirror.clones.agreements import Claim
 from dbmirror.config import ConfigError, LoadedConfig, load_config
 from dbmirror.hosts.host_key import Fingerprint
 from dbmirror.pipeline.cluster_access import PATIENCE, Questions
+from dbmirror.pipeline.driver_ways import Way
 from dbmirror.pipeline.mirror import Choices, Mirror
 from dbmirror.pipeline.mirror_names import require_known
 from dbmirror.processes.temporary import clear_left_behind
@@ -27,6 +28,7 @@ def choices_of(
     *,
     cluster: str | None = None,
     switch_cluster: bool = False,
+    via: str | None = None,
     start_cluster: bool = False,
     timeout: float = PATIENCE,
     accept_host_key: bool = False,
@@ -48,6 +50,7 @@ def choices_of(
     return Choices(
         cluster=cluster,
         switch_cluster=switch_cluster,
+        via=Way(via) if via else None,
         start_cluster=start_cluster,
         timeout=timeout,
         accept_host_key=accept_host_key,

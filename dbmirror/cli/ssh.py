@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dbmirror.cli.options import cluster_option, command, config_option, driver_options, dry_run_option, mirror_argument
+from dbmirror.cli.options import cluster_option, command, config_option, dry_run_option, mirror_argument, ssh_options
 from dbmirror.errors import UsageError
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _restart(cluster: ClusterSummary) -> str:
 @ssh_group.command("test")
 @mirror_argument
 @config_option
-@driver_options
+@ssh_options
 @command
 def ssh_test_command(output: Output, name: str, config_file: Path | None, **options: Any) -> None:
     """Log in to the driver and run `true` there.
@@ -120,8 +120,8 @@ def ssh_test_command(output: Output, name: str, config_file: Path | None, **opti
     from dbmirror.lab.pins import hand_pin_to_tunnel
 
     with opened(output, name, config_file, **options) as mirror:
-        host = mirror.access.driver.name
-        code = mirror.access.driver.run(["true"]).code
+        host = mirror.access.ssh.name
+        code = mirror.access.ssh.run(["true"]).code
         hand_pin_to_tunnel(mirror.folder, mirror.access.cluster.cluster.cluster_id)
     output.document({"mirror": name, "host": host, "code": code})
     output.show(f"{host}: logged in.")
@@ -130,7 +130,7 @@ def ssh_test_command(output: Output, name: str, config_file: Path | None, **opti
 @ssh_group.command("repin")
 @mirror_argument
 @config_option
-@driver_options
+@ssh_options
 @command
 def ssh_repin_command(output: Output, name: str, config_file: Path | None, **options: Any) -> None:
     """Show the host key that the driver presents now, and pin it in place of the old one. Asks first.

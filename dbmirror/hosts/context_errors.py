@@ -36,6 +36,8 @@ class TooManyContexts(ContextError):
 class ContextLost(ContextError):
     """The context is gone: the cluster stopped or restarted, or somebody cleared its state."""
 
+    maybe_gone = True
+
     def __init__(self, name: str, words: str) -> None:
         super().__init__(
             f"The {name} lost the context that commands ran in: {words}.",

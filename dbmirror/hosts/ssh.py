@@ -37,7 +37,15 @@ from dbmirror.hosts.ssh_errors import (
     SshError,
 )
 from dbmirror.hosts.ssh_socket import Deadline
-from dbmirror.hosts.ssh_transport import CheckHostKey, check_jump, check_own, check_same, log_in, open_hop
+from dbmirror.hosts.ssh_transport import (
+    CheckHostKey,
+    Vouching,
+    check_jump,
+    check_own,
+    check_same,
+    log_in,
+    open_hop,
+)
 from dbmirror.processes.programs import LARGEST_OUTPUT
 from dbmirror.progress import SILENT, Observer
 
@@ -167,26 +175,30 @@ def connect(
     confirm: Callable[[Fingerprint], bool] | None,
     accept_new: bool = False,
     pin: bool = True,
+    vouching: Vouching | None = None,
     deadline: float | None = None,
+    patience: float = _DEADLINE,
     observer: Observer = SILENT,
 ) -> SshHost:
-    """A connection to `target`, by way of its jump hosts, within `deadline` seconds (None: ConnectTimeout, else 30).
+    """A connection to `target`, by way of its jump hosts, within `deadline` seconds (None: ConnectTimeout, else
+    `patience`).
 
-    The target's host key must be pinned in `known_hosts`. On first contact `confirm` is asked; where it is None the key
-    is refused, or with `accept_new` pinned, with a note. A jump host's key must stand in the user's own known_hosts.
+    The target's host key must be pinned in `known_hosts`. On first contact, and after a restart, the workspace is asked
+    by `vouching`. Where it cannot say, `confirm` is asked at first contact; where that is None the key is refused, or
+    with `accept_new` pinned, with a note. A jump host's key must stand in the user's own known_hosts.
     Without `pin` nothing is written: the note says what would be pinned.
     A connection that is closed before the login is tried once more.
     Raises an SshError that says what went wrong and what to do; nothing stays open then, also after Ctrl-C.
     """
     route = find_route(target)
-    limit = Deadline(deadline or route.connect_timeout or _DEADLINE)
+    limit = Deadline(deadline or route.connect_timeout or patience)
     last = route.hops[-1]
     name = f"{target.label} ({last.address})" if target.label else last.address
-    own = check_own(known_hosts, confirm=confirm, accept_new=accept_new, pin=pin, observer=observer)
+    own = check_own(known_hosts, confirm=confirm, accept_new=accept_new, pin=pin, observer=observer, vouching=vouching)
     expected = known_hosts.keys(last.name)
 
     def once() -> _Session:
-        return _open(route, own, expected, limit, observer, asks=confirm is not None)
+        return _open(route, own, expected, limit, observer, asks=confirm is not None or vouching is not None)
 
     def again(key: HostKey) -> _Session:
         return _open(route, check_same(key), (key,), Deadline(limit.seconds), observer, asks=False)
@@ -218,7 +230,7 @@ def _open(
         through = _through_jumps(jumps, limit, resources, observer)
         transport, key = open_hop(last, through=through, expected=expected, deadline=limit, resources=resources)
         own(last, key)
-        # A person's thinking time is not the network's.
+        # A person's thinking time, or the workspace's, is not the network's.
         log_in(transport, last, deadline=Deadline(limit.seconds) if asks else limit)
         transport.set_keepalive(_KEEPALIVE)
     except BaseException:

@@ -174,6 +174,20 @@ class HostKeyChanged(SshError):
         return HostKeyChanged(self.pinned, self.presented, started=started, command=command)
 
 
+class HostKeyForeign(SshError):
+    """The workspace says which keys the driver has, and the server at its address has another one."""
+
+    def __init__(self, vouched: Sequence[Fingerprint], presented: Fingerprint) -> None:
+        known = ", ".join(str(fingerprint) for fingerprint in vouched) or "none"
+        super().__init__(
+            f"{presented.address} is not the driver: it presented {presented}, and the keys of the driver of "
+            f"{presented.name} are {known}, says the workspace. Nothing was sent to it.",
+            remedy="Somebody may be in between. Read the cluster through the workspace instead: dbmirror snapshot "
+            "MIRROR --via api",
+        )
+        self.presented = presented
+
+
 class ProxyCommandFailed(SshError):
     """The user's ProxyCommand ended before the connection stood."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 
 import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
@@ -19,6 +20,7 @@ from dbmirror.hosts.ssh_errors import (
     ConnectionLost,
     DeadlinePassed,
     HostKeyChanged,
+    HostKeyForeign,
     HostKeyUnknown,
     KeyRefused,
     NotAnSshServer,
@@ -29,6 +31,19 @@ from dbmirror.hosts.ssh_socket import Deadline, ProxyCommand, connect_tcp, proxy
 from dbmirror.progress import Observer
 
 _SECONDS_TO_STOP = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vouching:
+    """Who else than the user can say that a server's key is right: the workspace, of its driver."""
+
+    keys: Callable[[], tuple[HostKey, ...] | None]
+    """The driver's own keys; None where they cannot be read."""
+    restarted: bool
+    """The cluster was started anew since its key was pinned: then another key is what is expected."""
+    all_keys: bool = True
+    """The server can have no other keys. Not so where a host of the ssh config leads to a server of its own."""
+
 
 CheckHostKey = Callable[[Hop, HostKey], None]
 """Raises HostKeyUnknown or HostKeyChanged unless the key is that of the hop."""
@@ -107,13 +122,26 @@ def check_own(
     accept_new: bool,
     pin: bool,
     observer: Observer,
+    vouching: Vouching | None = None,
 ) -> CheckHostKey:
-    """The check of the target's key: pinned in `known_hosts`, or else confirmed and then, with `pin`, pinned."""
+    """The check of the target's key: pinned in `known_hosts`, or else vouched for or confirmed, and then, with `pin`,
+    pinned.
+    """
 
     def check(hop: Hop, key: HostKey) -> None:
         pinned = known_hosts.keys(hop.name)
         presented = key.fingerprint(hop.name, address=hop.address)
         if key in pinned:
+            return
+        may_be_new = not pinned or (vouching is not None and vouching.restarted)
+        if may_be_new and vouching is not None and is_vouched(vouching, hop, key):
+            if pin:
+                known_hosts.repin(hop.name, key)
+            since = ", which was started anew since" if pinned else ""
+            observer.note(
+                f"{'Pinned' if pin else 'Would pin'} the host key of {hop.name}{since}: {presented}. The workspace "
+                "vouches for it."
+            )
             return
         if pinned:
             raise HostKeyChanged([known.fingerprint(hop.name) for known in pinned], presented)
@@ -142,6 +170,15 @@ def check_same(before: HostKey) -> CheckHostKey:
             raise HostKeyChanged([before.fingerprint(hop.name)], key.fingerprint(hop.name, address=hop.address))
 
     return check
+
+
+def is_vouched(vouching: Vouching, hop: Hop, key: HostKey) -> bool:
+    """Whether the driver has that key; False where nobody can say. Raises HostKeyForeign where it has others."""
+    vouched = vouching.keys()
+    if vouched is not None and vouching.all_keys and key not in vouched:
+        presented = key.fingerprint(hop.name, address=hop.address)
+        raise HostKeyForeign([known.fingerprint(hop.name) for known in vouched], presented)
+    return vouched is not None and key in vouched
 
 
 def check_jump(observer: Observer) -> CheckHostKey:

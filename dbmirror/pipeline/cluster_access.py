@@ -1,4 +1,4 @@
-"""The way to a mirror's cluster: its workspace, the cluster as it is now, and one SSH connection to its driver."""
+"""The way to a mirror's cluster: its workspace, the cluster as it is now, and its driver as a host."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ from typing import TYPE_CHECKING, Final
 from dbmirror.clones.agreements import Ask
 from dbmirror.config import MirrorConfig
 from dbmirror.errors import RemoteError
-from dbmirror.folders import known_hosts_file
+from dbmirror.folders import known_hosts_file, pinned_starts_file
+from dbmirror.hosts.context import ContextHost
+from dbmirror.hosts.driver import DRIVER_PORT
 from dbmirror.hosts.host_key import Fingerprint
-from dbmirror.hosts.interface import HostError
+from dbmirror.hosts.interface import Host, HostError
 from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.hosts.offered_keys import offered_at
+from dbmirror.hosts.pinned_starts import PinnedStarts
 from dbmirror.hosts.ssh import SshHost, connect
 from dbmirror.hosts.ssh_config import SshTarget
 from dbmirror.hosts.ssh_errors import HostKeyChanged
+from dbmirror.hosts.ssh_transport import Vouching
+from dbmirror.pipeline.driver_ways import SECONDS_FOR_SSH, DriverUnknown, NoSshWay, Way, driver_keys, first_that_works
 from dbmirror.pipeline.mirror_names import profile_of
 from dbmirror.progress import Observer
 
@@ -47,10 +52,6 @@ class ClusterEnded(RemoteError):
     """The cluster ended, or was restarted, while it was read."""
 
 
-class DriverUnknown(RemoteError):
-    """The workspace states no address of the driver, and the configuration neither."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Questions:
     """What a stage asks the user; None without a terminal, and then the answer is no."""
@@ -75,6 +76,8 @@ class WhichCluster:
     """The mirror may become one of another cluster than its snapshot's."""
     pinned: Callable[[], Cluster | None] = lambda: None
     """The cluster of the mirror's snapshot."""
+    via: Way | None = None
+    """How its driver is read (`--via`); None for the first way that works."""
 
 
 class ClusterAccess:
@@ -106,6 +109,7 @@ class ClusterAccess:
         self._which = which
         self._start_cluster = start_cluster
         self._accept_host_key = accept_host_key
+        self._starts = PinnedStarts(pinned_starts_file())
         self._known_hosts = KnownHosts(known_hosts_file(), also=[known_hosts] if known_hosts else [])
         self._ca_bundle = ca_bundle
         self._timeout = timeout
@@ -132,7 +136,8 @@ class ClusterAccess:
     @cached_property
     def summary(self) -> ClusterSummary:
         """The cluster that is mirrored, in whatever state it is."""
-        return self._choose(lambda cluster: cluster.can_snapshot)
+        via = self._which.via
+        return self._choose(lambda cluster: cluster.can_snapshot and (via is None or via in cluster.ways))
 
     @cached_property
     def cluster_for_key(self) -> ClusterSummary:
@@ -237,9 +242,31 @@ class ClusterAccess:
         )
 
     @cached_property
-    def driver(self) -> SshHost:
+    def driver(self) -> Host:
+        """The driver by the way that was asked for, else by the first that works. Raises SshError, ContextError."""
+        if self._which.via is Way.SSH:
+            return self.ssh
+        if self._which.via is Way.API:
+            return self.api
+        return first_that_works(self._ssh_if_possible, lambda: self.api, observer=self._observer)
+
+    @property
+    def way(self) -> Way:
+        """How `driver` is read."""
+        return Way.SSH if self.driver is self.__dict__.get("ssh") else Way.API
+
+    @cached_property
+    def ssh(self) -> SshHost:
         """The one SSH connection to the driver. Raises SshError; HostKeyChanged says how to pin the new key."""
-        target = self.target
+        target, cluster = self.target, self.cluster
+        name = cluster.cluster.cluster_id
+        before = self._starts.start(name)
+        patience = {} if self._which.via or self.section.ssh.host else {"patience": SECONDS_FOR_SSH}
+        vouching = Vouching(
+            keys=lambda: driver_keys(lambda: self.api, port=self.section.ssh.port or DRIVER_PORT),
+            restarted=before is not None and before != cluster.start,
+            all_keys=self.section.ssh.host is None,
+        )
         try:
             with _FIRST_CONTACT:
                 host = connect(
@@ -248,11 +275,15 @@ class ClusterAccess:
                     confirm=self._questions.host_key,
                     accept_new=self._accept_host_key,
                     pin=not self.dry_run,
+                    vouching=vouching,
                     observer=self._observer,
+                    **patience,
                 )
+                if not self.dry_run:
+                    self._starts.note(name, cluster.start)
         except HostKeyChanged as error:
             command = f"dbmirror ssh repin {self.mirror}"
-            raise error.with_facts(started=self.cluster.started_at, command=command) from None
+            raise error.with_facts(started=cluster.started_at, command=command) from None
         return self._resources.enter_context(host)
 
     def ended_meanwhile(self, error: HostError) -> ClusterEnded | None:
@@ -281,3 +312,19 @@ class ClusterAccess:
                 f"{name} was restarted while dbmirror worked with it. {error.message}", remedy="Run this again."
             )
         return None
+
+    def _ssh_if_possible(self) -> SshHost:
+        """As `ssh`, without a try where the cluster has no key of the user's and the API is another way."""
+        summary = self.summary
+        if summary.no_ssh and Way.API in summary.ways and not summary.needs_start:
+            raise NoSshWay(f"{summary.no_ssh}.")
+        return self.ssh
+
+    @cached_property
+    def api(self) -> ContextHost:
+        """The driver by commands that the workspace runs on it. Raises ContextError."""
+        from dbmirror.workspace.command_execution import NotebookContext  # noqa: PLC0415
+
+        cluster = self.cluster.cluster
+        context = NotebookContext(self.workspace, cluster.cluster_id, cluster_name=cluster.cluster_name)
+        return self._resources.enter_context(ContextHost(context))

@@ -21,6 +21,7 @@ from dbmirror.mirror_folder.files import is_file_below
 from dbmirror.mirror_folder.names import BUILT, FATES, IMAGE, LAB_LOCK, LOCK_FILES, R_FATES, SNAPSHOT, VERIFICATION
 from dbmirror.mirror_folder.trees import copy_below
 from dbmirror.pipeline.cluster_access import PATIENCE, ClusterAccess, Questions, WhichCluster
+from dbmirror.pipeline.driver_ways import Way
 from dbmirror.processes.temporary import temporary_folder
 from dbmirror.progress import SILENT, Observer
 from dbmirror.snapshot import Cluster, Snapshot, SnapshotError, read_snapshot
@@ -50,6 +51,8 @@ class Choices:
     """A list of packages that the snapshot is made of, instead of a cluster."""
     runtime: str | None = None
     """The runtime that the snapshot is of, where no cluster says it."""
+    via: Way | None = None
+    """How the driver is read; None for the first way that works."""
     start_cluster: bool = False
     """Start the cluster if it is terminated, instead of stopping with the remedy."""
     timeout: float = PATIENCE
@@ -146,7 +149,10 @@ class Mirror:
             self.name,
             self.section,
             which=WhichCluster(
-                named=self.choices.cluster, switch=self.choices.switch_cluster, pinned=self._pinned_cluster
+                named=self.choices.cluster,
+                switch=self.choices.switch_cluster,
+                pinned=self._pinned_cluster,
+                via=self.choices.via,
             ),
             start_cluster=self.choices.start_cluster,
             accept_host_key=self.choices.accept_host_key,
@@ -206,7 +212,7 @@ class Mirror:
             cluster=self.snapshot().cluster.cluster_id,
             profile=self.access.profile,
             workspace=lambda: self.access.workspace,
-            meet_driver=lambda: self.access.driver,
+            meet_driver=lambda: self.access.ssh,
             indexes=self.indexes,
             ca_bundle=self.ca_bundle,
         )

@@ -31,7 +31,8 @@ def read_cluster(mirror: Mirror) -> Snapshot:
         if library.status == "FAILED":
             said = f": {' '.join(library.messages)}" if library.messages else "."
             observer.warn(f"The cluster could not install its library {library.kind} {library.specification}{said}")
-    observer.finished(stage, f"{len(inventory.distributions)} Python distributions, {snapshot.short_digest}")
+    found = f"{len(inventory.distributions)} Python distributions, {snapshot.short_digest}"
+    observer.finished(stage, f"{found}, by {mirror.access.way}")
     return snapshot
 
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_STANDARD = frozenset({"USER_ISOLATION", "DATA_SECURITY_MODE_STANDARD", "LEGACY_TABLE_ACL", "LEGACY_PASSTHROUGH"})
+STANDARD = frozenset({"USER_ISOLATION", "DATA_SECURITY_MODE_STANDARD", "LEGACY_TABLE_ACL", "LEGACY_PASSTHROUGH"})
+"""Access modes of clusters that several people share, shut off from the driver."""
 _ARM = re.compile(
     r"([a-z]+\d+g[a-z]*|a1)\.|Standard_[A-Z]+\d+(-\d+)?p[a-z]*_v\d|(t2a|c4a|n4a)-",
     re.ASCII,
@@ -48,7 +49,7 @@ def obstacles(
                 remedy="Mirror a cluster with a released runtime, best one with long-term support.",
             )
         )
-    if access_mode in _STANDARD:
+    if access_mode in STANDARD:
         found.append(
             Obstacle(
                 reason=f"access mode {access_mode}: custom images need dedicated access (single user)",

@@ -15,10 +15,11 @@ import msgspec
 import requests
 
 from dbmirror.engine.docker import client, unavailable
-from dbmirror.folders import known_hosts_file, sandbox_folder, sandbox_profile_file, state_folder
+from dbmirror.folders import known_hosts_file, pinned_starts_file, sandbox_folder, sandbox_profile_file, state_folder
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.hosts.host_key import parse_public_key
 from dbmirror.hosts.known_hosts import KnownHosts
+from dbmirror.hosts.pinned_starts import PinnedStarts, start_mark
 from dbmirror.progress import SILENT, Observer
 from dbmirror.sandbox import profile
 from dbmirror.sandbox.base import ensure_base
@@ -159,7 +160,7 @@ def _build(
     if spark:
         observer.advanced(STAGE, "starting Spark")
         await_spark(connected, container_name(instance(), settings.cluster_id))
-    _pin_host_key(connected, settings.cluster_id)
+    _pin_host_key(connected, settings)
     if registry:
         observer.advanced(STAGE, "starting the registry")
         start_detached("dockerhub", folder=_registry_folder(), lifetime=_REGISTRY_SECONDS)
@@ -191,18 +192,21 @@ def _build(
     return record
 
 
-def _pin_host_key(connected: docker.DockerClient, cluster_id: str) -> None:
+def _pin_host_key(connected: docker.DockerClient, settings: process.Settings) -> None:
     """Pin the key of the driver that was just made, read out of its container: no network stood in between.
 
-    Only the first one: after a restart the driver has another, and the user meets the same question as on a real one.
+    Only the first one: after a restart the driver has another, which is met as on a real one.
     """
-    known = KnownHosts(known_hosts_file())
+    cluster_id, known = settings.cluster_id, KnownHosts(known_hosts_file())
     if known.keys(cluster_id):
         return
     with ContainerHost.attach(container_name(instance(), cluster_id), client=connected) as host:
         line = host.fetch("/etc/ssh/ssh_host_ed25519_key.pub").decode()
+    clusters = process.ask(settings.port, settings.token, "state", timeout=5)["clusters"]
+    cluster = next(each for each in clusters if each["cluster_id"] == cluster_id)
     if key := parse_public_key(line):
         known.pin(cluster_id, key)
+        PinnedStarts(pinned_starts_file()).note(cluster_id, start_mark(cluster))
 
 
 def _forget_host_key(cluster_id: str) -> None:
@@ -211,6 +215,7 @@ def _forget_host_key(cluster_id: str) -> None:
     known.forget(cluster_id)
     if known.path.is_file() and not known.path.read_bytes():
         known.path.unlink()
+    PinnedStarts(pinned_starts_file()).forget(cluster_id)
 
 
 def _ensure_workspace(

@@ -15,6 +15,7 @@ from dbmirror.foreign_text.clean_urls import clean_urls_in
 from dbmirror.foreign_text.decoding import convert
 from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.hosts.host_key import HostKey, parse_public_key
+from dbmirror.hosts.pinned_starts import start_mark
 from dbmirror.inventory.model import Text
 from dbmirror.snapshot import Cluster, ClusterLibrary
 from dbmirror.workspace.answers import GET, ask, each_cluster
@@ -39,6 +40,8 @@ class ClusterState:
     """The driver's public name, else its private address; None while there is no driver."""
     started_at: Text | None
     """When it started last, `2026-11-20T12:00:00Z`."""
+    start: Text
+    """A mark of the driver that it has now: its next start has another."""
     ssh_keys: tuple[Text, ...]
     """Fingerprints of the keys that log in, `SHA256:… (ED25519)`."""
 
@@ -113,6 +116,7 @@ def _to_state(details: ClusterDetails, libraries: tuple[ClusterLibrary, ...]) ->
             "state_message": foreign_line(details.state_message or ""),
             "driver_address": _address(details),
             "started_at": started_at(details),
+            "start": start_mark(details.as_dict()),
             "ssh_keys": tuple(str(key.fingerprint("")) for key in keys if isinstance(key, HostKey)),
         },
         ClusterState,

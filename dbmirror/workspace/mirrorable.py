@@ -15,12 +15,14 @@ from dbmirror.foreign_text.decoding import convert
 from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.hosts.host_key import HostKey, parse_public_key
 from dbmirror.inventory.model import Text
-from dbmirror.runtimes.cluster_obstacles import obstacles
+from dbmirror.runtimes.cluster_obstacles import STANDARD, obstacles
 from dbmirror.workspace.answers import Answer, driver_address, text, texts
 
 RUNNING: Final = frozenset({"RUNNING", "RESIZING"})
 _ON_THE_WAY: Final = frozenset({"PENDING", "RESTARTING"})
 _KNOWN_STATES: Final = RUNNING | _ON_THE_WAY | {"TERMINATING", "TERMINATED", "ERROR"}
+_FIRST_WITH_TUNNEL: Final = 17
+"""Runtimes from 17 on have the server that 'databricks ssh' connects to, with dedicated access."""
 _STARTED_BY_HAND: Final = frozenset({"", "UI", "API"})
 
 
@@ -39,8 +41,14 @@ class ClusterSummary:
     """Who made it: `UI`, `API`, `JOB`, `PIPELINE`, …"""
     cannot_snapshot: tuple[Text, ...]
     """Why it cannot be read; empty where it can, perhaps after a start."""
+    ways: tuple[Text, ...]
+    """How its driver can be read: `ssh`, `api`. Known without a try: a closed port or a missing right is not seen."""
+    no_ssh: Text
+    """Why SSH is no way; empty where it is one."""
+    databricks_ssh: bool
+    """Its runtime and access mode fit the tunnel of 'databricks ssh'."""
     lacks_key: bool
-    """That no key of the user's is on it is the only reason."""
+    """No key of the user's is on it, and nothing else speaks against SSH."""
     cannot_run_image: tuple[Text, ...]
     """Why no custom image can run on it (rule L25 of the DCS contract); its snapshot and a lab image are possible."""
     needs_start: bool
@@ -79,16 +87,21 @@ def summarise(answer: Answer, login: Login) -> ClusterSummary:
     cluster_id = text(answer, "cluster_id")
     found = _obstacles(answer)
     key = None if login.by_alias else _key_obstacle(answer, login)
+    access_mode = text(answer, "data_security_mode")
+    ways = () if found else (*(() if key else ("ssh",)), *(() if access_mode in STANDARD else ("api",)))
     return convert(
         {
             "cluster_id": cluster_id,
             "cluster_name": text(answer, "cluster_name") or cluster_id,
             "spark_version": text(answer, "spark_version"),
             "node_type": text(answer, "node_type_id") or None,
-            "access_mode": text(answer, "data_security_mode") or None,
+            "access_mode": access_mode or None,
             "state": text(answer, "state") or "UNKNOWN",
             "source": text(answer, "cluster_source") or None,
-            "cannot_snapshot": (*found, *([key] if key else ())),
+            "cannot_snapshot": (*found, *([key] if key and not ways else ())),
+            "ways": ways,
+            "no_ssh": key or "",
+            "databricks_ssh": not found and access_mode not in STANDARD and _major(answer) >= _FIRST_WITH_TUNNEL,
             "lacks_key": key is not None and not found,
             "cannot_run_image": image_obstacles(answer),
             "needs_start": text(answer, "state") not in RUNNING,
@@ -118,6 +131,11 @@ def _obstacles(answer: Answer) -> tuple[str, ...]:
     if state in RUNNING and not driver_address(answer):
         found.append("the workspace states no address of its driver (serverless, or not yet up)")
     return tuple(found)
+
+
+def _major(answer: Answer) -> int:
+    found = re.match(r"\d{1,4}", text(answer, "spark_version"))
+    return int(found[0]) if found else 0
 
 
 def _key_obstacle(answer: Answer, login: Login) -> str | None:

@@ -61,7 +61,7 @@ def test_clusters_takes_a_profile_of_any_name(
     assert [(each["cluster_id"], each["cannot_snapshot"]) for each in document["clusters"]] == [("1-a", [])]
 
 
-def test_clusters_says_no_for_a_cluster_that_refuses_the_login(
+def test_clusters_says_of_a_cluster_that_refuses_the_login_which_way_is_left(
     workspace: Workspace,  # noqa: F811
     write_profiles: Callable[[str], Path],  # noqa: F811
 ) -> None:
@@ -69,7 +69,12 @@ def test_clusters_says_no_for_a_cluster_that_refuses_the_login(
     ensure_key("team")
     workspace.clusters["1-a"] = a_cluster("1-a")
     (found,) = json.loads(run("clusters", "team", "--json").stdout)["clusters"]
-    assert found["cannot_snapshot"] == ["none of the keys that you have is on it: 'dbmirror ssh setup team' adds yours"]
+    assert found["ways"] == ["api"]
+    assert found["no_ssh"] == "none of the keys that you have is on it: 'dbmirror ssh setup team' adds yours"
+    assert "yes, by api" in run("clusters", "team").stdout
+    workspace.clusters["1-a"]["data_security_mode"] = "USER_ISOLATION"
+    (found,) = json.loads(run("clusters", "team", "--json").stdout)["clusters"]
+    assert found["cannot_snapshot"] == [found["no_ssh"]]
 
 
 def test_a_mirror_is_named_after_its_profile_and_that_is_said(

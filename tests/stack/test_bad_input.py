@@ -93,7 +93,7 @@ def configured(user: User, **ssh: Any) -> None:
 
 def test_a_port_that_nobody_listens_on_says_what_that_means(user: User) -> None:
     configured(user, host="127.0.0.1", port=9)
-    done = user.run("snapshot", "demo", code=3)
+    done = user.run("snapshot", "demo", "--via", "ssh", code=3)
     assert "refused" in done.stderr
 
 
@@ -103,7 +103,7 @@ def test_a_driver_that_says_nothing_is_given_up_at_the_deadline(user: User) -> N
         silent.listen()
         configured(user, host="127.0.0.1", port=silent.getsockname()[1])
         began = time.monotonic()
-        done = user.run("snapshot", "demo", code=3)
+        done = user.run("snapshot", "demo", "--via", "ssh", code=3)
     assert time.monotonic() - began < 60
     assert "s" in done.stderr
     assert not (user.folder / "mirrors").exists()
@@ -121,19 +121,31 @@ def other_key(user: User) -> Iterator[Path]:
 
 def test_a_key_that_the_driver_does_not_know_is_refused_in_words(user: User, other_key: Path) -> None:
     configured(user, identity_file=str(other_key))
-    done = user.run("snapshot", "demo", code=3)
+    done = user.run("snapshot", "demo", "--via", "ssh", code=3)
     assert "other_key" in done.stderr
     assert "dbmirror ssh setup" in done.stderr
 
 
-def test_a_terminated_cluster_is_started_only_on_request_and_its_new_host_key_is_not_trusted(made: User) -> None:
+def test_a_terminated_cluster_is_started_only_on_request_and_the_workspace_vouches_for_its_new_key(made: User) -> None:
     before = tree(made.folder)
     ask(made, "terminate")
+    stopped = made.run("snapshot", "demo", code=3)
+    assert "terminated" in stopped.stderr
+    assert "--start" in stopped.stderr
+    started = made.run("snapshot", "demo", "--start", "--via", "ssh")
+    assert "which was started anew since" in started.stderr
+    assert "The workspace vouches for it" in started.stderr
+    assert tree(made.folder) == before
+
+
+def test_a_host_key_that_changes_without_a_restart_is_not_trusted(made: User, other_key: Path) -> None:
+    pins = made.home / "state" / "known_hosts"
+    real = pins.read_text()
+    cluster = real.split()[0]
+    pins.write_text(f"{cluster} {' '.join(other_key.with_suffix('.pub').read_text().split()[:2])}\n")
+    before = tree(made.folder)
     try:
-        stopped = made.run("snapshot", "demo", code=3)
-        assert "terminated" in stopped.stderr
-        assert "--start" in stopped.stderr
-        changed = made.run("snapshot", "demo", "--start", code=3)
+        changed = made.run("snapshot", "demo", code=3)
         assert "host key" in changed.stderr
         assert "has changed" in changed.stderr
         assert "started last at" in changed.stderr
@@ -141,10 +153,10 @@ def test_a_terminated_cluster_is_started_only_on_request_and_its_new_host_key_is
         assert tree(made.folder) == before
         refused = made.run("ssh", "repin", "demo", code=2)
         assert "The pinned key stays" in refused.stderr
-    finally:
-        made.run("snapshot", "demo", "--start", code=3)
         made.run("ssh", "repin", "demo", "--accept-host-key")
-    made.run("snapshot", "demo")
+        made.run("snapshot", "demo")
+    finally:
+        pins.write_text(real)
     assert tree(made.folder) == before
 
 

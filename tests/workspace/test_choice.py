@@ -16,6 +16,8 @@ from tests.workspace.conftest import Workspace, a_cluster
 
 ID = "0101-120000-abcdefgh"
 OTHER = "0202-130000-abcdefgh"
+CLOSED = {"ssh_public_keys": [], "data_security_mode": "USER_ISOLATION"}
+"""Neither SSH nor the workspace's API leads to such a cluster's driver."""
 PINNED = Cluster(cluster_id=ID, cluster_name="analytics", spark_version="15.4.x-scala2.12")
 
 
@@ -54,7 +56,7 @@ def test_an_ambiguous_name_says_the_option(w: WorkspaceClient, workspace: Worksp
 
 
 def test_without_a_name_the_only_one_that_can_be_mirrored_is_meant(w: WorkspaceClient, workspace: Workspace) -> None:
-    hold(workspace, a_cluster("1-a", ssh_public_keys=[]), a_cluster("1-b", cluster_name="b"))
+    hold(workspace, a_cluster("1-a", **CLOSED), a_cluster("1-b", cluster_name="b"))
     assert chosen(w).cluster_id == "1-b"
 
 
@@ -67,7 +69,7 @@ def test_of_several_none_is_taken_because_it_runs(w: WorkspaceClient, workspace:
 
 
 def test_of_several_somebody_chooses(w: WorkspaceClient, workspace: Workspace) -> None:
-    hold(workspace, a_cluster("1-a"), a_cluster("1-b"), a_cluster("1-c", ssh_public_keys=[]))
+    hold(workspace, a_cluster("1-a"), a_cluster("1-b"), a_cluster("1-c", **CLOSED))
     asked: list[tuple[int, int]] = []
 
     def ask(clusters: Sequence[ClusterSummary], fits: Fits) -> ClusterSummary | None:
@@ -83,7 +85,7 @@ def test_of_several_somebody_chooses(w: WorkspaceClient, workspace: Workspace) -
 def test_without_any_that_can_be_mirrored_it_says_so(w: WorkspaceClient, workspace: Workspace) -> None:
     with pytest.raises(errors.ClusterUnknown, match="that can be mirrored"):
         chosen(w)
-    hold(workspace, a_cluster(ssh_public_keys=[]))
+    hold(workspace, a_cluster(**CLOSED))
     with pytest.raises(errors.ClusterUnknown, match="that can be mirrored"):
         chosen(w)
 

@@ -38,7 +38,6 @@ def test_a_terminated_cluster_can_be_mirrored_after_a_start(w: WorkspaceClient, 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"ssh_public_keys": []}, "it has no SSH key"),
         ({"driver": None}, "no address of its driver"),
         ({"driver": {"private_ip": "", "public_dns": ""}}, "no address of its driver"),
         ({"state": "ERROR", "state_message": "Lost\nit"}, "in state ERROR: Lost it"),
@@ -133,10 +132,30 @@ def test_a_cluster_that_has_none_of_the_offered_keys_cannot_be_logged_in_to(
     for without in (frozenset({b"another"}), frozenset()):
         cluster = judged(without)
         assert cluster.lacks_key
-        assert cluster.cannot_snapshot == (
-            "none of the keys that you have is on it: dbmirror ssh setup 'my profile' adds yours",
-        )
-    assert judged(frozenset(), by_alias=True).can_snapshot
+        assert cluster.no_ssh == "none of the keys that you have is on it: dbmirror ssh setup 'my profile' adds yours"
+        assert cluster.ways == ("api",), "the workspace needs no key to run a command"
+    assert judged(frozenset(), by_alias=True).ways == ("ssh", "api")
+
+
+@pytest.mark.parametrize(
+    ("changes", "ways", "tunnel"),
+    [
+        ({}, ("ssh", "api"), False),
+        ({"spark_version": "17.3.x-scala2.13"}, ("ssh", "api"), True),
+        ({"spark_version": "18.x-scala2.13", "ssh_public_keys": []}, ("api",), True),
+        ({"spark_version": "17.3.x-scala2.13", "data_security_mode": "USER_ISOLATION"}, ("ssh",), False),
+        ({"data_security_mode": "USER_ISOLATION", "ssh_public_keys": []}, (), False),
+        ({"state": "TERMINATED", "driver": {}}, ("ssh", "api"), False),
+        ({"state": "ERROR"}, (), False),
+    ],
+)
+def test_the_ways_to_a_cluster_are_told_without_a_try(
+    w: WorkspaceClient, workspace: Workspace, changes: dict[str, Any], ways: tuple[str, ...], tunnel: bool
+) -> None:
+    hold(workspace, a_cluster(**changes))
+    (cluster,) = list_clusters(w)
+    assert (cluster.ways, cluster.databricks_ssh) == (ways, tunnel)
+    assert cluster.can_snapshot == bool(ways)
 
 
 def test_every_page_of_a_list_is_read(w: WorkspaceClient, workspace: Workspace) -> None:
