@@ -36,6 +36,7 @@ from dbmirror.hosts.ssh_errors import (
     NoCommandRan,
     SshError,
 )
+from dbmirror.hosts.ssh_faults import SSH_FAULTS
 from dbmirror.hosts.ssh_socket import Deadline
 from dbmirror.hosts.ssh_transport import (
     CheckHostKey,
@@ -164,7 +165,7 @@ class SshHost:
             raise NoCommandRan(self.name, code=error.code, said=said, seconds=START) from None
         except TimeoutError:
             raise CommandTookTooLong(self.name, argv[0], timeout) from None
-        except (paramiko.SSHException, EOFError, OSError) as error:
+        except SSH_FAULTS as error:
             raise ConnectionLost(self.name, f"while '{argv[0]}' ran") from error
 
 

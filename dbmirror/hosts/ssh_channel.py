@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import paramiko
 
+from dbmirror.hosts.ssh_faults import SSH_FAULTS
 from dbmirror.hosts.ssh_socket import Deadline
 from dbmirror.parallel import go_on
 
@@ -87,7 +88,7 @@ class _Pulse:
 
     def _ask(self) -> None:
         # A server refuses a request that it does not know: that is an answer.
-        with suppress(paramiko.SSHException, EOFError, OSError):
+        with suppress(*SSH_FAULTS):
             self._transport.global_request("keepalive@openssh.com", wait=True)
 
 
@@ -266,7 +267,7 @@ def _closed_at(channel: paramiko.Channel, deadline: Deadline) -> Iterator[None]:
 def _learn_shell(channel: paramiko.Channel, received: _Received) -> None:
     """Read on until the shell's process id is there: it may be on its way when an interrupt comes."""
     deadline = Deadline(_SECONDS_TO_LEARN)
-    with suppress(paramiko.SSHException, EOFError, OSError):
+    with suppress(*SSH_FAULTS):
         while received.shell is None and deadline.left() and not channel.closed:
             if not received.take(channel):
                 time.sleep(0.02)
@@ -278,7 +279,7 @@ def _end(transport: paramiko.Transport, shell: int | None) -> None:
     """
     if shell is None or not transport.is_active():
         return
-    with suppress(paramiko.SSHException, EOFError, OSError, TimeoutError):
+    with suppress(*SSH_FAULTS):
         deadline = Deadline(_SECONDS_TO_END)
         channel = transport.open_session(timeout=deadline.left())
         with channel, _closed_at(channel, deadline):

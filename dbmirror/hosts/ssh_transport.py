@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
 
+from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.hosts.host_key import Fingerprint, HostKey
 from dbmirror.hosts.key_agent import open_agent
 from dbmirror.hosts.known_hosts import KnownHosts, trusted_keys
@@ -27,6 +28,7 @@ from dbmirror.hosts.ssh_errors import (
     SshError,
     Unreachable,
 )
+from dbmirror.hosts.ssh_faults import SSH_FAULTS
 from dbmirror.hosts.ssh_socket import Deadline, ProxyCommand, connect_tcp, proxy_command
 from dbmirror.progress import Observer
 
@@ -78,7 +80,7 @@ def open_hop(
         _prefer(transport, expected)
         transport.start_client(timeout=deadline.left())
         key = transport.get_remote_server_key()
-    except (paramiko.SSHException, EOFError, OSError) as error:
+    except SSH_FAULTS as error:
         if not deadline.left():
             said = f"; the ProxyCommand said: {proxy.said()}" if proxy and proxy.said() else ""
             raise DeadlinePassed(hop.address, deadline.seconds, f"no SSH greeting{said}") from error
@@ -99,9 +101,9 @@ def log_in(transport: paramiko.Transport, hop: Hop, *, deadline: Deadline) -> No
             try:
                 wanted = transport.auth_publickey(hop.user, offer.key)
             except paramiko.BadAuthenticationType as error:
-                reason = f"it takes {' or '.join(error.allowed_types)}, not a key"
+                reason = f"it takes {foreign_line(' or '.join(error.allowed_types), 200)}, not a key"
                 break
-            except (paramiko.SSHException, EOFError, OSError) as error:
+            except SSH_FAULTS as error:
                 if not deadline.left():
                     raise DeadlinePassed(hop.address, deadline.seconds, "login") from error
                 if not transport.is_active():
@@ -110,7 +112,7 @@ def log_in(transport: paramiko.Transport, hop: Hop, *, deadline: Deadline) -> No
             else:
                 if not wanted:
                     return
-                reason = f"beyond the key it asks for {' or '.join(wanted)}"
+                reason = f"beyond the key it asks for {foreign_line(' or '.join(wanted), 200)}"
                 break
     raise KeyRefused(hop.address, hop.user, tried, reason=reason)
 
@@ -210,7 +212,7 @@ def _forward(through: paramiko.Transport, hop: Hop, deadline: Deadline) -> param
         )
     except paramiko.ChannelException as error:
         raise Unreachable(hop.address, f"the jump host says '{error.text}'") from error
-    except (paramiko.SSHException, EOFError, OSError) as error:
+    except SSH_FAULTS as error:
         if not deadline.left():
             raise DeadlinePassed(hop.address, deadline.seconds, "through the jump host") from error
         raise ConnectionLost("the jump host", f"while it connected to {hop.address}") from error
@@ -218,7 +220,7 @@ def _forward(through: paramiko.Transport, hop: Hop, deadline: Deadline) -> param
 
 def _close(transport: paramiko.Transport, under: socket.socket | paramiko.Channel) -> None:
     """Close the session and wait for its thread, which paramiko leaves to end by itself."""
-    with suppress(paramiko.SSHException, EOFError, OSError):
+    with suppress(*SSH_FAULTS):
         # The thread waits for something to read, and would notice at its next look only.
         under.shutdown(socket.SHUT_RDWR)
     transport.close()

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from dbmirror.http_client.addresses import is_loopback
+from dbmirror.http_client.addresses import is_loopback, origin_of
+from dbmirror.http_client.refused import Refused
 from dbmirror.publish.registries.errors import TargetError
 
 DOCKER_HUB: Final = "docker.io"
@@ -65,9 +66,17 @@ class RegistryTarget:
             )
         return f"{self.full_name}:{tag}"
 
+    def _can_be_asked(self) -> bool:
+        """Whether the host is one for HTTP, too: a port beyond 65535 is none, nor a label that begins with a hyphen."""
+        try:
+            origin_of(self.base_url)
+        except Refused:
+            return False
+        return True
+
     def check(self) -> None:
         """Raises TargetError where a part has not its form, or a password would travel in the clear."""
-        if not _HOST.match(self.host):
+        if not _HOST.match(self.host) or not self._can_be_asked():
             raise TargetError(
                 f"The registry {self.name!r} has {self.host!r} for a host.",
                 remedy="Give a host name with an optional port and nothing else, for example team.azurecr.io.",

@@ -81,7 +81,24 @@ def test_plain_http_is_for_loopback_only() -> None:
         resolve_target("remote", {"remote": remote}, {}, mirror="demo")
 
 
-@pytest.mark.parametrize("host", ["a.example/path", "user:pw@a.example", "a.example:port", "justaname", "", "a b.c"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "a.example/path",
+        "user:pw@a.example",
+        "a.example:port",
+        "justaname",
+        "",
+        "a b.c",
+        "a.example:99999",
+        "-x.azurecr.io",
+        "x-.example",
+        "[1:2]",
+        "[:::]",
+        "a" * 70 + ".example",
+        ".".join(["a" * 60] * 6),
+    ],
+)
 def test_what_is_no_host_is_refused(host: str) -> None:
     with pytest.raises(TargetError):
         resolve_target("x", {"x": RegistryConfig(kind="oci", host=host)}, {}, mirror="demo")
