@@ -423,10 +423,24 @@ class Slow:
     watcher: Watcher
     push: Future[PushResult]
 
+    def fails(self, kind: type[errors.RegistryError], match: str = "") -> errors.RegistryError:
+        """The error of that kind that it ends with; from then on its registry is well."""
+        with pytest.raises(kind, match=match) as raised:
+            self.push.result()
+        self.registry.faults.clear()
+        return raised.value
+
+
+@pytest.fixture(scope="module", autouse=True)
+def slow_failures_begin_first(request: pytest.FixtureRequest) -> None:
+    """They go on beside the tests that come before theirs."""
+    if any("slow_failures" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("slow_failures")
+
 
 @pytest.fixture(scope="module")
 def slow_failures(engine: docker.DockerClient, new_image: Callable[[], str]) -> Iterator[dict[str, Slow]]:
-    """Both of them at the same time."""
+    """Both of them at the same time, begun."""
     faults = {
         "cut": Fault(method="PATCH", cut_after=1_000_000),
         "full": Fault(method="PATCH", status=507, body=b"{}"),
@@ -441,9 +455,6 @@ def slow_failures(engine: docker.DockerClient, new_image: Callable[[], str]) -> 
             failures[name] = Slow(running, image, target, watcher, pool.submit(
                 push, image, target, "v1", login(running), engine=engine, observer=watcher, attempts=1
             ))  # fmt: skip
-        for failure in failures.values():
-            failure.push.exception()
-            failure.registry.faults.clear()
         yield failures
 
 
@@ -451,9 +462,7 @@ def test_a_connection_cut_in_the_middle_of_a_layer_is_an_error_and_a_second_push
     engine: docker.DockerClient, slow_failures: dict[str, Slow]
 ) -> None:
     cut = slow_failures["cut"]
-    with pytest.raises(errors.ConnectionCut) as raised:
-        cut.push.result()
-    assert raised.value.exit_code == 3
+    assert cut.fails(errors.ConnectionCut).exit_code == 3
     assert any("the Docker Engine is retrying" in line for line in cut.watcher.lines)
     assert engine.images.get(cut.image).tags == [cut.image]
 
@@ -466,8 +475,7 @@ def test_a_full_registry_is_an_error_and_a_second_push_completes_the_first(
     engine: docker.DockerClient, slow_failures: dict[str, Slow]
 ) -> None:
     full = slow_failures["full"]
-    with pytest.raises(errors.RegistryFull, match="507 Insufficient Storage"):
-        full.push.result()
+    full.fails(errors.RegistryFull, match="507 Insufficient Storage")
     assert push(full.image, full.target, "v1", login(full.registry), engine=engine).digest
 
 
