@@ -35,11 +35,11 @@ from tests.stack.lab.stack import (
 pytestmark = pytest.mark.stack
 
 
-@pytest.fixture
-def bastion(stack: Path, home: Path, mirror: Mirror, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def bastion(stack: Path, home: Path, mirror: Mirror, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The jump host's container, with a key of its own; the ssh config leads to the driver through it."""
-    state = running_driver()
-    key, known = tmp_path / "key", tmp_path / "known_hosts"
+    state, folder = running_driver(), tmp_path_factory.mktemp("bastion")
+    key, known = folder / "key", folder / "known_hosts"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     networks = json.loads(
         docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", str(state.driver_container))
