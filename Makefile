@@ -11,6 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 # make test T=tests/lock: the tests of one folder or file.
 T ?= tests
+# Those on the real engine lie in one folder: five processes need not read all the others.
 STACK = $(if $(filter tests,$(T)),tests/stack,$(T))
 # pytest's exit code for "no test here": a folder may have tests of the other kind alone.
 NONE = $(if $(filter tests,$(T)),, || [ $$? = 5 ])
@@ -46,7 +47,8 @@ fuzz: $(READY)  ## 10,000 hostile files, folders and answers
 	FUZZ_CASES=10000 $(PYTHON) -m pytest -m fuzz tests/fuzz --numprocesses auto
 
 stack: $(READY) engine tools  ## the tests on the real engine
-	$(PYTHON) -m pytest -m "stack and not alone" --numprocesses 2 --dist loadfile $(STACK)$(NONE)
+	$(PYTHON) -m pytest -m "stack and not alone" --numprocesses 4 --dist loadfile --no-loadscope-reorder \
+	    --durations=10 $(STACK)$(NONE)
 	$(PYTHON) -m pytest -m "stack and alone" $(STACK)$(NONE)
 
 format: $(READY)  ## format the code

@@ -10,7 +10,6 @@ import signal
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography import x509
@@ -18,46 +17,20 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, settings
-from xdist.scheduler import LoadFileScheduling
+
+from tests import scheduling
 
 # How long an example takes says more about what else the machine does.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
 
-_OWN_LABS = ("tests/stack/lab/test_r_kernel.py", "tests/stack/lab/test_spark_in_the_lab.py")
-"""Labs of sandboxes of their own, on ports of their own."""
-_LABS = ("tests/stack/lab/", "tests/stack/test_another_user.py")
-"""One lab after the other: they want the same ports."""
-_SCHEMAS = ("tests/render/test_workflows.py", "tests/publish/sbom/test_cyclonedx.py")
-"""They import jsonschema, whose grammars take a second to read."""
-
-
-class _Scheduling(LoadFileScheduling):
-    """A file's tests in one process, as with --dist loadfile; in one, too, what shares a lab, its ports, or an import.
-
-    The marks of --dist loadgroup do not arrive: pytest-xdist 3.8 writes them where pytest 9.2 does not read them.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = str(super()._split_scope(nodeid))
-        if file.startswith(_OWN_LABS):
-            return "labs of their own"
-        if file.startswith(_SCHEMAS):
-            return "schemas"
-        return "labs" if file.startswith(_LABS) else file
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
-    return _Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--refresh-golden", action="store_true", help="write the golden files anew instead of comparing")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(scheduling)
     # A shell without job control starts what it puts into the background deaf to Ctrl-C, nohup deaf to SIGHUP, and
     # children inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -135,12 +136,47 @@ def artefacts() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def sandbox_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
-    """A user who has the sandbox up."""
-    user = new_user(tmp_path_factory.mktemp("user"))
+@contextmanager
+def user_with_sandbox(place: Path, *options: str) -> Iterator[User]:
+    """A new user in `place` who has the sandbox up that the `options` of `sandbox up` ask for."""
+    user = new_user(place)
     try:
-        user.run("sandbox", "up")
+        user.run("sandbox", "up", *options)
         yield user
     finally:
         user.run("sandbox", "down")
+
+
+@pytest.fixture(scope="session")
+def sandbox_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
+    """A user who has the sandbox up."""
+    with user_with_sandbox(tmp_path_factory.mktemp("user")) as user:
+        yield user
+
+
+@pytest.fixture(scope="session")
+def r_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
+    """A user who has a sandbox with R up."""
+    with user_with_sandbox(tmp_path_factory.mktemp("user-of-r"), "--r") as user:
+        yield user
+
+
+@pytest.fixture(scope="session")
+def r_built(r_user: User) -> Iterator[Done]:
+    """What the build of that sandbox's mirror said, in the user's folder."""
+    built = r_user.run("build", "demo", "--json")
+    yield built
+    subprocess.run(["docker", "rmi", "--force", built.document["image"]["tag"]], check=False, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def spark_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
+    """A user who has a sandbox up whose driver runs Spark."""
+    with user_with_sandbox(tmp_path_factory.mktemp("user-of-spark"), "--spark") as user:
+        yield user
+
+
+@pytest.fixture(scope="session")
+def spark_built(spark_user: User) -> Done:
+    """What the build of that sandbox's mirror said, in the user's folder."""
+    return spark_user.run("build", "demo", "--json")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
 
 from dbmirror.build.image import Built
-from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.config import load_config
 from dbmirror.engine.failures import BuildFailed
 from dbmirror.files import sha256_hex
@@ -22,12 +19,12 @@ from dbmirror.lock.r.model import CapturedRPackage, CranFile, LockedRPackage, RA
 from dbmirror.pipeline import snapshot_stage, stages
 from dbmirror.pipeline.mirror import Choices
 from dbmirror.pipeline.mirror import Mirror as OpenedMirror
-from dbmirror.sandbox.lifecycle import down, up
 from dbmirror.sandbox.r_repository import source_archive, source_package
 from dbmirror.snapshot import Snapshot
 from dbmirror.verify.model import Finding, Outcome, Report
 from dbmirror.verify.r_facts import with_failures
 from tests.builders import an_r_fate
+from tests.stack.conftest import Done, User
 
 pytestmark = pytest.mark.stack
 
@@ -67,49 +64,36 @@ class Mirror:
         return stages.verify_image(self.opened, self.built, self.lock, self.snapshot, again=True)
 
 
-@pytest.fixture(scope="module")
-def mirror_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Flavour], Mirror]]:
-    """Mirrors of the sandbox's driver with R, by flavour; each is made once."""
-    folder = tmp_path_factory.mktemp("r")
-    made: dict[Flavour, Mirror] = {}
+@pytest.fixture(scope="module", autouse=True)
+def home(r_user: User) -> Iterator[None]:
+    """What runs here runs as the user of the sandbox with R."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DOCKER_CONFIG", os.environ.get("DOCKER_CONFIG") or str(Path.home() / ".docker"))
-        patch.setenv("HOME", str(folder))
-        patch.setenv("DBMIRROR_HOME", str(folder / "state"))
+        for name in ("HOME", "DBMIRROR_HOME", "DOCKER_CONFIG"):
+            patch.setenv(name, r_user.environment[name])
         for name in ("DATABRICKS_CONFIG_FILE", "DATABRICKS_HOST", "DATABRICKS_TOKEN", "DATABRICKS_CONFIG_PROFILE"):
             patch.delenv(name, raising=False)
-
-        def of(flavour: Flavour) -> Mirror:
-            if flavour not in made:
-                loaded = load_config(start=folder / str(flavour))
-                choices = Choices(accept_host_key=True, flavour=flavour)
-                with OpenedMirror("demo", loaded, choices=choices) as opened:
-                    snapshot = snapshot_stage.take_snapshot(opened)
-                    lock = stages.make_lock(opened, snapshot)
-                    stages.render_files(opened, lock)
-                    built, _ = stages.build(opened, lock)
-                    made[flavour] = Mirror(opened, snapshot, lock, built)
-            return made[flavour]
-
-        try:
-            up(r=True, ca_bundle=find_ca_bundle(None))
-            yield of
-        finally:
-            down()
-            images = [mirror.built.image_id for mirror in made.values()]
-            subprocess.run(["docker", "rmi", "-f", *images], check=False, capture_output=True)
+        yield
 
 
-@pytest.fixture
-def both(mirror_of: Callable[[Flavour], Mirror]) -> Mirror:
-    """The mirror for Python and R."""
-    return mirror_of(Flavour.PYTHON_R)
+@pytest.fixture(scope="module")
+def both(r_user: User, r_built: Done) -> Mirror:
+    """The mirror for Python and R, as the command line built it."""
+    assert r_built.document["flavour"] == "python-r"
+    opened = OpenedMirror("demo", load_config(start=r_user.folder), choices=Choices(flavour=Flavour.PYTHON_R))
+    return Mirror(opened, opened.snapshot(), opened.lock(), opened.built())
 
 
-@pytest.fixture
-def only_r(mirror_of: Callable[[Flavour], Mirror]) -> Mirror:
+@pytest.fixture(scope="module")
+def only_r(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
     """The mirror for R alone."""
-    return mirror_of(Flavour.R)
+    loaded = load_config(start=tmp_path_factory.mktemp("only-r"))
+    with OpenedMirror("demo", loaded, choices=Choices(accept_host_key=True, flavour=Flavour.R)) as opened:
+        snapshot = snapshot_stage.take_snapshot(opened)
+        lock = stages.make_lock(opened, snapshot)
+        stages.render_files(opened, lock)
+        built, _ = stages.build(opened, lock)
+        yield Mirror(opened, snapshot, lock, built)
+    subprocess.run(["docker", "rmi", "-f", built.image_id], check=False, capture_output=True)
 
 
 def finding(report: Report, number: str) -> Finding:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +18,14 @@ pytestmark = pytest.mark.stack
 
 
 @pytest.fixture(scope="module")
-def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
+def user(r_user: User) -> User:
     """A user who has a sandbox with R up."""
-    user = new_user(tmp_path_factory.mktemp("user-of-r"))
-    try:
-        user.run("sandbox", "up", "--r")
-        yield user
-    finally:
-        user.run("sandbox", "down")
+    return r_user
 
 
 @pytest.fixture(scope="module")
-def built(user: User) -> Done:
-    return user.run("build", "demo", "--json")
+def built(r_built: Done) -> Done:
+    return r_built
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from testcontainers.core.container import DockerContainer
 
-from tests.stack.conftest import User, new_user
+from tests.stack.conftest import Done, User
 from tests.stack.driver_tunnel import INSIDE, SHIM, Notebook, Tunnel, tunnel_to
 
 pytestmark = pytest.mark.stack
@@ -34,14 +34,10 @@ PYTHON = "/databricks/python3/bin/python"
 
 
 @pytest.fixture(scope="module")
-def spark_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """A sandbox of its own whose driver runs Spark."""
-    user = new_user(tmp_path_factory.mktemp("spark"))
-    try:
-        user.run("sandbox", "up", "--spark")
-        yield user.run("sandbox", "status", "--json").document["sandbox"]
-    finally:
-        user.run("sandbox", "down")
+def spark_state(spark_user: User) -> dict[str, Any]:
+    """A sandbox whose driver runs Spark."""
+    found: dict[str, Any] = spark_user.run("sandbox", "status", "--json").document["sandbox"]
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +73,9 @@ def parallel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def image(sandbox_user: User) -> str:
-    """An image with the cluster's packages and nothing of Spark: what a mirror is."""
-    return str(sandbox_user.run("sandbox", "status", "--json").document["sandbox"]["driver_image"])
+def image(spark_built: Done) -> str:
+    """An image with the cluster's packages and nothing of Spark: a mirror."""
+    return str(spark_built.document["image"]["tag"])
 
 
 class Side:

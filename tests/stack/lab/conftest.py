@@ -21,7 +21,7 @@ from dbmirror.pipeline.line import Wanted, prepare
 from dbmirror.pipeline.mirror import Choices, Mirror
 from dbmirror.sandbox import lifecycle
 from tests.stack.conftest import tree
-from tests.stack.lab.stack import health, project_of, settles
+from tests.stack.lab.stack import health, keep_to_ports, own_ports, project_of, settles
 
 SETTINGS = ["DATABRICKS_CONFIG_FILE", "DATABRICKS_HOST", "DATABRICKS_TOKEN", "DATABRICKS_CONFIG_PROFILE"]
 
@@ -68,6 +68,7 @@ def stack(mirror: Mirror, home: Path, users_own: dict[str, bytes]) -> Iterator[P
     lock = mirror.lock()
     files = stages.render_lab(mirror, lock, make_lab_lock(mirror, lock))
     write_compose_file(lab_paths(folder), files.compose)
+    keep_to_ports(folder, own_ports())
     lab_stack.prepare(mirror.lab, mirror.lab_supplies())
     fetch_files(mirror.lab, files, mirror.lab_supplies())
     try:

@@ -8,11 +8,13 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
+import docker as docker_sdk
 import requests
+from docker.models.containers import Container
 
 from dbmirror.engine import compose
 from dbmirror.engine.compose_project import ComposeProject, command
@@ -22,7 +24,7 @@ from dbmirror.lab.variables import read_environment, write_environment
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.sandbox import lifecycle
 from dbmirror.sandbox.state import SandboxState
-from tests.stack.conftest import PROGRAM, User, tree
+from tests.stack.conftest import PROGRAM, tree
 
 CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(p).exists()), None)
 
@@ -42,11 +44,24 @@ def project_of(folder: Path) -> ComposeProject:
 
 
 def container(folder: Path, service: str) -> str:
-    return next(each.container for each in compose.services(project_of(folder)) if each.name == service)
+    (found,) = _containers(folder, service)
+    return str(found.name)
 
 
 def health(folder: Path, service: str) -> str:
-    return next((each.health for each in compose.services(project_of(folder)) if each.name == service), "")
+    """Asked of the engine itself: compose is a program, which tests that wait would start over and over."""
+    return next((each.health for each in _containers(folder, service)), "")
+
+
+def _containers(folder: Path, service: str) -> list[Container]:
+    labels = (f"com.docker.compose.project={project_of(folder).name}", f"com.docker.compose.service={service}")
+    found: list[Container] = _engine().containers.list(all=True, filters={"label": list(labels)}, ignore_removed=True)
+    return found
+
+
+@cache
+def _engine() -> docker_sdk.DockerClient:
+    return docker_sdk.from_env()
 
 
 def docker(*arguments: str) -> str:
@@ -126,11 +141,14 @@ def write_notebook(
     give_to_lab(folder, path)
 
 
-def keep_to_ports(user: User, folder: Path, first: int) -> None:
-    """Let the lab of `user` that `folder` will have take ports from `first` on: the usual ones are another lab's."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DBMIRROR_HOME", user.environment["DBMIRROR_HOME"])
-        write_environment(lab_paths(folder), {"DBMIRROR_LAB_PORT": str(first), "DBMIRROR_PORT_4040": str(first + 1)})
+def own_ports() -> int:
+    """The first of the ports that the labs of this process may take: those of another process are others."""
+    return 18888 + 10 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+
+
+def keep_to_ports(folder: Path, first: int) -> None:
+    """Let the lab that `folder` will have take ports from `first` on: the usual ones are another lab's."""
+    write_environment(lab_paths(folder), {"DBMIRROR_LAB_PORT": str(first), "DBMIRROR_PORT_4040": str(first + 1)})
 
 
 def give_to_lab(folder: Path, path: Path) -> None:

@@ -22,7 +22,7 @@ from dbmirror.lock.debs.archives import client_of_archives
 from dbmirror.lock.debs.offline import OfflineApt, RKernelPlan
 from dbmirror.lock.errors import AptUnavailable
 from dbmirror.render.dockerfile_templates import shipped_folder
-from tests.stack.conftest import User, new_user
+from tests.stack.conftest import Done, User
 from tests.stack.lab.stack import (
     address_of,
     container,
@@ -30,6 +30,7 @@ from tests.stack.lab.stack import (
     in_lab,
     keep_to_ports,
     outputs_of,
+    own_ports,
     run_in_browser,
     session_of,
     write_notebook,
@@ -56,23 +57,17 @@ class Mirror:
 
 
 @pytest.fixture(scope="module")
-def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
+def mirror(r_user: User, r_built: Done) -> Iterator[Mirror]:
     """A user who has a sandbox with R up, its mirror built, and the lab running."""
+    folder = r_user.folder / "mirrors" / "demo"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COMPOSE_PROJECT_NAME", f"dbmirror-test-r-{os.getpid()}")
-        user = new_user(tmp_path_factory.mktemp("user-of-r-lab"))
-        patch.setenv("DBMIRROR_HOME", user.environment["DBMIRROR_HOME"])
-        folder = user.folder / "mirrors" / "demo"
+        patch.setenv("DBMIRROR_HOME", r_user.environment["DBMIRROR_HOME"])
+        keep_to_ports(folder, own_ports())
         try:
-            user.run("sandbox", "up", "--r")
-            built = user.run("build", "demo", "--json").document
-            keep_to_ports(user, folder, 18888)
-            user.run("lab", "up", "demo")
-            yield Mirror(user, folder, built["image"]["tag"])
+            r_user.run("lab", "up", "demo")
+            yield Mirror(r_user, folder, r_built.document["image"]["tag"])
         finally:
-            if (folder / "compose.yaml").exists():
-                user.run("lab", "down", "demo")
-            user.run("sandbox", "down")
+            r_user.run("lab", "down", "demo")
 
 
 def lab_image(mirror: Mirror) -> str:
@@ -305,17 +300,17 @@ def test_why_there_is_no_r_kernel_stands_in_the_labs_image(mirror: Mirror, tmp_p
 
 
 def test_a_mirror_of_r_alone_has_a_lab_whose_default_is_r(mirror: Mirror, tmp_path: Path) -> None:
-    user, project = mirror.user.in_folder(tmp_path / "r-alone"), f"dbmirror-test-r-alone-{os.getpid()}"
+    user = mirror.user.in_folder(tmp_path / "r-alone")
     folder = user.folder / "mirrors" / "demo"
     user.run("build", "demo", "--flavour", "r")
-    keep_to_ports(user, folder, 18890)
+    keep_to_ports(folder, own_ports() + 2)
     try:
-        user.run("lab", "up", "demo", COMPOSE_PROJECT_NAME=project)
+        user.run("lab", "up", "demo")
         with session_of(folder) as session:
             offered = session.get(f"{address_of(folder)}/api/kernelspecs", timeout=10).json()
-        said = user.run("lab", "logs", "demo", "lab", "--json", COMPOSE_PROJECT_NAME=project).document["lines"]
+        said = user.run("lab", "logs", "demo", "lab", "--json").document["lines"]
     finally:
-        user.run("lab", "down", "demo", COMPOSE_PROJECT_NAME=project)
+        user.run("lab", "down", "demo")
     assert sorted(offered["kernelspecs"]) == ["driver", "mirror-r"]
     assert offered["default"] == "mirror-r"
     sentence = "There is no Python kernel of the mirror: its /databricks/python3 has no ipykernel."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,40 +10,34 @@ from typing import Any
 
 import pytest
 
-from tests.stack.conftest import User, new_user
-from tests.stack.lab.stack import keep_to_ports, outputs_of
+from tests.stack.conftest import Done, User
+from tests.stack.lab.stack import keep_to_ports, outputs_of, own_ports
 
 pytestmark = pytest.mark.stack
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[User, Path]]:
+def lab(spark_user: User, spark_built: Done) -> Iterator[Path]:
     """The lab of a sandbox whose driver runs Spark, and its folder."""
-    made = new_user(tmp_path_factory.mktemp("spark"))
-    project = {"COMPOSE_PROJECT_NAME": f"dbmirror-test-spark-{os.getpid()}"}
-    user = User(made.home, made.folder, made.environment | project)
-    try:
-        user.run("sandbox", "up", "--spark")
-        user.run("build", "demo")
-        keep_to_ports(user, user.folder / "mirrors" / "demo", 18892)
-        status = user.run("lab", "up", "demo", "--json").document["lab"]
-        yield user, Path(status["folder"])
-    finally:
-        if (user.folder / "mirrors" / "demo" / "compose.yaml").exists():
-            user.run("lab", "down", "demo")
-        user.run("sandbox", "down")
-
-
-def outputs(user: User, folder: Path, kernel: str) -> Any:
+    assert spark_built.document["verification"]["passed"] is True
+    folder = spark_user.folder / "mirrors" / "demo"
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in user.environment.items():
-            patch.setenv(name, value)
-        found = outputs_of(folder, "both_sides", kernel)
+        patch.setenv("DBMIRROR_HOME", spark_user.environment["DBMIRROR_HOME"])
+        keep_to_ports(folder, own_ports())
+        try:
+            spark_user.run("lab", "up", "demo")
+            yield folder
+        finally:
+            spark_user.run("lab", "down", "demo")
+
+
+def outputs(folder: Path, kernel: str) -> Any:
+    found = outputs_of(folder, "both_sides", kernel)
     return json.loads(re.sub(r" at 0x[0-9a-f]+", "", json.dumps(found)))
 
 
-def test_the_whole_example_gives_the_same_outputs_in_both_kernels(lab: tuple[User, Path]) -> None:
-    here, there = (outputs(*lab, kernel) for kernel in ("mirror-python", "driver"))
+def test_the_whole_example_gives_the_same_outputs_in_both_kernels(lab: Path) -> None:
+    here, there = (outputs(lab, kernel) for kernel in ("mirror-python", "driver"))
     assert here == there
     *_, count, table, same, removed = here
     assert count[0]["text/plain"] == "4"
