@@ -24,6 +24,10 @@ from dbmirror.sandbox.base import ensure_base
 os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
 
 PROGRAM = Path(sys.executable).parent / "dbmirror"
+HEAVY = "contourpy fonttools matplotlib* patsy pillow plotly pyarrow scikit-* scipy seaborn statsmodels"
+"""What most of the time of a build, a verification and a push goes into."""
+LIGHT = "".join(f'[[filters.blacklist]]\nname = "{name}"\nreason = "Takes long."\n' for name in HEAVY.split())
+"""The filters, as a dbmirror.toml has them, of a mirror that is not about its packages."""
 RUNTIME_LISTS = Path(dbmirror.runtimes.__file__).parent / "packages"
 
 
@@ -158,6 +162,7 @@ def sandbox_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
 def r_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     """A user who has a sandbox with R up."""
     with user_with_sandbox(tmp_path_factory.mktemp("user-of-r"), "--r") as user:
+        (user.folder / "dbmirror.toml").write_text(LIGHT)
         yield user
 
 

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.stack.conftest import Done
+from tests.stack.conftest import LIGHT, Done
 from tests.stack.lab.stack import docker
 
 pytestmark = pytest.mark.stack
@@ -48,8 +48,6 @@ with socket.socket(socket.AF_UNIX) as probe:
     except OSError as error:
         print(type(error).__name__)
 """
-HEAVY = "contourpy fonttools matplotlib* patsy pillow plotly pyarrow scikit-* scipy seaborn statsmodels"
-"""What takes most of a build's time, and nothing here needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,8 +278,7 @@ def owner(neighbour: Account) -> Iterator[Owner]:
             if (Path.home() / name).is_file():
                 give(user, user.home / name, (Path.home() / name).read_bytes())
         give(user, user.home / ".netrc", f"machine localhost login me password {password}\n".encode())
-        entries = "".join(f'[[filters.blacklist]]\nname = "{name}"\nreason = "Takes long."\n' for name in HEAVY.split())
-        give(user, folder / "dbmirror.toml", f'{entries}\n[index]\nextra_urls = ["{index}"]\n'.encode(), mode=0o644)
+        give(user, folder / "dbmirror.toml", f'{LIGHT}\n[index]\nextra_urls = ["{index}"]\n'.encode(), mode=0o644)
         secret, sight = {"index": password}, Sight()
         made = Owner(account=user, folder=folder, program=program, secrets=secret, asked=asked, looked_on=sight)
         try:

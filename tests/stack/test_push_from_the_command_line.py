@@ -12,7 +12,7 @@ import pytest
 
 from dbmirror.sandbox.base import ensure_base
 from dbmirror.sandbox.registry.server import RunningRegistry, start
-from tests.stack.conftest import Done, User, tree
+from tests.stack.conftest import LIGHT, Done, User, tree
 
 pytestmark = pytest.mark.stack
 SECRET = "s3cr3t-canary-of-the-registry"
@@ -32,7 +32,7 @@ def user(sandbox_user: User, registry: RunningRegistry) -> User:
     registries = (
         f'[registries.team]\nkind = "oci"\nhost = "{registry.host}"\nrepository = "team/{{mirror}}"\ninsecure = true\n'
     )
-    (user.folder / "dbmirror.toml").write_text(mirror + "\n" + registries)
+    (user.folder / "dbmirror.toml").write_text(f"{LIGHT}\n{mirror}\n{registries}")
     return user
 
 
@@ -188,13 +188,13 @@ def test_no_credential_is_in_any_layer(pushed: Done, registry: RunningRegistry) 
     assert read > 100_000_000, "the layers were not in what was searched"
 
 
-def test_the_sandboxs_own_registry_takes_a_push_without_a_word_of_configuration(
+def test_the_sandboxs_own_registry_takes_a_push_without_a_word_of_it_in_the_configuration(
     pushed: Done, sandbox_user: User, user: User
 ) -> None:
     """`sandbox up --registry`, `build demo --push sandbox`: the second finds all that it needs."""
     configuration = user.folder / "dbmirror.toml"
     kept = configuration.read_bytes()
-    configuration.unlink()
+    configuration.write_text(LIGHT)
     try:
         state = user.run("sandbox", "up", "--registry", "--json").document["sandbox"]
         assert user.run("sandbox", "status", "--json").document["sandbox"]["registry"] == state["registry"]

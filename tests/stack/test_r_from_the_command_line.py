@@ -12,7 +12,7 @@ import pytest
 
 from dbmirror.sandbox.base import BASE_IMAGE
 from dbmirror.sandbox.r_repository import ARCHIVED, CURRENT, SourcePackage, make_repository, source_package
-from tests.stack.conftest import Done, User, copy_what_is_committed_and_fetched, new_user, tree
+from tests.stack.conftest import LIGHT, Done, User, copy_what_is_committed_and_fetched, new_user, tree
 
 pytestmark = pytest.mark.stack
 
@@ -116,7 +116,7 @@ def test_a_frozen_build_needs_no_repository_of_r(built: Done, user: User, tmp_pa
     waivers = sandbox[sandbox.index("[[mirrors.demo.waive]]") : sandbox.index("[mirrors.demo.r]")]
     base = 'base = "dbmirror-sandbox/base:bookworm"'
     copy_what_is_committed_and_fetched(user, bare)
-    (bare.folder / "dbmirror.toml").write_text(f"[mirrors.demo]\n{base}\n{waivers}")
+    (bare.folder / "dbmirror.toml").write_text(f"{LIGHT}[mirrors.demo]\n{base}\n{waivers}")
     nowhere = {"DATABRICKS_CONFIG_FILE": "/nonexistent", "PIP_INDEX_URL": "http://127.0.0.1:9/simple/"}
     again = bare.run("build", "demo", "--frozen", "--trust", BASE_IMAGE, "--json", **nowhere).document
     assert again["image"] == built.document["image"]
@@ -203,7 +203,7 @@ def stuck(user: User) -> User:
     settings = (user.home / "state" / "sandbox" / "dbmirror.toml").read_text()
     changed = re.sub(r"(?m)^repositories = .*\n(?:    .*\n)*(?:\]\n)?", 'repositories = ["cran"]\n', settings)
     assert changed != settings
-    (elsewhere.folder / "dbmirror.toml").write_text(changed)
+    (elsewhere.folder / "dbmirror.toml").write_text(f"{LIGHT}{changed}")
     return elsewhere
 
 
