@@ -14,6 +14,7 @@ import docker
 import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.service.compute import State
+from testcontainers.core.container import DockerContainer
 
 import dbmirror.runtimes
 from dbmirror.files import sha256_hex
@@ -367,22 +368,15 @@ def test_what_has_a_name_of_the_sandbox_and_is_not_its_own_stays(
 
 
 def test_down_stops_before_anything_where_a_lab_is_still_on_the_network(
-    sandbox: Callable[[], SandboxState], engine: docker.DockerClient
+    sandbox: Callable[[], SandboxState],
 ) -> None:
     state = sandbox()
-    lab = engine.containers.run(
-        state.base_image,
-        ["sleep", "300"],
-        name=f"{state.driver_container}-lab",
-        network=f"dbmirror-sandbox-{instance()}",
-        labels={"com.docker.compose.project.working_dir": "/home/me/my project/mirrors/demo"},
-        detach=True,
-    )
-    try:
-        with pytest.raises(SandboxRefused, match=f"in use by {lab.name}") as caught:
-            down()
-    finally:
-        lab.remove(force=True)
+    name = f"{state.driver_container}-lab"
+    labels = {"com.docker.compose.project.working_dir": "/home/me/my project/mirrors/demo"}
+    lab = DockerContainer(state.base_image).with_command(["sleep", "300"]).with_name(name)
+    lab.with_kwargs(network=f"dbmirror-sandbox-{instance()}", labels=labels)
+    with lab, pytest.raises(SandboxRefused, match=f"in use by {name}") as caught:
+        down()
     assert caught.value.remedy == "First: (cd '/home/me/my project' && dbmirror lab down demo)"
     assert sandbox().ready
 
