@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from dbmirror.http_client.addresses import Origin, origin_of
 from dbmirror.http_client.netrc_file import netrc_login
+from dbmirror.http_client.uv_store import uv_login
 from dbmirror.processes.programs import ProcessFailed, capture
 
 Login = tuple[str, str]
@@ -27,7 +28,7 @@ class Feed:
     """Without credentials."""
     user: str | None = None
     password: str | None = field(default=None, repr=False)
-    """None where it was not given: then netrc has it, or the keyring, or nobody."""
+    """None where it was not given: then netrc has it, or uv's store, or the keyring, or nobody."""
     keyring: bool = False
     """The user's configuration asks for the keyring program."""
     cloned: bool = False
@@ -89,6 +90,8 @@ def _look_up(feed: Feed) -> Login | None:
     found: Login | None = netrc_login(feed.url, users=not feed.cloned)
     if found and feed.user in {None, found[0]}:
         return found
+    if not (feed.cloned and feed.url.startswith("http:")) and (stored := uv_login(feed.url, feed.user)) is not None:
+        return stored
     if feed.keyring and feed.user is not None and (password := ask_keyring(feed.url, feed.user)) is not None:
         return feed.user, password
     return (feed.user, "") if feed.user is not None else None
