@@ -93,6 +93,7 @@ def find_indexes(
     | setting                   | its indexes are asked                   | Choice            |
     |---------------------------|-----------------------------------------|-------------------|
     | `[index.packages]`        | alone, for the packages that it names   |                   |
+    | `[tool.uv.sources]`       | alone, for the packages that it names   |                   |
     | `[index] extra_urls`      | before all of those below               | FIRST_INDEX       |
     | `[index] url`             | alone                                   | FIRST_INDEX       |
     | uv's variables and files  | where `url` is not set                  | uv's own strategy |
@@ -114,6 +115,7 @@ def find_indexes(
         uv = uv_indexes(environment, home=home, folder=folder)
         found: UvIndexes | PipIndexes = uv if uv.named else pip_indexes(environment, home=home)
         rest, notes = _group(found), found.notes
+        pinned = (*pinned, *uv.pinned)
     groups = (*((IndexGroup(indexes=extra),) if extra else ()), rest)
     settings = IndexSettings(groups=groups, pinned=pinned, internal_hosts=frozenset(config.internal_hosts), notes=notes)
     return _ignoring(settings, frozenset(config.ignore_error_codes))

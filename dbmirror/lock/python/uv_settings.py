@@ -15,6 +15,7 @@ from dbmirror.clones.allowed_settings import require_login_kept, stranger_above
 from dbmirror.files import read_settings
 from dbmirror.lock.errors import IndexConfigurationError
 from dbmirror.lock.python.index_location import IndexLocation, checked, location
+from dbmirror.lock.python.uv_sources import indexes_of_packages
 
 _NAMED = re.compile(r"\A([A-Za-z0-9_.-]+)=(?=[a-z]+:|[./])")
 _FORBIDDEN_MEANS_MISSING = "pytorch.org"
@@ -22,6 +23,7 @@ _FORBIDDEN_MEANS_MISSING = "pytorch.org"
 _HARMLESS = {"index-strategy": "first-index", "keyring-provider": "disabled"}
 """The only value of each that a project's file may choose. Another strategy lets a public index serve a name that a
 private one has, and the keyring is a program."""
+_TRUE = {"1", "true", "yes", "on", "t", "y"}
 T = TypeVar("T")
 
 
@@ -38,6 +40,8 @@ class UvIndexes:
     """The file that says that no index is to be asked."""
     named: bool = False
     """Any variable or file of uv says something about indexes."""
+    pinned: tuple[tuple[str, IndexLocation], ...] = ()
+    """Name of each package that the project takes from one index alone (`[tool.uv.sources]`), and that index."""
     notes: tuple[str, ...] = ()
 
 
@@ -80,14 +84,37 @@ def uv_indexes(environment: Mapping[str, str], *, home: Path, folder: Path) -> U
     if default is not None and not default.explicit:
         asked.append(default)
     indexes = tuple(_with_login(entry, environment, keyring == "subprocess", own=own) for entry in asked)
+    known = {entry.name: entry for entry in entries if entry.name is not None}
+    sources = list(_sources(environment, folder))
     return UvIndexes(
         indexes=indexes,
         has_default=default is not None,
         first_index=strategy == _HARMLESS["index-strategy"],
         no_index=next((str(table.path) for table in tables if _value(table, "no-index", bool)), None),
         named=bool(entries),
-        notes=tuple(_notes(tables, environment)),
+        pinned=tuple(
+            (name, _with_login(known[index], environment, keyring == "subprocess", own=own))
+            for name, index in sources
+            if index in known
+        ),
+        notes=(
+            *_notes(tables, environment),
+            *(f"{name} is to come from the index {i}, which nothing names." for name, i in sources if i not in known),
+        ),
     )
+
+
+def _sources(environment: Mapping[str, str], folder: Path) -> Iterator[tuple[str, str]]:
+    """The sources of the nearest project, as `indexes_of_packages` gives them."""
+    if any(environment.get(name, "").lower() in _TRUE for name in ("UV_NO_SOURCES", "UV_NO_CONFIG")):
+        return
+    for place in (folder, *folder.parents):
+        if (file := place / "pyproject.toml").is_file():
+            tool = _read(file).get("tool")
+            if isinstance(tool, Mapping) and isinstance(tool.get("uv"), Mapping):
+                _require_own(file, folder)
+                yield from indexes_of_packages(tool["uv"])
+                return
 
 
 def _of_environment(environment: Mapping[str, str], folder: Path) -> Iterator[_Entry]:
@@ -179,7 +206,7 @@ def _tables(environment: Mapping[str, str], *, home: Path, folder: Path) -> Iter
     if named := environment.get("UV_CONFIG_FILE"):
         yield _Table(Path(named), _read(folder / named))
         return
-    if environment.get("UV_NO_CONFIG", "").lower() in {"1", "true", "yes", "on", "t", "y"}:
+    if environment.get("UV_NO_CONFIG", "").lower() in _TRUE:
         return
     for place in (folder, *folder.parents):
         if (place / "uv.toml").is_file():
