@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dbmirror.build.bakefile import SECRET_VARIABLES, BakeTarget, render_bakefile, target_name
-from dbmirror.build.image import Built, build_secrets, write_built
+from dbmirror.build.image import Built, write_built
 from dbmirror.engine.bake import bake
 from dbmirror.engine.buildx import BuildResult
 from dbmirror.engine.failures import BuildFailed
@@ -48,7 +48,6 @@ def bake_images(
     file: Path,
     mirrors: Sequence[RenderedMirror],
     *,
-    ca_bundle: Path | None,
     build_arguments: Mapping[str, str] | None = None,
     contexts: Mapping[str, Mapping[str, Path]] | None = None,
     observer: Observer = SILENT,
@@ -56,21 +55,18 @@ def bake_images(
     """Build `mirrors`, all of them targets of the bake file `file`, and write the record of each image.
 
     A mirror that fails has its error as value and keeps the record that it had. The stage of each mirror's progress
-    is `build NAME`. `contexts` are the files of each. Proxies and the CA bundle reach the
-    build as secrets alone; a login of an index or a repository does not reach it.
+    is `build NAME`. `contexts` are the files of each, as for `build_image`.
     Raises EngineError where Docker or buildx cannot be used.
     """
-    with build_secrets(ca_bundle) as secrets:
-        results = bake(
-            file,
-            stages={target_name(mirror.mirror): f"build {mirror.mirror}" for mirror in mirrors},
-            variables={
-                SECRET_VARIABLES[secret]: str(path) for secret, path in secrets.items() if secret in SECRET_VARIABLES
-            },
-            build_arguments=build_arguments,
-            contexts={target_name(mirror): folders for mirror, folders in (contexts or {}).items()},
-            observer=observer,
-        )
+    results = bake(
+        file,
+        stages={target_name(mirror.mirror): f"build {mirror.mirror}" for mirror in mirrors},
+        # Not even the files that the user's own variables name.
+        variables=dict.fromkeys(SECRET_VARIABLES.values(), ""),
+        build_arguments=build_arguments,
+        contexts={target_name(mirror): folders for mirror, folders in (contexts or {}).items()},
+        observer=observer,
+    )
     outcomes: dict[str, tuple[Built, BuildResult] | BuildFailed] = {}
     for mirror in mirrors:
         result = results[target_name(mirror.mirror)]

@@ -11,7 +11,7 @@ from typing import Final
 from dbmirror.fetch.fetch import Wanted, fetch_all
 from dbmirror.fetch.store import Store
 from dbmirror.http_client.logins import Logins
-from dbmirror.lock.debs.archives import debian_logins
+from dbmirror.lock.debs.own_sources import archives_of_this_machine
 from dbmirror.lock.python.file_hosts import ListedFile, client_of_files
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.index_settings import IndexSettings
@@ -48,7 +48,8 @@ def build_contexts(
             indexes=indexes,
             logins=logins,
             ca_bundle=ca_bundle,
-            remedy=f"Try again. If the index has other files now, make the lock anew with '{again}'.",
+            remedy="Try again. An archive drops old Debian packages, and an index may have other files by now: make "
+            f"the lock anew with '{again}'.",
             observer=observer,
         ) as store,
         store.folder_for_links() as folder,
@@ -79,7 +80,7 @@ def keep_files(
     with _fetched(
         everything,
         indexes=indexes,
-        logins=indexes.logins().with_those_of(debian_logins()),
+        logins=indexes.logins().with_those_of(archives_of_this_machine()),
         ca_bundle=ca_bundle,
         remedy="Try again; what was fetched so far is kept. An archive drops old Debian packages: without "
         f"{LAB_LOCK} 'dbmirror lab up MIRROR' chooses them anew.",

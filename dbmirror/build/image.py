@@ -1,10 +1,8 @@
-"""The build stage of one mirror: the tag and the secrets of its image, and the record of what was built."""
+"""The build stage of one mirror: the tag of its image, and the record of what was built."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -14,12 +12,10 @@ from msgspec import Meta
 
 from dbmirror.clones.own_records import Kind, is_own, remember
 from dbmirror.engine.buildx import BuildResult, build
-from dbmirror.engine.proxies import proxy_secret
 from dbmirror.errors import UsageError
 from dbmirror.files import canonical_json
 from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.mirror_folder.files import read_below, write_below
-from dbmirror.processes.temporary import temporary_folder
 from dbmirror.progress import SILENT, Observer
 
 BUILD_SCHEMA: Final = 1
@@ -57,7 +53,6 @@ def build_image(
     tags: Sequence[str],
     snapshot: str,
     lock: str,
-    ca_bundle: Path | None,
     record: Path,
     build_arguments: Mapping[str, str] | None = None,
     contexts: Mapping[str, Path] | None = None,
@@ -65,19 +60,18 @@ def build_image(
 ) -> tuple[Built, BuildResult]:
     """Build the rendered `context` with the files in `contexts`, and write the record of it to the file `record`.
 
-    Proxies and the CA bundle reach the build as secrets alone; a login of an index or a repository does not reach it.
-    Raises BuildFailed.
+    `contexts` stand in for all stages that fetch: no step has a network, and the build is given no secret. Those for
+    which the Dockerfile has mounts are a plain `docker build`'s. Raises BuildFailed.
     """
-    with build_secrets(ca_bundle) as secrets:
-        result = build(
-            context,
-            tags=tags,
-            labels={},
-            secrets=secrets,
-            build_arguments=build_arguments,
-            contexts=contexts,
-            observer=observer,
-        )
+    result = build(
+        context,
+        tags=tags,
+        labels={},
+        secrets={},
+        build_arguments=build_arguments,
+        contexts=contexts,
+        observer=observer,
+    )
     built = Built(image_id=result.image_id, tags=tuple(tags), snapshot=snapshot, lock=lock)
     write_built(built, record)
     return built, result
@@ -104,24 +98,3 @@ def read_built(record: Path) -> Built:
         ) from None
     except (OSError, msgspec.DecodeError) as error:
         raise UsageError(f"{record} is not usable: {error}.", remedy="Build the image again.") from error
-
-
-@contextmanager
-def build_secrets(ca_bundle: Path | None) -> Iterator[dict[str, Path]]:
-    """The secret mounts of a build: id to file, in a folder that only this user can read, removed afterwards.
-
-    `proxy` holds the proxies' variables, `ca-bundle` the certificate authorities (see images/python/): apt needs them.
-    Neither is in a cache key or in a layer. The Dockerfile's `netrc` is for a plain `docker build`, which fetches by
-    itself: what dbmirror builds is handed its files, and no login.
-    """
-    with temporary_folder("secrets", in_memory=True) as folder:
-        secrets = {}
-        proxies = proxy_secret()
-        if proxies is not None:
-            secrets["proxy"] = folder / "proxy"
-            secrets["proxy"].touch(mode=0o600)
-            secrets["proxy"].write_bytes(proxies)
-        if ca_bundle is not None:
-            secrets["ca-bundle"] = folder / "ca-bundle"
-            shutil.copyfile(ca_bundle, secrets["ca-bundle"])
-        yield secrets

@@ -1,4 +1,4 @@
-"""The proxies of a build: for the steps that use the network, as a secret; for all others none."""
+"""The proxies of Docker's configuration, which no step of a build is to have in its environment."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from typing import Final
 
 from docker.utils.config import load_general_config
 
-VARIABLES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
-"""The names, in both cases, of what BuildKit takes as build arguments without an ARG, and puts into every step's
-environment: their passwords would be in its history, and in the hands of whatever runs."""
 _CONFIGURED: Final = {
     "httpProxy": "HTTP_PROXY",
     "httpsProxy": "HTTPS_PROXY",
@@ -19,20 +16,6 @@ _CONFIGURED: Final = {
     "allProxy": "ALL_PROXY",
 }
 """The keys of a `proxies` entry in Docker's config.json."""
-
-
-def proxy_secret(environment: Mapping[str, str] = os.environ) -> bytes | None:
-    """The proxies as the secret `proxy`: `NAME=VALUE` one a line, in both cases. None where there are none.
-
-    A variable of `environment` counts more than Docker's own configuration.
-    """
-    found = _configured(environment) | {
-        name: value
-        for name in VARIABLES
-        if (value := environment.get(name.lower()) or environment.get(name)) and "\n" not in value
-    }
-    lines = (f"{spelled}={value}\n" for name, value in found.items() for spelled in (name, name.lower()))
-    return "".join(lines).encode() or None
 
 
 def without_proxies(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +10,12 @@ from dbmirror.config import RConfig
 from dbmirror.fetch.store import Store
 from dbmirror.filters.flavour import Flavour, without_python, without_r
 from dbmirror.filters.model import Selection
-from dbmirror.hosts.container import ContainerHost
 from dbmirror.hosts.interface import Host
 from dbmirror.inventory.capture_python import capture
 from dbmirror.inventory.capture_r import capture_r
 from dbmirror.inventory.installed_files import CapturedFile
 from dbmirror.inventory.model import Distribution, Inventory, RPackage
-from dbmirror.lock.apt_candidates import APT_FOLDERS, apt_candidates
-from dbmirror.lock.debian_versions import with_debian_versions
+from dbmirror.lock.apt_candidates import AptCandidates
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.lock.model import BaseImage, Lock
 from dbmirror.lock.python.build_needs import BuildNeeds, with_support
@@ -60,6 +58,7 @@ def lock_mirror(
     flavour: Flavour,
     runtime: Runtime,
     base: tuple[BaseImage, Inventory | None],
+    candidates: AptCandidates,
     sources: Sources,
     folder: Path,
     previous: MirrorLock | None = None,
@@ -67,14 +66,10 @@ def lock_mirror(
 ) -> MirrorLock:
     """One source for each selected package, and a fate for every one that was found, of either language.
 
-    `base` is what `read_base` gives; its apt runs here, with the network. What `flavour` leaves out is excluded by that
-    rule. Archives that are no repository's are written below `folder`.
+    `base` is what `read_base` gives, `candidates` what its apt says. What `flavour` leaves out is excluded by that
+    rule. Archives that are no repository's are written below `folder`. The Debian packages are not chosen yet.
     Raises what `make_lock` and `make_r_lock` raise.
     """
-
-    def candidates(packages: Sequence[str]) -> Mapping[str, str]:
-        return _candidates(base[0], packages)
-
     python = _lock_python(
         selection if flavour.has_python else without_python(selection),
         snapshot,
@@ -104,18 +99,6 @@ def lock_mirror(
     return MirrorLock(python=python, r=r)
 
 
-def lock_debian(lock: Lock, names: Sequence[str], *, previous: Lock | None = None) -> Lock:
-    """`lock` with the versions of the image's own Debian packages `names`. Raises AptUnavailable, and HostError."""
-    return with_debian_versions(
-        lock, names, candidates=lambda packages: _candidates(lock.base, packages), previous=previous
-    )
-
-
-def _candidates(base: BaseImage, packages: Sequence[str]) -> Mapping[str, str]:
-    with ContainerHost(base.image_id, user="0", network="bridge", writable=APT_FOLDERS) as host:
-        return apt_candidates(host, packages)
-
-
 def lock_support(
     lock: Lock,
     needs: BuildNeeds,
@@ -136,7 +119,7 @@ def _lock_python(
     *,
     runtime: Runtime,
     base: tuple[BaseImage, Inventory | None],
-    candidates: Callable[[Sequence[str]], Mapping[str, str]],
+    candidates: AptCandidates,
     sources: Sources,
     folder: Path,
     previous: Lock | None,
@@ -167,7 +150,7 @@ def _lock_r(
     snapshot: Snapshot,
     *,
     base: tuple[BaseImage, Inventory | None],
-    candidates: Callable[[Sequence[str]], Mapping[str, str]],
+    candidates: AptCandidates,
     sources: Sources,
     runtime: Runtime,
     folder: Path,

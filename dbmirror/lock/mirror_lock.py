@@ -1,12 +1,14 @@
-"""Both halves of a mirror's lock, Python's and R's, as one value with one digest and one table of fates."""
+"""A mirror's lock, Python's and R's half and Debian's packages, as one value with one digest and table of fates."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dbmirror.files import sha256_hex
 from dbmirror.filters.flavour import Flavour
+from dbmirror.lock.debs.lock_file import debian_lock_digest, read_debian_lock, write_debian_lock
+from dbmirror.lock.debs.model import DebianLock
 from dbmirror.lock.fates import FateKind
 from dbmirror.lock.model import Lock
 from dbmirror.lock.python.lock_files import lock_digest, read_lock, write_lock
@@ -24,6 +26,8 @@ class MirrorLock:
     """Base, target and snapshot stand here, also for an image with R alone."""
     r: RLock | None = None
     """None for a cluster without R. For the flavour `python` it holds the fates alone."""
+    debian: DebianLock = field(default_factory=DebianLock)
+    """What apt installs on the base."""
 
     @property
     def flavour(self) -> Flavour:
@@ -51,10 +55,11 @@ class MirrorLock:
 
     @property
     def digest(self) -> str:
-        """`sha256:<hex>`: equal for the same packages from the same sources. Without R that of pylock.toml."""
-        if self.r is None:
-            return lock_digest(self.python)
-        return "sha256:" + sha256_hex(f"{lock_digest(self.python)} {r_lock_digest(self.r)}".encode())
+        """`sha256:<hex>`: equal for the same packages from the same sources."""
+        parts = [lock_digest(self.python), debian_lock_digest(self.debian)]
+        if self.r is not None:
+            parts.append(r_lock_digest(self.r))
+        return "sha256:" + sha256_hex(" ".join(parts).encode())
 
     def counts(self) -> dict[FateKind, int]:
         """How many packages have each fate; the sum is the number of all that were found."""
@@ -68,8 +73,9 @@ class MirrorLock:
 
 
 def write_mirror_lock(lock: MirrorLock, folder: Path) -> None:
-    """Write both halves into `folder`; what an earlier lock with R left goes. Raises UsageError."""
+    """Write `lock` into `folder`; what an earlier lock with R left goes. Raises UsageError."""
     write_lock(lock.python, folder)
+    write_debian_lock(lock.debian, folder)
     if lock.r is None:
         remove_r_lock(folder)
     else:
@@ -78,4 +84,6 @@ def write_mirror_lock(lock: MirrorLock, folder: Path) -> None:
 
 def read_mirror_lock(folder: Path) -> MirrorLock:
     """The lock in `folder`, every field checked. Raises LockError."""
-    return MirrorLock(python=read_lock(folder), r=read_r_lock(folder) if has_r_lock(folder) else None)
+    python = read_lock(folder)
+    debian = read_debian_lock(folder, base=python.base.reference)
+    return MirrorLock(python=python, r=read_r_lock(folder) if has_r_lock(folder) else None, debian=debian)

@@ -193,8 +193,6 @@ class Lock:
     support: tuple[IndexFile, ...] = ()
     """Wheels that the build works with, sorted by file name: the installer, what the runtime's environments are made
     with, and what packages that are built from source require for it."""
-    debian: tuple[AptPackage, ...] = ()
-    """The versions of the image's own Debian packages, sorted by name."""
 
     def counts(self) -> dict[FateKind, int]:
         """How many packages have each fate; the sum is the number of distributions and problems found."""

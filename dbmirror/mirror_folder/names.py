@@ -7,6 +7,8 @@ from typing import Final
 SNAPSHOT: Final = "snapshot.json"
 PYLOCK: Final = "pylock.toml"
 """Python's lock (PEP 751)."""
+DEBIAN_LOCK: Final = "debian-lock.json"
+"""The files of the image's Debian packages."""
 FATES: Final = "fates.json"
 """What becomes of each Python package."""
 RENV_LOCK: Final = "renv.lock"
@@ -18,7 +20,7 @@ SOURCES: Final = "sources"
 """Archives of the commits that Python packages come from."""
 R_SOURCES: Final = "r-sources"
 """R's archives: a folder of its own, so that neither half of the lock removes what the other one names."""
-LOCK_FILES: Final = (PYLOCK, FATES, WHEELS, SOURCES, RENV_LOCK, R_FATES, R_SOURCES)
+LOCK_FILES: Final = (PYLOCK, DEBIAN_LOCK, FATES, WHEELS, SOURCES, RENV_LOCK, R_FATES, R_SOURCES)
 """The files and folders of a lock."""
 IMAGE: Final = "image"
 """The build context."""

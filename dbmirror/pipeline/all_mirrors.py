@@ -126,7 +126,6 @@ class AllMirrors:
             baked = bake_images(
                 self.bake_file,
                 fetched,
-                ca_bundle=any_mirror.ca_bundle,
                 build_arguments={"KEEP_GOING": "1"} if any_mirror.choices.keep_going else {},
                 contexts=contexts,
                 observer=self._observer,

@@ -25,16 +25,16 @@ TRUST_VARIABLE: Final = "DBMIRROR_TRUST"
 _PINNED: Final = re.compile(r"@sha256:[0-9a-f]{64}\Z")
 _DOCKER_HUB: Final = re.compile(r"\A(index\.)?docker\.io/(library/)?(?!localhost/|[^/]*[.:][^/]*/)")
 """What a name of Docker Hub may leave out: not where the rest would then begin with another registry's host."""
-_SEES: Final = "Its programs run as root: in the build with the network and the proxy's login"
+_RUNS: Final = "Its programs run as root: in the build without a network"
 
 
 def require_foundations(mirror: Mirror, base: BaseImage, *, apt: bool, named_by: str) -> None:
     """Raises NotAgreed unless the user named what the mirror's image is made on, or agrees to it.
 
-    This stands before every step that runs the base with a network or beside a secret: the lock asks its apt, the build
-    runs its shell, the lab and the tunnel are made of it. `apt` says whether R comes from the repository of `[r]`.
-    Databricks' own images are what dbmirror itself would choose. `named_by` is what messages call the base's origin.
-    Raises RenderError where `[r]` names no apt repository.
+    This stands before every step that runs the base's programs: the lock asks its apt, the build runs its shell, the
+    lab and the tunnel, which have the login and the key, are made of it. `apt` says whether R comes from the repository
+    of `[r]`. Databricks' own images are what dbmirror itself would choose. `named_by` is what messages call the base's
+    origin. Raises RenderError where `[r]` names no apt repository.
     """
     for name, claim in _claims(mirror, base, apt=apt, named_by=named_by):
         require_named(mirror, name, claim)
@@ -98,7 +98,7 @@ def _claims(mirror: Mirror, base: BaseImage, *, apt: bool, named_by: str) -> Ite
                     root=root,
                     kind="base",
                     bound_to=f"{reference} {image}".rstrip(),
-                    text=f"{named_by} names the base image {reference}, which is none of Databricks' own. {_SEES}, in "
+                    text=f"{named_by} names the base image {reference}, which is none of Databricks' own. {_RUNS}, in "
                     f"the lab and its tunnel with the login of the profile {mirror.access.profile!r} and the SSH key.",
                     remedy=_remedy(reference.partition("@")[0]),
                 ),
@@ -113,7 +113,7 @@ def _claims(mirror: Mirror, base: BaseImage, *, apt: bool, named_by: str) -> Ite
                 root=root,
                 kind="apt",
                 bound_to=f"{r.apt_repository} {digest_of(key)}",
-                text=f"{mirror.loaded.origin or FILE_NAME} names the apt repository {r.apt_repository} for R. {_SEES}.",
+                text=f"{mirror.loaded.origin or FILE_NAME} names the apt repository {r.apt_repository} for R. {_RUNS}.",
                 remedy=_remedy(_uri(r.apt_repository)),
             ),
         )

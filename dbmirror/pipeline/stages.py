@@ -22,27 +22,26 @@ from dbmirror.lab.stack import up as start_stack
 from dbmirror.lab.status import LabStatus
 from dbmirror.lock.archives import read_archives
 from dbmirror.lock.base import read_base
+from dbmirror.lock.debs.own_sources import archives_of_this_machine
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.lab import LabLock
-from dbmirror.lock.make import lock_debian, lock_mirror, lock_support
+from dbmirror.lock.make import lock_mirror, lock_support
 from dbmirror.lock.mirror_lock import MirrorLock, read_mirror_lock, write_mirror_lock
 from dbmirror.lock.model import CapturedWheel, IndexFile, LockedPackage, UrlFile
 from dbmirror.lock.python.lock_files import remove_unnamed
+from dbmirror.lock.r.make import r_target
 from dbmirror.mirror_folder.files import is_file_below
 from dbmirror.mirror_folder.names import BUILT, VERIFICATION
 from dbmirror.pipeline.foundations import require_foundations, require_foundations_of, require_own_image
+from dbmirror.pipeline.image_context import apt_of, debian_steps_of, image_context
 from dbmirror.pipeline.lab_lock import known_lab_lock, make_lab_lock
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.pipeline.mirror_filters import find_runtime, flavour_of, select_python, select_r
 from dbmirror.pipeline.own_lock import remember_lock, require_own_lock
 from dbmirror.render.context import BuildContext
-from dbmirror.render.debian_versions import unpinned_packages
-from dbmirror.render.errors import RenderError
 from dbmirror.render.file_groups import build_needs
-from dbmirror.render.image import all_file_groups, linked_files, render
-from dbmirror.render.image_settings import ImageSettings, RAptRepository
+from dbmirror.render.image import all_file_groups, linked_files
 from dbmirror.render.lab import LabFiles
-from dbmirror.runtimes.model import Runtime
 from dbmirror.snapshot import Snapshot
 from dbmirror.verify.errors import ReportError
 from dbmirror.verify.model import Report
@@ -61,31 +60,32 @@ def make_lock(mirror: Mirror, snapshot: Snapshot) -> MirrorLock:
     named_by = str(mirror.loaded.origin or FILE_NAME)
     require_foundations(mirror, base[0], apt=flavour.has_r, named_by=named_by)
     try:
-        lock = lock_mirror(
-            snapshot,
-            selection=select_python(mirror, snapshot),
-            r_selection=select_r(mirror, snapshot),
-            flavour=flavour,
-            runtime=runtime,
-            base=base,
-            sources=sources,
-            folder=mirror.folder,
-            previous=kept,
-            observer=mirror.observer,
-        )
-        python = lock_support(
-            lock.python,
-            build_needs(lock.python, runtime, flavour=lock.flavour),
-            sources=sources,
-            folder=mirror.folder,
-            previous=kept.python if kept else None,
-            observer=mirror.observer,
-        )
-        lock = replace(lock, python=python)
-        lock = replace(
-            lock,
-            python=lock_debian(python, _debian_names(mirror, lock, runtime), previous=kept.python if kept else None),
-        )
+        r_version = r_target(snapshot.inventory, base[0]).r_version if flavour.has_r else None
+        with apt_of(mirror, base[0], r_version=r_version) as apt:
+            lock = lock_mirror(
+                snapshot,
+                selection=select_python(mirror, snapshot),
+                r_selection=select_r(mirror, snapshot),
+                flavour=flavour,
+                runtime=runtime,
+                base=base,
+                candidates=apt.candidates,
+                sources=sources,
+                folder=mirror.folder,
+                previous=kept,
+                observer=mirror.observer,
+            )
+            python = lock_support(
+                lock.python,
+                build_needs(lock.python, runtime, flavour=lock.flavour),
+                sources=sources,
+                folder=mirror.folder,
+                previous=kept.python if kept else None,
+                observer=mirror.observer,
+            )
+            lock = replace(lock, python=python)
+            steps = debian_steps_of(mirror, lock, runtime)
+            lock = replace(lock, debian=apt.lock(steps, previous=kept.debian if kept else None))
     except BaseException:
         # Archives that were fetched for a lock that did not come about.
         remove_unnamed(previous.python if previous else None, mirror.folder)
@@ -133,7 +133,6 @@ def build(mirror: Mirror, lock: MirrorLock) -> tuple[Built, BuildResult]:
             tags=[mirror.tag(lock)],
             snapshot=lock.snapshot,
             lock=lock.digest,
-            ca_bundle=mirror.ca_bundle,
             build_arguments={"KEEP_GOING": "1"} if mirror.choices.keep_going and lock.r_in_image else {},
             contexts=contexts[mirror.name],
             record=mirror.folder / BUILT,
@@ -144,12 +143,12 @@ def build(mirror: Mirror, lock: MirrorLock) -> tuple[Built, BuildResult]:
 def build_files(mirror: Mirror, lock: MirrorLock) -> Groups:
     """The files that the image of `lock` is built from, in their groups."""
     runtime = find_runtime(mirror, mirror.snapshot())
-    return all_file_groups(lock.python, runtime, flavour=lock.flavour, r_lock=lock.r_in_image)
+    return all_file_groups(lock.python, runtime, flavour=lock.flavour, r_lock=lock.r_in_image, debian=lock.debian)
 
 
 def logins(mirror: Mirror, lock: MirrorLock) -> Logins:
-    """The logins of the indexes and R repositories that files of `lock` come from."""
-    ours = mirror.indexes.logins()
+    """The logins of the indexes and R repositories that files of `lock` come from, and the archives of this machine."""
+    ours = mirror.indexes.logins().with_those_of(archives_of_this_machine())
     if lock.r_in_image is None:
         return ours
     return ours.with_those_of(mirror.sources.r_repositories(lock.runtime, lock.python.base).logins())
@@ -222,35 +221,11 @@ def lock_built_last(mirror: Mirror) -> MirrorLock | None:
     return found if found is not None and found.digest == built.lock and built_here(built) else None
 
 
-def _debian_names(mirror: Mirror, lock: MirrorLock, runtime: Runtime) -> tuple[str, ...]:
-    """The Debian packages that the image is made with; none where it cannot be rendered, which that stage will say."""
-    try:
-        return unpinned_packages(_context(mirror, lock, runtime).files)
-    except RenderError:
-        return ()
-
-
 def _render_image(mirror: Mirror, lock: MirrorLock) -> BuildContext:
     """The build context of the image, written with the archives that it needs."""
-    context = _context(mirror, lock, find_runtime(mirror, mirror.snapshot()))
+    context = image_context(mirror, lock, find_runtime(mirror, mirror.snapshot()))
     linked = linked_files(lock.python, lock.r_in_image)
     archives = read_archives(lock, linked.values(), folder=mirror.folder, mirror=mirror.name)
     files = {place: archives[origin] for place, origin in linked.items()}
     BuildContext({**context.files, **files}).write(mirror.context_folder)
     return context
-
-
-def _context(mirror: Mirror, lock: MirrorLock, runtime: Runtime) -> BuildContext:
-    r = mirror.loaded.r(mirror.name)
-    repository = None
-    if r.apt_repository is not None:
-        key = mirror.loaded.apt_key(r) if r.apt_key else None
-        repository = RAptRepository(location=r.apt_repository, key=key)
-    return render(
-        lock.python,
-        runtime,
-        mirror=mirror.name,
-        settings=ImageSettings(waivers=mirror.section.waive, r_repository=repository),
-        r_lock=lock.r_in_image,
-        flavour=lock.flavour,
-    )

@@ -12,17 +12,18 @@ from msgspec import Meta
 from dbmirror.config import MirrorName, Waiver
 from dbmirror.filters.flavour import Flavour
 from dbmirror.foreign_text.decoding import decode_json
+from dbmirror.lock.debs.model import DebianLock
 from dbmirror.lock.model import AptPackage, BaseKind, CapturedWheel, GitSource, ImageLayer, Lock, LockedPackage
 from dbmirror.lock.r.model import RLock
 from dbmirror.render.context import BuildContext
 from dbmirror.render.debian_packages import compilers_list, headers_list, native_packages, packages_list, system_list
-from dbmirror.render.debian_versions import with_versions
+from dbmirror.render.debian_steps import R_PREFERENCES, debian_groups, debian_steps, require_chosen_for
 from dbmirror.render.dockerfile_templates import environment, shipped_folder
 from dbmirror.render.errors import RenderError
 from dbmirror.render.file_groups import BuildFile, file_groups, list_of
 from dbmirror.render.image_labels import labels
 from dbmirror.render.image_settings import ImageSettings
-from dbmirror.render.r_layers import RPart, linked_r_files, r_file_groups, r_files, r_part
+from dbmirror.render.r_layers import RPart, linked_r_files, r_file_groups, r_files, r_part, r_preferences
 from dbmirror.render.requirements import build_line, build_requirement_lines, context_path, wheel_line
 from dbmirror.runtimes.model import Runtime
 
@@ -61,12 +62,15 @@ def render(
     settings: ImageSettings | None = None,
     r_lock: RLock | None = None,
     flavour: Flavour = Flavour.PYTHON,
+    debian: DebianLock | None = None,
 ) -> BuildContext:
     """The context that builds the image of `lock`; the same arguments give the same bytes.
 
     A flavour with R needs `r_lock`; the flavour `r` takes base, target and snapshot from a `lock` without packages.
+    Without `debian` it is no more than a draft, by which those are chosen: `debian_steps` of its files.
     The context lacks the files of `linked_files(lock, r_lock)`, which the caller puts there. Raises RenderError where
-    a value is hostile or cannot be installed, or where the base cannot carry the runtime, its Python or its R.
+    a value is hostile or cannot be installed, where `debian` is of other steps, or where the base cannot carry the
+    runtime, its Python or its R.
     """
     settings = settings or ImageSettings()
     lock, waivers = _validated(lock, Lock), _validated(settings.waivers, tuple[Waiver, ...])
@@ -89,13 +93,18 @@ def render(
     if not official:
         files["apt/system.txt"] = system_list(runtime, lock.base, python=python)
         files |= _environment_files(runtime, lsp=flavour.has_python)
-    groups = all_file_groups(lock, runtime, flavour=flavour, r_lock=r_lock)
-    files |= {f"files/{group}.tsv": list_of(group_files) for group, group_files in groups.items()}
     part: RPart | None = None
     if r_lock is not None:
         repository = settings.r_repository
-        part = r_part(r_lock, repository=repository)
+        part = r_part(r_lock)
         files |= r_files(part, r_lock, lock.base, repository=repository)
+        files[R_PREFERENCES] = r_preferences(r_lock.r_version)
+    debian = _validated(debian, DebianLock | None)
+    if debian is not None:
+        steps = debian_steps({name: content.encode() for name, content in files.items()})
+        require_chosen_for(steps, debian, mirror=mirror)
+    groups = all_file_groups(lock, runtime, flavour=flavour, r_lock=r_lock, debian=debian)
+    files |= {f"files/{group}.tsv": list_of(group_files) for group, group_files in groups.items()}
     files["Dockerfile"] = (
         environment(*(shipped_folder("images") / name for name in dict.fromkeys((flavour, "r", "python"))))
         .get_template("Dockerfile.j2")
@@ -111,20 +120,21 @@ def render(
             image_layers=_image_layers(layers, part),
             apt_packages=bool(apt_packages),
             groups=groups,
-            labels=labels(lock, r_lock, mirror=mirror, waivers=waivers, flavour=flavour),
+            mirror=mirror,
+            labels=labels(lock, r_lock, debian=debian, mirror=mirror, waivers=waivers, flavour=flavour),
         )
     )
-    files = with_versions(files, lock.debian)
     files[".dockerignore"] = _allow_list(files, linked_files(lock, r_lock))
     return BuildContext({name: content.encode() for name, content in files.items()})
 
 
 def all_file_groups(
-    lock: Lock, runtime: Runtime, *, flavour: Flavour, r_lock: RLock | None
+    lock: Lock, runtime: Runtime, *, flavour: Flavour, r_lock: RLock | None, debian: DebianLock | None
 ) -> Mapping[str, tuple[BuildFile, ...]]:
-    """What the build fetches, or is handed, for both languages: see `dbmirror.render.file_groups.file_groups`."""
+    """What the build fetches, or is handed, of all kinds: see `dbmirror.render.file_groups.file_groups`."""
     of_r = r_file_groups(r_lock, architecture=lock.target.architecture) if r_lock is not None else {}
-    return {**file_groups(lock, runtime, flavour=flavour), **of_r}
+    of_debian = debian_groups(debian) if debian is not None else {}
+    return {**of_debian, **file_groups(lock, runtime, flavour=flavour), **of_r}
 
 
 def linked_files(lock: Lock, r_lock: RLock | None = None) -> Mapping[str, str]:

@@ -6,6 +6,8 @@ from packaging.pylock import PylockValidationError
 
 from dbmirror.config import Waiver
 from dbmirror.filters.flavour import Flavour
+from dbmirror.lock.debs.lock_file import debian_lock_digest
+from dbmirror.lock.debs.model import DebianLock
 from dbmirror.lock.model import Lock
 from dbmirror.lock.python.lock_files import lock_digest
 from dbmirror.lock.r.lock_files import r_lock_digest
@@ -17,7 +19,13 @@ from dbmirror.render.errors import RenderError
 
 
 def labels(
-    lock: Lock, r_lock: RLock | None, *, mirror: str, waivers: tuple[Waiver, ...], flavour: Flavour
+    lock: Lock,
+    r_lock: RLock | None,
+    *,
+    debian: DebianLock | None,
+    mirror: str,
+    waivers: tuple[Waiver, ...],
+    flavour: Flavour,
 ) -> list[tuple[str, str]]:
     """Names and values of the labels of a mirror's image; those without a value are left out."""
     name, _, digest = lock.base.reference.partition("@")
@@ -30,6 +38,7 @@ def labels(
         "io.dbmirror.runtime": lock.runtime,
         "io.dbmirror.snapshot": lock.snapshot,
         "io.dbmirror.lock": _digest(lock),
+        "io.dbmirror.debian-lock": debian_lock_digest(debian) if debian is not None else "",
         "io.dbmirror.flavour": "" if flavour is Flavour.PYTHON else flavour,
         "io.dbmirror.r-lock": r_lock_digest(r_lock) if r_lock is not None else "",
         BOM_LABEL: bom_link(lock, r_lock),

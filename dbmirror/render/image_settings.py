@@ -27,8 +27,8 @@ class RAptRepository:
     key: str | None = None
     """The repository's public key, in ASCII armour; None where the base trusts it already."""
 
-    def sources(self) -> str:
-        """The repository as a `.sources` file of apt, with its key beside it in the build.
+    def sources(self, key: str = "") -> str:
+        """The repository as a `.sources` file of apt, which finds its key, if it has one, in the file `key`.
 
         Raises RenderError where the location or the key has not its form.
         """
@@ -48,7 +48,7 @@ class RAptRepository:
         if match["components"]:
             lines.append(f"Components:{match['components']}")
         if self.key is not None:
-            lines.append("Signed-By: /run/dbmirror/r-repository/key.asc")
+            lines.append(f"Signed-By: {key}")
         return "".join(f"{line}\n" for line in lines)
 
 

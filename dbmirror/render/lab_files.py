@@ -9,13 +9,12 @@ from typing import Final
 
 import dbmirror
 from dbmirror.lock.debs.lab import LAB, PYTHON, R_KERNEL, TUNNEL, sums
-from dbmirror.lock.debs.model import DebFile
 from dbmirror.lock.lab import LabLock, requirement_lines
 from dbmirror.lock.model import BaseKind, Lock
+from dbmirror.render.debian_steps import deb_file
 from dbmirror.render.dockerfile_templates import shipped_folder
 from dbmirror.render.errors import RenderError
 from dbmirror.render.file_groups import BuildFile, build_file
-from dbmirror.render.requirements import safe_url
 
 INSIDE: Final = Path(dbmirror.__file__).parent / "lab_containers" / "inside"
 """What runs inside the lab's containers."""
@@ -65,7 +64,7 @@ def fetched_files(lab_lock: LabLock | None) -> Mapping[str, tuple[BuildFile, ...
         return {}
     wheels = {group: tuple(build_file(file) for file in files) for group, files in lab_lock.wheels.items()}
     debs = lab_lock.debs.files if lab_lock.debs is not None else {}
-    return wheels | {group: tuple(_deb_file(file) for file in files) for group, files in debs.items() if files}
+    return wheels | {group: tuple(deb_file(file) for file in files) for group, files in debs.items() if files}
 
 
 def lab_lists(mirror: str, lab_lock: LabLock | None) -> Mapping[str, bytes]:
@@ -95,10 +94,6 @@ def _lists(mirror: str, lab_lock: LabLock | None, groups: Iterable[str]) -> dict
         MISSING: missing.encode(),
         **{f"lists/{group}.txt": sums(debs[group]).encode() for group in groups if group in debs},
     }
-
-
-def _deb_file(file: DebFile) -> BuildFile:
-    return BuildFile(name=file.filename, url=safe_url(file.filename, file.url), sha256=file.sha256, size=file.size)
 
 
 def _names(path: Path) -> tuple[str, ...]:

@@ -46,12 +46,10 @@ class RPart:
     """The values of the templates for R."""
 
     version: str
-    repository: bool
-    """An apt repository of the configuration has R."""
     layers: tuple[RLayer, ...]
 
 
-def r_part(r_lock: RLock, *, repository: RAptRepository | None) -> RPart:
+def r_part(r_lock: RLock) -> RPart:
     """The R half of a build as the templates see it."""
     layers: list[RLayer] = []
     below = "r-compilers"
@@ -66,7 +64,7 @@ def r_part(r_lock: RLock, *, repository: RAptRepository | None) -> RPart:
         if packages:
             layers.append(RLayer(name=name, below=below, packages=packages))
             below = f"build-r-{name}"
-    return RPart(version=r_lock.r_version, repository=repository is not None, layers=tuple(layers))
+    return RPart(version=r_lock.r_version, layers=tuple(layers))
 
 
 def r_files(part: RPart, r_lock: RLock, base: BaseImage, *, repository: RAptRepository | None) -> dict[str, str]:
@@ -80,13 +78,20 @@ def r_files(part: RPart, r_lock: RLock, base: BaseImage, *, repository: RAptRepo
     files["apt/r.txt"] = r_list(r_lock.packages, base)
     if part.layers:
         files["apt/r-build.txt"] = r_build_list(r_lock.packages, base)
-    if repository is not None:
-        files["r-repository/sources"] = repository.sources()
-        if repository.key:
-            files["r-repository/key.asc"] = repository.key
     for layer in part.layers:
         files[f"r/{layer.name}/packages.tsv"] = "".join(f"{_row(package)}\n" for package in layer.packages)
     return files
+
+
+def r_preferences(version: str) -> str:
+    """What has apt install R of `version` and no other, in the build and by whatever an init script installs later.
+
+    r-base and r-base-dev ask for r-base-core of their own version or a newer one: a pin on them alone lets R itself
+    float. So all of R's own packages are pinned, above 1000 so that a newer R of the base is taken back.
+    """
+    packages = "r-base r-base-core r-base-dev r-base-html r-doc-html r-doc-info r-doc-pdf r-mathlib r-recommended"
+    pattern = version.replace(".", "\\.")
+    return f"Package: {packages}\nPin: version /^{pattern}[-.+~]/\nPin-Priority: 1001\n"
 
 
 def r_file_groups(r_lock: RLock, *, architecture: str) -> Mapping[str, tuple[BuildFile, ...]]:
@@ -97,7 +102,7 @@ def r_file_groups(r_lock: RLock, *, architecture: str) -> Mapping[str, tuple[Bui
     as_r = r_user_agent(r_lock.r_version, architecture)
     return {
         f"r-{layer.name}": tuple(_fetched_file(package, as_r) for package in layer.packages if not _own_file(package))
-        for layer in r_part(r_lock, repository=None).layers
+        for layer in r_part(r_lock).layers
         if layer.fetched
     }
 
@@ -106,7 +111,7 @@ def linked_r_files(r_lock: RLock) -> Mapping[str, str]:
     """Captured packages and vendored sources: their place in the build context to that in the mirror's folder."""
     return {
         f"r-sources/{layer.name}/{PurePosixPath(path).name}": path
-        for layer in r_part(r_lock, repository=None).layers
+        for layer in r_part(r_lock).layers
         for path in map(_own_file, layer.packages)
         if path
     }

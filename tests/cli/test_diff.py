@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from dbmirror.cli import main
 from dbmirror.cli.compare import diff_command
 from dbmirror.inventory.model import DebianPackage
-from dbmirror.lock.python.lock_files import write_lock
+from dbmirror.lock.mirror_lock import MirrorLock, write_mirror_lock
 from dbmirror.mirror_folder.names import SNAPSHOT
 from dbmirror.pipeline.compared_places import SECTIONS
 from dbmirror.snapshot import read_snapshot, write_snapshot
@@ -71,7 +71,9 @@ def test_what_a_lock_installs_equals_the_same_pins(two: Path) -> None:
     folder = two / "mirrors" / "one"
     snapshot = read_snapshot(folder / SNAPSHOT)
     kept = a_fate("numpy", "1.26.4", layer=snapshot.inventory.distributions[0].layer)
-    write_lock(a_lock(a_locked_package("numpy", "1.26.4"), snapshot=snapshot.digest, fates=(kept,)), folder)
+    write_mirror_lock(
+        MirrorLock(python=a_lock(a_locked_package("numpy", "1.26.4"), snapshot=snapshot.digest, fates=(kept,))), folder
+    )
     (two / "pins.txt").write_text("NumPy==1.26.4\n")
     done = CliRunner().invoke(main, ["diff", "lock:one", "pins.txt", "--json"])
     assert done.exit_code == 0, done.output

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from dbmirror.cli import main
 from dbmirror.config import load_config
-from dbmirror.lock.python.lock_files import write_lock
+from dbmirror.lock.mirror_lock import MirrorLock, write_mirror_lock
 from dbmirror.mirror_folder.names import SNAPSHOT
 from dbmirror.pipeline import line
 from dbmirror.pipeline.line import Wanted, wanted_for_lab
@@ -54,7 +54,7 @@ def test_a_clone_is_built_from_its_lock(folder: Path, monkeypatch: pytest.Monkey
     snapshot = a_snapshot()
     write_snapshot(snapshot, folder / SNAPSHOT)
     assert wanted_for_lab(opened()) == Wanted()
-    write_lock(a_lock(snapshot=snapshot.digest), folder)
+    write_mirror_lock(MirrorLock(python=a_lock(snapshot=snapshot.digest)), folder)
     monkeypatch.setattr(line, "inspect_image", lambda _: None)
     assert wanted_for_lab(opened()) == Wanted(frozen=True)
     monkeypatch.setattr(line, "inspect_image", lambda _: object())

@@ -22,7 +22,7 @@ from dbmirror.cli.snapshot_table import snapshot_table
 from dbmirror.config import load_config
 from dbmirror.errors import DbmirrorError
 from dbmirror.files import canonical_json, digest_of
-from dbmirror.filters.flavour import choose_flavour
+from dbmirror.filters.flavour import Flavour, choose_flavour
 from dbmirror.inventory.compare import compare
 from dbmirror.inventory.layers import Layer
 from dbmirror.inventory.model import DebianPackage, DirectUrl, Interpreter, Jar, Problem
@@ -63,6 +63,7 @@ from dbmirror.pipeline.mirror_filters import (
 from dbmirror.pipeline.stages import render_files
 from dbmirror.publish.sbom.cyclonedx import render_sbom
 from dbmirror.render.deployment import PullSecret, render_deployment
+from dbmirror.render.image_settings import ImageSettings, RAptRepository
 from dbmirror.snapshot import Cluster, ClusterLibrary, Snapshot
 from dbmirror.verify.model import Comparison, Finding, ImportAttempt, Outcome, Report, RFailure, RPackageCheck, Severity
 from dbmirror.verify.report import encode_report, read_report
@@ -75,7 +76,7 @@ from tests.builders import (
     an_r_fate,
     an_r_package,
 )
-from tests.supported import supported
+from tests.supported import debian_lock, supported
 
 Step = Callable[[Mirror], None]
 COMMIT = "c" * 40
@@ -326,12 +327,15 @@ def documents() -> dict[str, bytes]:
     """Every file of the mirror's folder by its name, all valid and of one another."""
     snapshot = snapshot_value()
     lock, r_lock = locks(snapshot)
+    repository = ImageSettings(r_repository=RAptRepository(location="https://cran.example/bin/linux/ubuntu jammy/"))
+    debian = debian_lock(lock, r_lock=r_lock, flavour=Flavour.PYTHON_R, settings=repository)
     built = Built(
         image_id="sha256:" + "1" * 64, tags=("team/demo:15.4-x-y",), snapshot=snapshot.digest, lock="sha256:" + "2" * 64
     )
     return {
         "snapshot.json": snapshot.encode(),
         "pylock.toml": encode_pylock(lock),
+        "debian-lock.json": canonical_json(debian),
         "fates.json": encode_fates(lock),
         "renv.lock": encode_renv(r_lock),
         "r-fates.json": encode_r_fates(r_lock),
@@ -490,4 +494,4 @@ ON_RECORDS = (_report, read_record)
 ON_LOCKS = (_show, render, _sbom)
 ON_CONFIGURATION = (_select, _show, render)
 FILES = documents()
-LOCK_FILES = ("pylock.toml", "fates.json", "renv.lock", "r-fates.json")
+LOCK_FILES = ("pylock.toml", "debian-lock.json", "fates.json", "renv.lock", "r-fates.json")

@@ -25,7 +25,16 @@ from tests.fuzz.project import (
     write,
 )
 
-TEXTS = ("snapshot.json", "pylock.toml", "fates.json", "renv.lock", "r-fates.json", "verification.json", "build.json")
+TEXTS = (
+    "snapshot.json",
+    "pylock.toml",
+    "debian-lock.json",
+    "fates.json",
+    "renv.lock",
+    "r-fates.json",
+    "verification.json",
+    "build.json",
+)
 
 
 def fresh(place: Path, files: dict[str, bytes], configuration: bytes | None = None) -> Path:

@@ -12,9 +12,11 @@ import pytest
 from dbmirror.fetch.store import Store
 from dbmirror.http_client.client import Client
 from dbmirror.http_client.logins import Feed, Logins
-from dbmirror.lock.debs.archives import HOSTS, MOST_SOURCES, client_of_archives, debian_logins, read_archives
+from dbmirror.lock.debs.archives import MOST_SOURCES, client_of_archives, read_archives
 from dbmirror.lock.debs.lab import LAB, TUNNEL, LabDebs, serve, sums
-from dbmirror.lock.debs.offline import read_files
+from dbmirror.lock.debs.model import DebFile
+from dbmirror.lock.debs.offline import parse_policy, read_files
+from dbmirror.lock.debs.own_sources import archives_of_this_machine
 from dbmirror.lock.errors import AptUnavailable
 from tests.builders import a_lab_lock
 from tests.lock.conftest import Answer
@@ -113,13 +115,28 @@ def test_an_image_cannot_make_this_machine_ask_without_end_or_in_its_own_network
         read_archives(archive.wanted, client=client, store=store)
 
 
-def test_nobody_logs_in_at_the_distributions_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_archives_of_this_machines_own_apt_may_be_asked_and_nobody_logs_in_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apt = tmp_path / "apt"
+    (apt / "sources.list.d").mkdir(parents=True)
+    (apt / "sources.list").write_text(
+        "deb [signed-by=/k.gpg] http://one.example/debian stable main\n# deb http://comment.example/ x y\n"
+    )
+    (apt / "sources.list.d" / "two.sources").write_text("Types: deb\nURIs: https://two.example:8443/debian\n")
     (tmp_path / "netrc").write_text("default login me password secret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    url = f"http://{HOSTS[0]}/debian/"
+
+    own = archives_of_this_machine(apt)
+
+    url = "http://one.example/debian/pool/a.deb"
+    assert own.trusts(url)
+    assert own.trusts("https://two.example:8443/debian/")
+    for other in ("https://one.example/", "http://comment.example/", "http://two.example/"):
+        assert not own.trusts(other)
     assert Logins([Feed(url=url)]).of(url) == ("me", "secret")
-    assert debian_logins().trusts(url)
-    assert debian_logins().of(url) is None
+    assert own.of(url) is None
+    assert not archives_of_this_machine(tmp_path / "another system").feeds
 
 
 def test_what_apt_names_is_a_file_with_its_hash(archive: Archive) -> None:
@@ -138,6 +155,7 @@ def test_what_apt_names_is_a_file_with_its_hash(archive: Archive) -> None:
         lambda line: line.replace(SHA256, "0" * 63),
         lambda line: line.replace(" acme_", " ../acme_"),
         lambda line: line.replace(" acme_", " -acme_"),
+        lambda line: line.replace(" acme_1%3a1+2_", " acme_"),
         lambda line: line.replace("archive/http/", "archive/file/"),
         lambda line: line.replace("deb.example", "deb.example/\x1b[2J"),
         lambda line: "'file:/etc/shadow' acme_1_all.deb 1 SHA256:" + SHA256,
@@ -146,6 +164,32 @@ def test_what_apt_names_is_a_file_with_its_hash(archive: Archive) -> None:
 def test_a_hostile_answer_of_apt_is_refused(change: Callable[[str], str]) -> None:
     with pytest.raises(AptUnavailable, match="cannot be fetched by hash"):
         read_files(change(LINE))
+
+
+def test_a_file_says_which_package_it_is() -> None:
+    (file,) = read_files(LINE)
+    assert file.package == "acme:amd64=1:1+2"
+    assert DebFile(filename="a_1~b-2_all.deb", url="http://deb.example/a", sha256=SHA256, size=1).package == "a=1~b-2"
+
+
+POLICY = """\
+python3-dbus:
+  Installed: (none)
+  Candidate: 1.3.2-4+b1
+  Version table:
+     1.3.2-4+b1 500
+        500 http://archive.example bookworm/main amd64 Packages
+python3-gone:
+  Installed: (none)
+  Candidate: (none)
+  Version table:
+libc6:amd64:
+  Candidate: 2.36-9
+"""
+
+
+def test_candidates_are_read_and_packages_without_one_left_out() -> None:
+    assert parse_policy(POLICY) == {"python3-dbus": "1.3.2-4+b1", "libc6": "2.36-9"}
 
 
 def test_files_serve_the_images_and_the_names_that_they_were_chosen_for() -> None:

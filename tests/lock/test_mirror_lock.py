@@ -11,7 +11,7 @@ from dbmirror.lock.fates import FateKind
 from dbmirror.lock.mirror_lock import MirrorLock, read_mirror_lock, write_mirror_lock
 from dbmirror.lock.python import pylock
 from dbmirror.lock.r.model import RLock
-from dbmirror.mirror_folder.names import PYLOCK, RENV_LOCK
+from dbmirror.mirror_folder.names import DEBIAN_LOCK, PYLOCK, RENV_LOCK
 from tests.builders import SNAPSHOT_DIGEST, a_fate, a_lock, a_locked_package, an_r_fate
 
 
@@ -41,9 +41,9 @@ def test_a_lock_is_encoded_once_for_its_file_and_every_look_at_its_digest(
     assert len(encoded) == 1
 
 
-def test_the_digest_is_that_of_both_files(tmp_path: Path) -> None:
+def test_the_digest_is_that_of_all_files(tmp_path: Path) -> None:
     lock = a_mirror_lock("both-files")
     write_mirror_lock(lock, tmp_path)
 
-    halves = (f"sha256:{sha256_hex((tmp_path / name).read_bytes())}" for name in (PYLOCK, RENV_LOCK))
+    halves = (f"sha256:{sha256_hex((tmp_path / name).read_bytes())}" for name in (PYLOCK, DEBIAN_LOCK, RENV_LOCK))
     assert lock.digest == "sha256:" + sha256_hex(" ".join(halves).encode())

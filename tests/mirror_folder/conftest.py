@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from dbmirror.config import Config, LoadedConfig
+from dbmirror.lock.mirror_lock import MirrorLock, write_mirror_lock
 from dbmirror.lock.model import BaseKind
-from dbmirror.lock.python.lock_files import write_lock
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.snapshot import write_snapshot
 from tests.builders import a_base, a_lock, a_snapshot
-from tests.supported import supported
+from tests.supported import supported, with_debs
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def project(tmp_path: Path) -> LoadedConfig:
     write_snapshot(snapshot, folder / "snapshot.json")
     base = a_base(reference="databricksruntime/standard:15.4-LTS", kind=BaseKind.OFFICIAL)
     lock = a_lock(snapshot=snapshot.digest, base=base)
-    write_lock(supported(lock), folder)
+    write_mirror_lock(with_debs(MirrorLock(python=supported(lock))), folder)
     return LoadedConfig(config=Config(), origin=None, root=root)
 
 

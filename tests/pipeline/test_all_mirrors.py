@@ -14,8 +14,7 @@ from dbmirror.config import Config, ConfigError, LoadedConfig, MirrorConfig
 from dbmirror.engine.failures import BuildFailed
 from dbmirror.fetch.errors import FetchError
 from dbmirror.hosts.host_key import Fingerprint
-from dbmirror.lock.mirror_lock import MirrorLock
-from dbmirror.lock.python.lock_files import write_lock
+from dbmirror.lock.mirror_lock import MirrorLock, write_mirror_lock
 from dbmirror.pipeline import all_mirrors, snapshot_stage, stages
 from dbmirror.pipeline.all_mirrors import AllMirrors
 from dbmirror.pipeline.cluster_access import Questions
@@ -24,7 +23,7 @@ from dbmirror.pipeline.mirror import Mirror
 from dbmirror.progress import Observer
 from dbmirror.snapshot import Snapshot, write_snapshot
 from tests.builders import a_base, a_cluster, a_lock, a_snapshot
-from tests.supported import supported
+from tests.supported import supported, with_debs
 
 NAMES = ("one", "three", "two")
 
@@ -55,7 +54,7 @@ def commit(folder: Path, name: str) -> None:
     snapshot = a_snapshot(cluster=a_cluster(cluster_id=name, cluster_name=name))
     write_snapshot(snapshot, folder / "snapshot.json")
     base = a_base(reference="databricksruntime/python:15.4-LTS")
-    write_lock(supported(a_lock(snapshot=snapshot.digest, base=base)), folder)
+    write_mirror_lock(with_debs(MirrorLock(python=supported(a_lock(snapshot=snapshot.digest, base=base)))), folder)
 
 
 def test_a_file_without_mirrors_is_an_error_that_says_what_to_write(tmp_path: Path) -> None:

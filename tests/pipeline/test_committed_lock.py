@@ -10,7 +10,7 @@ import pytest
 from dbmirror.config import Config, LoadedConfig
 from dbmirror.lock.errors import LockError
 from dbmirror.lock.fates import FateKind
-from dbmirror.lock.python.lock_files import write_lock
+from dbmirror.lock.mirror_lock import MirrorLock, write_mirror_lock
 from dbmirror.lock.r.lock_files import write_r_lock
 from dbmirror.lock.r.model import RLock
 from dbmirror.pipeline.mirror import Mirror
@@ -30,7 +30,7 @@ def snapshot() -> Snapshot:
 def mirror(snapshot: Snapshot, tmp_path: Path) -> Mirror:
     folder = tmp_path / "mirrors" / "demo"
     write_snapshot(snapshot, folder / "snapshot.json")
-    write_lock(a_lock(snapshot=snapshot.digest), folder)
+    write_mirror_lock(MirrorLock(python=a_lock(snapshot=snapshot.digest)), folder)
     return Mirror("demo", LoadedConfig(config=Config(), origin=None, root=tmp_path))
 
 

@@ -16,8 +16,8 @@ from dbmirror.clones.allowed_settings import SettingNotAllowed
 from dbmirror.clones.own_records import Kind, remember
 from dbmirror.config import Config, LoadedConfig, MirrorConfig, RConfig
 from dbmirror.errors import UsageError
+from dbmirror.lock.mirror_lock import MirrorLock, write_mirror_lock
 from dbmirror.lock.model import BaseKind
-from dbmirror.lock.python.lock_files import write_lock
 from dbmirror.pipeline import foundations, stages
 from dbmirror.pipeline.cluster_access import Questions
 from dbmirror.pipeline.foundations import require_foundations, trusted_names
@@ -26,7 +26,7 @@ from dbmirror.pipeline.mirror import Choices, Mirror
 from dbmirror.render.errors import RenderError
 from dbmirror.snapshot import write_snapshot
 from tests.builders import a_base, a_lock, a_snapshot
-from tests.supported import supported
+from tests.supported import supported, with_debs
 
 DIGEST, OTHER = f"sha256:{'d' * 64}", f"sha256:{'e' * 64}"
 HOSTILE = f"evil.example/base:1@{DIGEST}"
@@ -86,7 +86,7 @@ def clone(
     folder = place / "mirrors" / "demo"
     write_snapshot(snapshot, folder / "snapshot.json")
     claimed = a_base(reference=reference, kind=BaseKind.OFFICIAL, image_id=OTHER)
-    write_lock(supported(a_lock(snapshot=snapshot.digest, base=claimed)), folder)
+    write_mirror_lock(with_debs(MirrorLock(python=supported(a_lock(snapshot=snapshot.digest, base=claimed)))), folder)
     loaded = LoadedConfig(
         config=Config(mirrors={"demo": section}, r=r or RConfig()), origin=place / "dbmirror.toml", root=place
     )

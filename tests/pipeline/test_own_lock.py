@@ -63,8 +63,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "read_base", lambda reference, **_: (a_base(reference=reference), None))
     monkeypatch.setattr(stages, "lock_mirror", lambda *_, **__: MirrorLock(python=chosen()))
     monkeypatch.setattr(stages, "lock_support", lambda lock, *_, **__: lock)
-    monkeypatch.setattr(stages, "lock_debian", lambda lock, *_, **__: lock)
-    monkeypatch.setattr(stages, "_debian_names", lambda *_: ())
+    monkeypatch.setattr(stages, "debian_steps_of", lambda *_: ())
 
 
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 from dbmirror.build.image import Built, built_here, read_built, write_built
 from dbmirror.clones.own_records import MOST, Kind, is_own, remember
 from dbmirror.config import Config, LoadedConfig
-from dbmirror.lock.python.lock_files import write_lock
+from dbmirror.lock.mirror_lock import MirrorLock, write_mirror_lock
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.pipeline.publish_stage import pass_gate
 from dbmirror.progress import Observer
@@ -48,7 +48,7 @@ def mirror(home: Path, tmp_path: Path) -> Mirror:
     root = tmp_path / "project"
     snapshot = a_snapshot()
     write_snapshot(snapshot, root / "mirrors" / "demo" / "snapshot.json")
-    write_lock(a_lock(snapshot=snapshot.digest), root / "mirrors" / "demo")
+    write_mirror_lock(MirrorLock(python=a_lock(snapshot=snapshot.digest)), root / "mirrors" / "demo")
     return Mirror("demo", LoadedConfig(config=Config(), origin=None, root=root), observer=Recorder())
 
 

@@ -14,6 +14,7 @@ from dbmirror.render.dockerfile_templates import shipped_folder
 from dbmirror.render.image import linked_files, render
 from dbmirror.runtimes.lookup import lookup
 from tests.render.steps import assert_foreign_code_meets_no_secret, instructions
+from tests.supported import debian_lock
 
 TOOLS = Path(sys.executable).parent
 
@@ -21,7 +22,7 @@ TOOLS = Path(sys.executable).parent
 @pytest.fixture
 def context(lock_name, locks):
     lock = locks[lock_name]
-    return render(lock, lookup(lock.runtime), mirror="demo")
+    return render(lock, lookup(lock.runtime), mirror="demo", debian=debian_lock(lock))
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from dbmirror.render.dockerfile_templates import shipped_folder
 from dbmirror.render.image import render
 from dbmirror.render.image_settings import ImageSettings
 from dbmirror.runtimes.lookup import lookup
+from tests.supported import debian_lock
 
 GOLDEN = Path(__file__).parent / "golden"
 SETTINGS = {
@@ -23,7 +24,13 @@ AS_SHIPPED = ("scripts/", "requirements/environments/", "requirements/build-tool
 
 
 def rendered(name, lock) -> dict[str, bytes]:
-    context = render(lock, lookup(lock.runtime), mirror="demo", settings=SETTINGS.get(name, ImageSettings()))
+    context = render(
+        lock,
+        lookup(lock.runtime),
+        mirror="demo",
+        settings=SETTINGS.get(name, ImageSettings()),
+        debian=debian_lock(lock),
+    )
     return {file: content for file, content in context.files.items() if not file.startswith(AS_SHIPPED)}
 
 

@@ -28,6 +28,7 @@ from dbmirror.runtimes.lookup import lookup
 from tests.render.conftest import BOOKWORM, EVERYTHING, OFFICIAL, lock_of
 from tests.render.steps import assert_foreign_code_meets_no_secret, steps
 from tests.render.test_hostile import HOSTILE
+from tests.supported import debian_lock
 
 TOOLS = Path(sys.executable).parent
 GOLDEN = Path(__file__).parent / "golden"
@@ -96,7 +97,8 @@ RBASE = replace(OFFICIAL, reference="databricksruntime/rbase:17.3-LTS", os_versi
 
 def of(flavour: Flavour, lock: RLock = ALL, *, base=BOOKWORM, settings: ImageSettings | None = None) -> BuildContext:
     python = replace(EVERYTHING, base=base) if flavour.has_python else lock_of(base=base)
-    return render(python, lookup("15.4"), mirror="demo", settings=settings, r_lock=lock, flavour=flavour)
+    debian = debian_lock(python, r_lock=lock, flavour=flavour, settings=settings)
+    return render(python, lookup("15.4"), mirror="demo", settings=settings, r_lock=lock, flavour=flavour, debian=debian)
 
 
 CONTEXTS: dict[str, Callable[[], BuildContext]] = {
@@ -186,18 +188,18 @@ def test_what_the_image_is_given_of_debian_is_named_where_no_package_has_run() -
 
 def test_compilers_stay_in_stages_that_only_built_packages_leave(dockerfile: str) -> None:
     image = dockerfile.rpartition("AS image")[2]
-    assert "r-build.txt" not in image
+    assert "install-r.sh" not in image
     assert "build-r-packages.sh" not in image
     assert all(source == f"/r/{stage}" for stage, source in re.findall(r"from=build-r-([a-z]+),source=(\S+),", image))
 
 
 def test_only_what_the_cluster_added_is_in_the_later_layer() -> None:
-    layers = {layer.name: [each.name for each in layer.packages] for layer in r_part(ALL, repository=None).layers}
+    layers = {layer.name: [each.name for each in layer.packages] for layer in r_part(ALL).layers}
     assert layers["cluster"] == ["inhouse", "tool"]
 
 
 def test_a_cluster_library_that_the_runtimes_packages_need_is_built_before_them() -> None:
-    (layer,) = r_part(r_lock(RLANG, DPLYR, VCTRS), repository=None).layers
+    (layer,) = r_part(r_lock(RLANG, DPLYR, VCTRS)).layers
     assert [each.name for each in layer.packages] == ["dplyr", "rlang", "vctrs"]
 
 
@@ -250,12 +252,16 @@ def test_a_base_with_another_r_is_refused_unless_an_apt_repository_has_the_clust
     with pytest.raises(RenderError, match=r"has R 4.1.2, and the cluster runs R 4.2.2") as caught:
         of(Flavour.R, base=JAMMY)
     assert "apt_repository" in caught.value.remedy
-    files = of(Flavour.R, base=JAMMY, settings=ImageSettings(r_repository=CRAN)).files
-    assert files["r-repository/sources"] == (
-        b"Types: deb\nURIs: https://cran.example/bin/linux/ubuntu\nSuites: noble-cran40/\n"
-        b"Signed-By: /run/dbmirror/r-repository/key.asc\n"
+    of(Flavour.R, base=JAMMY, settings=ImageSettings(r_repository=CRAN))
+    assert CRAN.sources("/r.asc") == (
+        "Types: deb\nURIs: https://cran.example/bin/linux/ubuntu\nSuites: noble-cran40/\nSigned-By: /r.asc\n"
     )
-    assert files["r-repository/key.asc"].decode() == KEY
+
+
+def test_r_and_what_comes_with_it_are_pinned_to_the_clusters_version() -> None:
+    preferences = of(Flavour.R).files["apt/r.preferences"].decode()
+    assert preferences.startswith("Package: r-base r-base-core r-base-dev ")
+    assert preferences.endswith("\nPin: version /^4\\.2\\.2[-.+~]/\nPin-Priority: 1001\n")
 
 
 def test_an_image_for_r_alone_has_neither_python_packages_nor_a_language_server() -> None:
@@ -359,9 +365,9 @@ def test_a_hostile_value_is_refused_or_stays_a_value(place: str) -> None:
 def test_a_hostile_apt_repository_is_refused(text: str) -> None:
     for location in (text, f"https://cran.example/ {text}"):
         with pytest.raises(RenderError):
-            of(Flavour.R, settings=ImageSettings(r_repository=RAptRepository(location=location)))
+            RAptRepository(location=location).sources()
     with pytest.raises(RenderError):
-        of(Flavour.R, settings=ImageSettings(r_repository=RAptRepository(location=CRAN.location, key=text)))
+        RAptRepository(location=CRAN.location, key=text).sources()
 
 
 def test_credentials_in_an_address_are_refused() -> None:

@@ -16,14 +16,16 @@ SECRET = "--mount=type=secret,id=netrc"
         (f"RUN {SECRET} bash {SCRIPTS}/build-wheels.sh", "A network where packages run"),
         (f"RUN --network=none {SECRET} bash {SCRIPTS}/build-wheels.sh", "A secret where packages run"),
         (f"RUN --network=none --mount=type=cache,id=x,target=/c bash {SCRIPTS}/install-packages.sh", "A cache"),
-        (f"RUN {SECRET} cat /run/secrets/netrc", "A secret where packages run"),
+        (f"RUN {SECRET} cat /run/secrets/netrc", "A network where packages run"),
+        ("RUN useradd libraries", "A network where packages run"),
+        (f"RUN bash {SCRIPTS}/install-apt.sh", "A network where packages run"),
         (
-            f"RUN --network=none bash {SCRIPTS}/install-packages.sh\nRUN {SECRET} bash {SCRIPTS}/install-apt.sh",
+            f"RUN --network=none bash {SCRIPTS}/install-packages.sh\nRUN {SECRET} bash {SCRIPTS}/fetch-debs.sh",
             "A step with a network above packages",
         ),
         (
             f"RUN --network=none bash {SCRIPTS}/build-wheels.sh\n"
-            f"FROM a AS b\nRUN {SECRET} bash {SCRIPTS}/install-apt.sh",
+            f"FROM a AS b\nRUN {SECRET} bash {SCRIPTS}/fetch-debs.sh",
             "A step with a network above packages",
         ),
         (f"RUN {SECRET} python {SCRIPTS}/fetch.py", "An interpreter with packages"),
@@ -48,7 +50,7 @@ def test_a_closed_build_has_no_step_with_a_network(step: str) -> None:
 
 def test_steps_that_do_not_mix_are_let_through() -> None:
     dockerfile = (
-        f"FROM base AS a\nRUN {SECRET} bash {SCRIPTS}/install-apt.sh\nRUN {SECRET} python -I -S {SCRIPTS}/fetch.py\n"
+        f"FROM base AS a\nRUN {SECRET} bash {SCRIPTS}/fetch-debs.sh\nRUN {SECRET} python -I -S {SCRIPTS}/fetch.py\n"
         f"RUN --network=none bash {SCRIPTS}/install-packages.sh\n"
     )
     assert mixed(dockerfile) == []

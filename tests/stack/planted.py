@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -10,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from dbmirror.build.image import build_secrets
 from dbmirror.ca_bundle import find_ca_bundle
 
 MARK = b"canary-5f0c1e"
@@ -20,9 +20,10 @@ _SMALL = 1 << 20
 
 @contextmanager
 def planted(folder: Path) -> Iterator[dict[str, Path]]:
-    """The secrets that a build on this machine is given, each with the mark at its end: id to file in `folder`."""
-    with build_secrets(find_ca_bundle()) as real:
-        contents = {name: path.read_bytes() for name, path in real.items()}
+    """The secrets that a plain `docker build` on this machine may need, each with the mark at its end: id to file."""
+    contents = {"proxy": users_proxies()}
+    if (bundle := find_ca_bundle()) is not None:
+        contents["ca-bundle"] = bundle.read_bytes()
     ends = {
         "netrc": b"machine nowhere.invalid login user password " + MARK,
         "ca-bundle": b"# " + MARK,
@@ -33,6 +34,13 @@ def planted(folder: Path) -> Iterator[dict[str, Path]]:
         before = contents.get(name, b"")
         (folder / name).write_bytes(before + b"\n" * (before != b"") + end + b"\n")
     yield {name: folder / name for name in ends}
+
+
+def users_proxies() -> bytes:
+    """The proxies of this machine's environment as the secret `proxy`."""
+    return "".join(
+        f"{name}={value}\n" for name, value in os.environ.items() if name.lower().endswith("_proxy")
+    ).encode()
 
 
 def marked(image: str) -> list[str]:

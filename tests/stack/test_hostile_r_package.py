@@ -14,6 +14,7 @@ from dbmirror.engine.buildx import build
 from dbmirror.files import sha256_hex
 from dbmirror.filters.flavour import Flavour
 from dbmirror.http_client.logins import Feed, Logins
+from dbmirror.lock.debs.own_sources import archives_of_this_machine
 from dbmirror.lock.model import BaseImage, BaseKind, Lock, Target
 from dbmirror.lock.python.index_settings import find_indexes
 from dbmirror.lock.r.model import CranFile, LockedRPackage, RLock
@@ -24,6 +25,7 @@ from dbmirror.sandbox.r_repository import SourcePackage, make_repository, serve,
 from dbmirror.sandbox.r_repository import source_package as shipped
 from tests.r_sources import make_package
 from tests.stack.planted import marked, planted
+from tests.supported import chosen_debs
 
 pytestmark = pytest.mark.stack
 
@@ -87,15 +89,17 @@ def image(repository: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             fates=(),
         )
         runtime = lookup("15.4")
-        render(LOCK, runtime, mirror="hostile", r_lock=lock, flavour=Flavour.R).write(folder / "context")
-        groups = all_file_groups(LOCK, runtime, flavour=Flavour.R, r_lock=lock)
+        debian = chosen_debs(LOCK, r_lock=lock, flavour=Flavour.R)
+        context = render(LOCK, runtime, mirror="hostile", r_lock=lock, flavour=Flavour.R, debian=debian)
+        context.write(folder / "context")
+        groups = all_file_groups(LOCK, runtime, flavour=Flavour.R, r_lock=lock, debian=debian)
         tag = f"scratch-hostile-r:{len(made)}"
         made.append(tag)
         with (
             planted(folder / "secrets") as secrets,
             build_contexts(
                 {"hostile": groups},
-                logins=Logins([Feed(url=repository)]),
+                logins=Logins([Feed(url=repository)]).with_those_of(archives_of_this_machine()),
                 indexes=find_indexes(IndexConfig()),
                 ca_bundle=None,
             ) as contexts,

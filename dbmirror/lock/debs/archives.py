@@ -12,15 +12,10 @@ from dbmirror.fetch.errors import FetchError
 from dbmirror.fetch.fetch import Fetched, NotFetched, Wanted, fetch, fetch_all
 from dbmirror.fetch.store import Store
 from dbmirror.http_client.client import Client
-from dbmirror.http_client.logins import Feed, Logins
 from dbmirror.http_client.refused import Refused
+from dbmirror.lock.debs.own_sources import archives_of_this_machine
 from dbmirror.lock.errors import AptUnavailable
 
-HOSTS: Final = (
-    *("deb.debian.org", "security.debian.org", "snapshot.debian.org"),
-    *("archive.ubuntu.com", "security.ubuntu.com", "ports.ubuntu.com"),
-)
-"""The distributions' own archives, which their images name: a company's network may answer for them with a copy."""
 MOST_SOURCES: Final = 200
 """Addresses that apt may ask for: an Ubuntu image with a few further repositories has some 40."""
 LARGEST_RELEASE: Final = 8 << 20
@@ -44,14 +39,9 @@ class _List:
     size: int
 
 
-def debian_logins() -> Logins:
-    """The distributions' archives as places that may be asked, wherever they are. Nobody logs in there."""
-    return Logins(Feed(url=f"{scheme}://{host}/", anonymous=True) for scheme in ("http", "https") for host in HOSTS)
-
-
 def client_of_archives(internal_hosts: frozenset[str], *, ca_bundle: Path | None) -> Client:
-    """A client for the archives that an image names: the distributions' own, and any on the public internet."""
-    return Client(debian_logins(), ca_bundle=ca_bundle, internal_hosts=internal_hosts)
+    """A client for the archives that an image names: those of this machine's apt, and any on the public internet."""
+    return Client(archives_of_this_machine(), ca_bundle=ca_bundle, internal_hosts=internal_hosts)
 
 
 def read_archives(wanted: Sequence[str], *, client: Client, store: Store) -> Mapping[str, bytes]:

@@ -28,7 +28,7 @@ from dbmirror.lock.model import AptPackage, BaseImage, ImageLayer, IndexFile, Lo
 from dbmirror.lock.python.pylock_package import PackageTool, package_table, source_fields
 from dbmirror.mirror_folder.names import FATES, PYLOCK
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 class _AptEntry(Struct, forbid_unknown_fields=True):
@@ -44,6 +44,12 @@ class _AptEntry(Struct, forbid_unknown_fields=True):
 _APT_FIELDS = _AptEntry.__struct_fields__
 
 
+class _Version(Struct):
+    """What every version of `[tool.dbmirror]` has."""
+
+    schema: int
+
+
 class _LockTool(Struct, forbid_unknown_fields=True):
     """`[tool.dbmirror]`."""
 
@@ -54,7 +60,6 @@ class _LockTool(Struct, forbid_unknown_fields=True):
     base: BaseImage
     indexes: tuple[Url, ...] = ()
     support: tuple[IndexFile, ...] = ()
-    debian: tuple[AptPackage, ...] = ()
     apt: tuple[_AptEntry, ...] = ()
 
 
@@ -92,9 +97,6 @@ def encode_pylock(lock: Lock) -> bytes:
         "base": msgspec.to_builtins(lock.base),
         "indexes": list(lock.indexes),
         "support": [_without_nothing(msgspec.to_builtins(file)) for file in lock.support],
-        "debian": [
-            {"source": "apt", "package": package.package, "version": package.version} for package in lock.debian
-        ],
         "apt": [
             {key: value for key, value in _without_nothing(msgspec.to_builtins(package)).items() if key in _APT_FIELDS}
             for package in lock.packages
@@ -141,12 +143,11 @@ def decode(pylock: bytes, fates: bytes) -> Lock:
         raise LockError(f"{PYLOCK} is not valid TOML: {error}.", remedy=REMEDY) from error
     except PylockValidationError as error:
         raise LockError(f"{PYLOCK} is not a valid lock: {one_line(str(error))}.", remedy=REMEDY) from error
-    tool = _convert(_dig(document, "tool", "dbmirror"), _LockTool, file=PYLOCK, key="tool.dbmirror")
-    if tool.schema != SCHEMA:
-        raise LockError(
-            f"{PYLOCK}: tool.dbmirror.schema is {tool.schema}; this dbmirror reads {SCHEMA}.",
-            remedy=AGAIN,
-        )
+    said = _dig(document, "tool", "dbmirror")
+    schema = _convert(said, _Version, file=PYLOCK, key="tool.dbmirror").schema
+    if schema != SCHEMA:
+        raise LockError(f"{PYLOCK}: tool.dbmirror.schema is {schema}; this dbmirror reads {SCHEMA}.", remedy=AGAIN)
+    tool = _convert(said, _LockTool, file=PYLOCK, key="tool.dbmirror")
     packages = []
     for number, raw in enumerate(document["packages"]):
         key = f"packages[{number}]"
@@ -174,7 +175,6 @@ def decode(pylock: bytes, fates: bytes) -> Lock:
         fates=_decode_fates(fates, snapshot=tool.snapshot),
         indexes=tool.indexes,
         support=tool.support,
-        debian=tool.debian,
     )
     _check_together(lock)
     check_same(document, tomllib.loads(_encoded(lock)), file=PYLOCK)

@@ -41,7 +41,7 @@ def r_components(lock: RLock, base: BaseImage) -> Iterator[RComponent]:
     As with Python, what is not in the image has the scope `excluded`, its reason, and no package URL.
     """
     packages = {package.name: package for package in lock.packages}
-    layers = {p.name: layer.name for layer in r_part(lock, repository=None).layers for p in layer.packages}
+    layers = {p.name: layer.name for layer in r_part(lock).layers for p in layer.packages}
 
     def installed(package: LockedRPackage, reference: str) -> Component:
         return _installed(package, system, layers.get(package.name, ImageLayer.SYSTEM), reference)

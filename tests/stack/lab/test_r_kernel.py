@@ -269,7 +269,8 @@ def test_sources_without_irkernel_leave_the_kernel_out_with_the_reason(mirror: M
 def test_sources_that_cannot_be_read_are_an_error_and_no_reason_to_leave_the_kernel_out(
     mirror: Mirror, tmp_path: Path
 ) -> None:
-    gone = "echo 'deb http://deb.debian.org/no-such-place bookworm main' >/etc/apt/sources.list.d/gone.list"
+    elsewhere = "s#^deb ([a-z]+://[^/ ]+)/.*#deb \\1/no-such-place bookworm main#p"
+    gone = f"sed -nE '1{elsewhere}' /etc/apt/sources.list >/etc/apt/sources.list.d/gone.list"
     with pytest.raises(AptUnavailable, match="no-such-place"):
         plan_of(mirror, gone, tmp_path)
 

@@ -4,15 +4,20 @@
 #   offline-apt.sh update             reads that, and checks the signatures with the image's own keys
 #   offline-apt.sh install PACKAGE…   prints the files of those that are missing, and of what they need
 #   offline-apt.sh irkernel           the same of IRkernel, for the image's own R, or "left-out: SENTENCE"
+#   offline-apt.sh policy PACKAGE…    prints which version of each it would install
+#   offline-apt.sh step STEP BELOW PREFERENCES PACKAGE…      the files that a step of a build installs
+#   offline-apt.sh keep STEP BELOW PACKAGE[:ARCH]=VERSION…   takes a step as one that installs these
+# BELOW is the step that has run before, PREFERENCES a file of those that were given (apt_preferences(5)); - for none.
 set -euo pipefail
 export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
 
 place=/tmp/dbmirror-apt
+given=$place/given
 export APT_CONFIG=$place/apt.conf
 install=(apt-get --print-uris --yes --no-install-recommends --no-upgrade install)
 
 take_over_sources() {
-    local file
+    local file target
     mkdir -p "$place/sources.list.d"
     touch "$place/sources.list"
     # The image's settings, but no program that they have apt run: much of the file system is read-only here.
@@ -30,12 +35,46 @@ APT::Get::Remove "false";
 APT::Sandbox::User "root";
 APT::Update::Error-Mode "any";
 EOF
-    for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
+    for file in /etc/apt/sources.list /etc/apt/sources.list.d/* "$given"/*.sources; do
         if [[ -f $file ]]; then
-            sed -E "s#(https?)://#copy:$place/archive/\\1/#g" "$file" >"$place/${file#/etc/apt/}"
+            target=${file#/etc/apt/}
+            sed -E "s#(https?)://#copy:$place/archive/\\1/#g" "$file" >"$place/${target/#$given\//sources.list.d/given-}"
         fi
     done
     apt-get update --print-uris
+}
+
+# What a step installs is not there when the next one is chosen: dpkg's records say that it is.
+status_of() {
+    if [[ $1 == - ]]; then echo /var/lib/dpkg/status; else echo "$place/status-$1"; fi
+}
+
+choose_for_step() {
+    local step=$1 options
+    options=(-o "Dir::State::status=$(status_of "$2")" -o APT::Get::Remove=true)
+    if [[ $3 != - ]]; then
+        options+=(-o "Dir::Etc::preferences=$given/$3" -o APT::Get::allow-downgrades=true)
+    fi
+    apt-get "${options[@]}" --print-uris --yes --no-install-recommends install -- "${@:4}" >"$place/chosen"
+    cat "$place/chosen"
+    mapfile -t chosen < <(sed -nE "s/^'[^']+' ([^_ ]+)_([^_ ]+)_([^_. ]+)\.deb .*/\1:\3=\2/p" "$place/chosen" |
+        sed -e 's/:all=/=/' -e 's/%3a/:/g')
+    take_as_installed "$step" "$2" ${chosen[@]+"${chosen[@]}"}
+}
+
+take_as_installed() {
+    local step=$1 below
+    below=$(status_of "$2")
+    : >"$place/records"
+    if (($# > 2)); then
+        apt-cache -o "Dir::State::status=$below" show -- "${@:3}" >"$place/records"
+    fi
+    awk 'BEGIN { RS = ""; FS = "\n"; ORS = "\n\n" }
+        FILENAME == ARGV[1] {
+            if (!($1 in chosen)) { chosen[$1]; sub(/\n/, "\nStatus: install ok installed\n"); print }
+            next
+        }
+        !($1 in chosen)' "$place/records" "$below" >"$place/status-$step"
 }
 
 # Which of IRkernel's packages are missing is left to apt, and so is whether those at hand are new enough: in a copy of
@@ -93,4 +132,7 @@ sources) take_over_sources ;;
 update) apt-get update --quiet=2 ;;
 install) "${install[@]}" -- "${@:2}" ;;
 irkernel) plan_irkernel ;;
+policy) apt-cache policy -- "${@:2}" ;;
+step) choose_for_step "${@:2}" ;;
+keep) take_as_installed "${@:2}" ;;
 esac
