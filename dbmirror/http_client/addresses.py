@@ -23,6 +23,13 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 """Holds an IPv4 address in its last 32 bits (RFC 6052): a network with NAT64 reaches all of IPv4 so."""
 _UNICAST = ipaddress.ip_network("2000::/3")
 """All of IPv6 that is given out so far; Python calls some of the rest global, too."""
+_NOT_PUBLIC = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "192.88.99.0/24",  # relays of 6to4, which hide the address behind them (RFC 7526)
+        "3fff::/20",  # examples (RFC 9637); older Pythons do not know them
+    )
+)
 _METADATA = tuple(
     ipaddress.ip_address(address)
     for address in (
@@ -148,6 +155,8 @@ def _plain(written: str) -> Address:
 
 def _is_public(address: Address) -> bool:
     """Whether it is an address of the internet. 6to4 and Teredo do not count: they hide the address behind them."""
+    if any(address in network for network in _NOT_PUBLIC):
+        return False
     if isinstance(address, ipaddress.IPv4Address):
         return address.is_global
     return address.is_global and address in _UNICAST and address.sixtofour is None and address.teredo is None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.workspace.client import WorkspaceClient
 
 Answer = Mapping[str, Any]
+
+MOST_PAGES: Final = 1_000
+"""Of the list of clusters: a page has 100 unless asked for fewer, and the largest workspaces some thousand clusters."""
 
 LIST = "/api/2.1/clusters/list"
 GET = "/api/2.1/clusters/get"
@@ -31,9 +34,9 @@ def headers(w: WorkspaceClient) -> dict[str, str]:
 
 
 def each_cluster(w: WorkspaceClient) -> Iterator[Answer]:
-    """Every cluster that clusters/list states, over all of its pages."""
+    """Every cluster that clusters/list states, over all of its pages. Raises ValueError where they have no end."""
     query: dict[str, str] = {}
-    while True:
+    for _ in range(MOST_PAGES):
         page = ask(w, LIST, query)
         for cluster in page.get("clusters") or ():
             if not isinstance(cluster, dict):
@@ -43,6 +46,7 @@ def each_cluster(w: WorkspaceClient) -> Iterator[Answer]:
         if not token or token == query.get("page_token"):
             return
         query["page_token"] = str(token)
+    raise ValueError("clusters/list")
 
 
 def text(answer: Answer, name: str, *, most: int = 200) -> str:

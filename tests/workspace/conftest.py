@@ -41,6 +41,8 @@ class Workspace:
     headers: list[dict[str, str]] = field(default_factory=list)
     page: int | None = None
     """How many clusters clusters/list states at once; None for all."""
+    endless: bool = False
+    """Whether it always names one page more."""
     host: str = ""
     token: str = TOKEN
     """What it accepts."""
@@ -131,7 +133,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/api/2.1/clusters/list":
             clusters = list(self.workspace.clusters.values())
             first, size = int(asked.get("page_token", 0)), self.workspace.page or len(clusters)
-            more = {"next_page_token": str(first + size)} if first + size < len(clusters) else {}
+            goes_on = first + size < len(clusters) or self.workspace.endless
+            more = {"next_page_token": str(first + size)} if goes_on else {}
             self._send(200, {"clusters": clusters[first : first + size], **more} if clusters else {})
         elif asked.get("cluster_id") in self.workspace.clusters:
             self._send(200, self._of_cluster(path, self.workspace.clusters[asked["cluster_id"]]))

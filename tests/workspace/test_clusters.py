@@ -8,7 +8,7 @@ from databricks.sdk import WorkspaceClient
 from dbmirror.errors import DbmirrorError
 from dbmirror.hosts.host_key import parse_public_key
 from dbmirror.snapshot import Cluster, ClusterLibrary
-from dbmirror.workspace import errors
+from dbmirror.workspace import answers, errors
 from dbmirror.workspace.clusters import list_clusters, read
 from dbmirror.workspace.mirrorable import ClusterSummary, Login
 from tests.workspace.conftest import PUBLIC_KEY, TOKEN, Workspace, a_cluster
@@ -162,6 +162,16 @@ def test_every_page_of_a_list_is_read(w: WorkspaceClient, workspace: Workspace) 
     hold(workspace, *(a_cluster(f"0101-120000-{number}") for number in range(5)))
     workspace.page = 2
     assert len(list_clusters(w)) == 5
+
+
+def test_a_list_without_end_has_one(w: WorkspaceClient, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hostile workspace that always has one more page."""
+    monkeypatch.setattr(answers, "MOST_PAGES", 5)
+    hold(workspace, a_cluster())
+    workspace.endless, workspace.page = True, 1
+    with pytest.raises(errors.WorkspaceError, match="clusters/list"):
+        list_clusters(w)
+    assert len(workspace.requests) < 12
 
 
 def test_a_name_that_a_snapshot_cannot_hold_is_cleaned(w: WorkspaceClient, workspace: Workspace) -> None:
