@@ -178,7 +178,7 @@ def source_options(function: Command) -> Command:
         metavar="FILE",
         type=click.Path(path_type=Path, dir_okay=False, exists=True),
         help="Take the packages of this file and read no cluster: a requirements file, pip freeze, pip list --format "
-        "json, conda env export, renv.lock, or another mirror's snapshot.json.",
+        "json, conda env export, renv.lock, another mirror's snapshot.json, or what a cell (--cell) showed.",
     )(function)
 
 

@@ -96,6 +96,12 @@ class Output:
                 # An id that is longer than a line is not cut.
                 self.stdout.print(_in_words(renderable), crop=False)
 
+    def show_as_it_is(self, text: str) -> None:
+        """Print a text of ours that is to be copied: no line of it is broken. Raises UsageError as `show` does."""
+        if not self.as_json:
+            with self._writing():
+                click.echo(text, nl=False)
+
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """What is inside prints to stdout."""

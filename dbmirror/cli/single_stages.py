@@ -53,16 +53,19 @@ def refuted(report: Report, tag: str, *, mirror: str, folder: Path, then: str = 
 @timeout_option
 @source_options
 @switch_option
+@click.option("--cell", is_flag=True, help="Print a notebook cell that reads the cluster; --from reads what it shows.")
 @dry_run_option
 @command
-def snapshot_command(output: Output, name: str, config_file: Path | None, **options: Any) -> None:
-    """Read what is installed on the cluster, by one SSH connection to its driver that changes nothing there.
+def snapshot_command(output: Output, name: str, config_file: Path | None, cell: bool, **options: Any) -> None:
+    """Read what is installed on the cluster, by SSH or by the workspace's API, and change nothing there.
 
     With --from or --runtime no cluster is read, and what such a source cannot know is marked unknown.
 
     \b
     Examples:
       dbmirror snapshot demo
+      dbmirror snapshot demo --via api
+      dbmirror snapshot demo --cell
       dbmirror snapshot reports --from requirements.txt --runtime 15.4
     """
     from dbmirror.cli.session import opened
@@ -70,6 +73,14 @@ def snapshot_command(output: Output, name: str, config_file: Path | None, **opti
     from dbmirror.mirror_folder.names import SNAPSHOT
     from dbmirror.pipeline.snapshot_stage import take_snapshot
 
+    if cell:
+        from dbmirror.inventory.cell import notebook_cell
+
+        text = notebook_cell(name)
+        output.document({"mirror": name, "cell": text})
+        output.say(f"Run it in a Python notebook on the cluster, then: dbmirror snapshot {name} --from FILE")
+        output.show_as_it_is(text)
+        return
     with opened(output, name, config_file, **options) as mirror:
         snapshot = take_snapshot(mirror)
     place = mirror.own_folder / SNAPSHOT

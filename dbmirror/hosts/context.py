@@ -10,13 +10,13 @@ import secrets
 import zlib
 from collections.abc import Sequence
 from functools import cache
-from importlib import resources
 from types import TracebackType
 from typing import Final, Protocol, Self
 
 import msgspec
 
 from dbmirror.foreign_text.decoding import decode_json
+from dbmirror.hosts.bundled import bundled
 from dbmirror.hosts.context_errors import AnswerGarbled, ContextError
 from dbmirror.hosts.interface import Completed, HostError, too_much
 from dbmirror.hosts.ssh_socket import Deadline
@@ -195,8 +195,7 @@ def read_piece(said: str, mark: str, *, offset: int, letters: int) -> tuple[_Hea
 
 @cache
 def _program() -> str:
-    source = resources.files("dbmirror.hosts.sent").joinpath("runner.py").read_bytes()
-    return base64.b64encode(zlib.compress(source, 9)).decode()
+    return base64.b64encode(zlib.compress(bundled("dbmirror.hosts.sent.runner"), 9)).decode()
 
 
 def _prelude(name: str) -> str:

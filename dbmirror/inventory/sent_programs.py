@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Sequence
-from functools import cache
-from importlib import resources
 
+from dbmirror.hosts.bundled import bundled
 from dbmirror.hosts.interface import Completed, Host
 from dbmirror.inventory.errors import NoPythonFound, PayloadDamaged, ScriptFailed
 from dbmirror.inventory.field_checks import printable
@@ -27,7 +25,7 @@ CANDIDATES = (
 
 _NONE_FOUND = 44
 _TOO_OLD = 45
-_PICK = r"""
+PICK = r"""
 old=
 while [ "$1" != -- ]; do
   if path=$(command -v "$1" 2>/dev/null); then
@@ -43,8 +41,6 @@ done
 echo "$old" >&2; exit 45
 """
 """A shell that starts the first candidate before `--` that is Python 3.8 or later, with the arguments after it."""
-
-_IMPORT = re.compile(r"^from (dbmirror\.inventory\.sent\.\w+) import", re.MULTILINE)
 
 
 def run_program(
@@ -65,7 +61,7 @@ def run_program(
     nonce = secrets.token_hex(16)
     candidates = CANDIDATES if interpreter is None else (interpreter,)
     completed = host.run(
-        ["sh", "-c", _PICK, "dbmirror", *candidates, "--", nonce, *arguments],
+        ["sh", "-c", PICK, "dbmirror", *candidates, "--", nonce, *arguments],
         stdin=bundle(program),
         timeout=timeout,
         limit=limit,
@@ -98,27 +94,6 @@ def _failure(host: Host, completed: Completed, interpreter: str | None) -> Excep
     )
 
 
-@cache
 def bundle(program: str) -> bytes:
     """The module `program` of inventory/sent with the modules it imports, as one script without further imports."""
-    order: list[str] = []
-
-    def visit(name: str) -> None:
-        for needed in _IMPORT.findall(_source(name)):
-            visit(needed)
-        if name not in order:
-            order.append(name)
-
-    main = f"{__package__}.sent.{program}"
-    visit(main)
-    parts = ["import sys\n"]
-    for name in order[:-1]:
-        parts.append(f"module = sys.modules[{name!r}] = type(sys)({name!r})\n")
-        parts.append(f"exec(compile({_source(name)!r}, {name!r}, 'exec'), module.__dict__)\n")
-    parts.append(f"exec(compile({_source(main)!r}, {main!r}, 'exec'))\n")
-    return "".join(parts).encode("utf-8")
-
-
-def _source(name: str) -> str:
-    package, _, module = name.rpartition(".")
-    return resources.files(package).joinpath(f"{module}.py").read_text(encoding="utf-8")
+    return bundled(f"{__package__}.sent.{program}")

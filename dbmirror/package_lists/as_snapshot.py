@@ -21,6 +21,8 @@ class Listing:
 
     snapshot: Snapshot
     notes: tuple[str, ...] = ()
+    of_a_cell: bool = False
+    """It was collected on the driver, by a cell in a notebook."""
 
 
 def as_snapshot(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from dbmirror.package_lists.as_snapshot import Listing, as_snapshot
+from dbmirror.package_lists.cell import cell_listing, cell_output
 from dbmirror.package_lists.conda import read_conda
 from dbmirror.package_lists.environments import environments_of
 from dbmirror.package_lists.list_text import read_text
@@ -36,6 +37,12 @@ def read_listing(
                 f"{file} is a snapshot: it says itself which runtime it is of.", remedy="Leave out --runtime."
             )
         return Listing(snapshot=read_snapshot(file))
+    if (shown := cell_output(file)) is not None:
+        if runtime is not None:
+            raise ListUnreadable(
+                f"{file} is the output of a cell: it says itself which runtime it is of.", remedy="Leave out --runtime."
+            )
+        return cell_listing(shown, mirror=mirror, source=f"a notebook ({file.name})", at=at)
     return as_snapshot(
         read_list(file, runtime, python=python), runtime, mirror=mirror, source=f"the file {file.name}", at=at
     )

@@ -203,6 +203,12 @@ class ClusterAccess:
 
         return await_libraries(self.workspace, self.cluster, observer=self._observer, deadline=self._timeout)
 
+    def stated(self, cluster_id: str) -> Cluster:
+        """The lasting facts of that cluster, in whatever state it is. Raises ClusterUnknown or WorkspaceError."""
+        from dbmirror.workspace.clusters import read  # noqa: PLC0415
+
+        return read(self.workspace, cluster_id).cluster
+
     @cached_property
     def target(self) -> SshTarget:
         """How the cluster's driver is reached. Raises DriverUnknown."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from dbmirror.errors import UsageError
+from dbmirror.errors import RemoteError, UsageError
 from dbmirror.package_lists.as_snapshot import Listing, as_snapshot
 from dbmirror.package_lists.reading import read_listing
 from dbmirror.pipeline.mirror import Mirror
 from dbmirror.runtimes.named import named_runtime
 from dbmirror.snapshot import Snapshot, SnapshotError, now
+from dbmirror.workspace.profile_file import profile_names
 
 
 def listed_snapshot(mirror: Mirror, file: Path | None, runtime: str | None) -> Snapshot:
@@ -24,6 +26,7 @@ def listed_snapshot(mirror: Mirror, file: Path | None, runtime: str | None) -> S
         listing = read_listing(file, named, mirror=mirror.name, at=now())
     else:
         listing = as_snapshot(None, named, mirror=mirror.name, source=f"runtime {runtime}", at=now())
+    listing = with_stated_cluster(mirror, listing)
     _require_same_cluster(mirror, listing)
     snapshot = listing.snapshot
     for note in listing.notes:
@@ -31,6 +34,19 @@ def listed_snapshot(mirror: Mirror, file: Path | None, runtime: str | None) -> S
     found = snapshot.inventory
     observer.finished(stage, f"{len(found.distributions)} Python distributions, {snapshot.short_digest}")
     return snapshot
+
+
+def with_stated_cluster(mirror: Mirror, listing: Listing) -> Listing:
+    """The listing of a cell with what the workspace states of its cluster, where a profile leads to that."""
+    known = listing.snapshot.cluster
+    if not (listing.of_a_cell and known.is_known and mirror.access.profile in profile_names()):
+        return listing
+    try:
+        stated = mirror.access.stated(known.cluster_id)
+    except (RemoteError, UsageError) as error:
+        note = f"What the workspace states of the cluster, its libraries above all, is not known: {error.message}"
+        return replace(listing, notes=(*listing.notes, note))
+    return replace(listing, snapshot=replace(listing.snapshot, cluster=stated))
 
 
 def _require_same_cluster(mirror: Mirror, listing: Listing) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +119,41 @@ def test_frozen_and_all_refuse_what_would_make_another_snapshot(folder: Path) ->
     every = _run("build", "--all", "--runtime", "17.3", "--json")
     assert every.exit_code in {2, 4}
     assert json.loads(every.stdout)["error"]
+
+
+def _shown(cell: str, **variables: str) -> str:
+    """What the cell prints, run by a Python of its own."""
+    done = subprocess.run(
+        [sys.executable, "-"],
+        input=cell,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return done.stdout
+
+
+def test_a_cell_is_printed_and_what_it_showed_is_a_snapshot(folder: Path) -> None:
+    printed = _run("snapshot", "demo", "--cell")
+    assert printed.exit_code == 0, printed.output
+    assert not (folder / "mirrors").exists()
+    variables = {"DATABRICKS_RUNTIME_VERSION": "15.4", "SPARK_SCALA_VERSION": "2.12", "DB_CLUSTER_ID": "0101-1-abc"}
+    (folder / "shown.txt").write_text("Out[1]:\n" + _shown(printed.stdout, **variables))
+
+    done = _run("snapshot", "demo", "--from", "shown.txt")
+    assert done.exit_code == 0, done.output
+    snapshot = _read(folder, "demo")
+    assert (snapshot.cluster.cluster_id, snapshot.cluster.spark_version) == ("0101-1-abc", "15.4.x-scala2.12")
+    assert snapshot.cluster.is_known
+    assert {"libraries", "access_mode", "node_type"} <= set(snapshot.cluster.unknown)
+    assert snapshot.inventory.distributions
+    assert not snapshot.inventory.unknown
+    assert snapshot.taken.host == "a notebook (shown.txt)"
+
+    (folder / "cut.txt").write_text((folder / "shown.txt").read_text()[:-600])
+    cut = _run("snapshot", "demo", "--from", "cut.txt")
+    assert cut.exit_code == 2
+    assert "The paste in cut.txt is cut" in cut.output
+    assert "'dbmirror snapshot demo --cell' prints it" in " ".join(cut.output.split())

@@ -18,6 +18,7 @@ from dbmirror.inventory.framing import unframe
 from dbmirror.inventory.sent_programs import bundle
 from dbmirror.processes.programs import LARGEST_OUTPUT
 
+SENT_BY_HOSTS = Path(__file__).parents[2] / "dbmirror" / "hosts" / "sent"
 SENT = Path(__file__).parents[2] / "dbmirror" / "inventory" / "sent"
 
 
@@ -137,14 +138,15 @@ def test_an_interpreters_name_is_never_read_by_a_shell(tmp_path: Path) -> None:
     assert not witness.exists()
 
 
-@pytest.mark.parametrize("path", sorted(SENT.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted([*SENT.glob("*.py"), *SENT_BY_HOSTS.glob("*.py")]), ids=lambda path: path.name)
 def test_a_sent_module_is_python_3_8_and_imports_only_the_standard_library_and_its_like(path: Path) -> None:
     module = ast.parse(path.read_text(), feature_version=(3, 8))
 
     for node in ast.walk(module):
         if isinstance(node, ast.ImportFrom):
             name = node.module or ""
-            assert name.startswith("dbmirror.inventory.sent.") or name.split(".")[0] in sys.stdlib_module_names
+            sent = name.startswith(("dbmirror.inventory.sent.", "dbmirror.hosts.sent."))
+            assert sent or name.split(".")[0] in sys.stdlib_module_names
         if isinstance(node, ast.Import):
             assert {alias.name.split(".")[0] for alias in node.names} <= sys.stdlib_module_names
 

@@ -51,6 +51,23 @@ def test_by_ssh_and_by_the_api_a_snapshot_has_one_digest(by_ssh: User, user: Use
     assert "notebook" not in driver_commands(user)
 
 
+def test_by_a_cell_it_has_the_same_digest_too(by_ssh: User, user: User) -> None:
+    sandbox = user.run("sandbox", "status", "--json").document["sandbox"]
+    cell = user.run("snapshot", "demo", "--cell").stdout
+    identity = f"DB_CLUSTER_ID={sandbox['cluster_id']}"
+    python = ("-u", "0", "-e", identity, sandbox["driver_container"], "/databricks/python3/bin/python3", "-")
+    notebook = subprocess.run(
+        ["docker", "exec", "-i", *python],
+        input=cell,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (user.folder / "shown.txt").write_text(f"Command took 0.9 seconds\n{notebook.stdout}")
+    done = user.run("snapshot", "demo", "--from", "shown.txt")
+    assert digest(user) == digest(by_ssh), done.stderr
+
+
 def test_private_wheels_are_captured_by_the_api_byte_for_byte(by_ssh: User, user: User) -> None:
     user.run("snapshot", "demo", "--via", "api")
     user.run("lock", "demo", "--via", "api")

@@ -11,11 +11,12 @@ import base64
 import hashlib
 import json
 import os
-import pwd
 import subprocess
 import threading
 import zlib
 from contextlib import suppress
+
+from dbmirror.hosts.sent.unprivileged import become_user
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 LARGEST_STDERR = 1 << 12
 LARGEST_RATIO = 8
 """How many bytes a piece may unpack to, for each byte of it."""
-USER = "ubuntu"
-"""Who programs run as where the context is root's: a snapshot by SSH is taken as this user."""
 
 ENDING_WITH_US = '(read -r _; kill -KILL -$$) <"/proc/self/fd/$0" >/dev/null 2>&1 & exec "$@"'
 """A shell that becomes the program, beside one that ends it when the context's Python is gone and can no longer."""
@@ -106,19 +105,6 @@ class Run:
             self._lifeline = -1
         self._listener.join(1)
         return code if code >= 0 else 128 - code
-
-
-def become_user() -> None:
-    """Give up root's rights, in the child before it becomes the program; whoever is not root stays who it is."""
-    if os.geteuid() != 0:
-        return
-    try:
-        user = pwd.getpwnam(USER)
-    except KeyError:
-        return
-    os.initgroups(USER, user.pw_gid)
-    os.setgid(user.pw_gid)
-    os.setuid(user.pw_uid)
 
 
 def start(mark: str, argv: list[str], stdin: str, seconds: float) -> None:
