@@ -20,6 +20,17 @@ def cache_folder() -> Path:
     return Path(home) / "cache" if home else Path(platformdirs.user_cache_dir("dbmirror", appauthor=False))
 
 
+def make_private(folder: Path) -> Path:
+    """`folder`, made with those above it that are missing, for this user alone whatever the umask. Raises OSError.
+
+    What is pinned, agreed to or remembered here is no other account's to write, nor the folder's to replace.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
 def known_hosts_file() -> Path:
     """The pinned host keys of drivers, under their clusters' ids (OpenSSH known_hosts format)."""
     return state_folder() / "known_hosts"

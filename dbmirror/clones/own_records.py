@@ -15,7 +15,7 @@ from typing import Final
 
 from dbmirror.errors import UsageError
 from dbmirror.files import sha256_hex, write_atomically
-from dbmirror.folders import state_folder
+from dbmirror.folders import make_private, state_folder
 
 MOST: Final = 1_000
 """Records of each kind that are remembered; after that the oldest go, and what they said has to be made again."""
@@ -45,7 +45,7 @@ def remember(kind: Kind, content: bytes) -> None:
     _of_this_run.add((kind, digest))
     folder = _folder(kind)
     with suppress(UsageError, OSError):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(folder)
         write_atomically(folder / digest, b"", mode=0o600)
         (folder / digest).touch()
         _forget_the_oldest(folder)

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from dbmirror.fetch.errors import StoreError
-from dbmirror.folders import cache_folder
+from dbmirror.folders import cache_folder, make_private
 
 LIMIT: Final = 20 << 30
 """Bytes. A mirror of a runtime has some 0.3 GB of wheels, one of a machine-learning runtime some 3 GB."""
@@ -38,7 +38,7 @@ class Store:
     def __enter__(self) -> Self:
         with _as_store_error(self.folder):
             for part in (self.folder, self._files, self._incoming):
-                part.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_private(part)
             self._lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_SH)
         return self

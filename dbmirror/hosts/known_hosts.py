@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from dbmirror.files import write_atomically
+from dbmirror.folders import make_private
 from dbmirror.hosts.host_key import HostKey
 from dbmirror.hosts.ssh_errors import SshError
 
@@ -78,6 +79,10 @@ class KnownHosts:
         text = self.path.read_text(errors="replace") if self.path.is_file() else ""
         kept = [line for line in text.splitlines() if not ((parsed := _parse(line)) and parsed.is_for(name))]
         added = [f"{name} {key}" for key in dict.fromkeys(keys)]
+        try:
+            make_private(self.path.parent)
+        except OSError as error:
+            raise SshError(f"{self.path.parent} cannot be made: {error.strerror or error}.") from error
         write_atomically(self.path, "".join(f"{line}\n" for line in (*kept, *added)).encode(), mode=0o600)
 
 

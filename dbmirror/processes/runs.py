@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from dbmirror.folders import state_folder
+from dbmirror.folders import make_private, state_folder
 
 HOME_FILE: Final = "home"
 _MARK: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{12}")
@@ -75,7 +75,7 @@ def runs_folder() -> Path:
 
 
 def _begin(folder: Path) -> tuple[str, int]:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(folder)
     run = secrets.token_hex(6)
     # Another run must see neither a home without a name nor a run without its lock: both are whole when they appear.
     new = folder / f".{run}"
