@@ -19,7 +19,7 @@ from dbmirror.hosts import openssh, ssh_include
 from dbmirror.hosts.driver import DRIVER_PORT, DRIVER_USER
 from dbmirror.hosts.ssh_errors import SshConfigInvalid
 
-_SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
+SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
 _MOST_JUMPS = 16
 
 Settings = Mapping[str, Any]
@@ -99,7 +99,7 @@ def find_route(target: SshTarget) -> Route:
         raise SshConfigInvalid(f"{target.user!r} cannot be the name of a user.")
     if target.host_key_alias is not None and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", target.host_key_alias):
         raise SshConfigInvalid(f"{target.host_key_alias!r} cannot be the name of a host's key.")
-    files = (target.config_file,) if target.config_file else (Path.home() / ".ssh" / "config", _SYSTEM_CONFIG)
+    files = (target.config_file,) if target.config_file else (Path.home() / ".ssh" / "config", SYSTEM_CONFIG)
     given = {"Port": target.port, "User": target.user, "HostKeyAlias": target.host_key_alias}
     found = _look_up(
         files,

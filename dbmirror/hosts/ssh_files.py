@@ -60,6 +60,20 @@ def check(file: Path, alias: str, *, depth: int = 0) -> bool:
     return final
 
 
+def directives(file: Path, *, depth: int = 0) -> Iterator[list[str]]:
+    """Each line of `file` and of all that it includes as words, the first in lower case; no condition is looked at.
+
+    Raises SshConfigInvalid as `read` does.
+    """
+    for words in _lines(file):
+        if words[0] != "include":
+            yield words
+        elif depth < DEEPEST:
+            for pattern in words[1:]:
+                for included in included_files(pattern, file):
+                    yield from directives(included, depth=depth + 1)
+
+
 def included_files(pattern: str, including: Path) -> list[Path]:
     """The files that one word of an Include line names; relative ones start from ~/.ssh, the system's from /etc/ssh."""
     base = including.parent if including.is_relative_to("/etc/ssh") else Path.home() / ".ssh"
