@@ -38,6 +38,8 @@ class Supplies:
     """The Databricks profile that the cluster is read with."""
     workspace: Callable[[], WorkspaceClient]
     """Logs in to the workspace. Raises DbmirrorError."""
+    ssh_host: str | None = None
+    """The host of the user's ssh config that leads to the cluster, where the mirror's section names none."""
     meet_driver: Callable[[], object]
     """Connects to the driver, which pins its host key at first contact. Raises DbmirrorError."""
     indexes: IndexSettings

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from msgspec import structs
+
 from dbmirror.engine import compose
 from dbmirror.engine.docker import Machine, machine
 from dbmirror.engine.errors import EngineError
@@ -50,6 +52,8 @@ def prepare(lab: Lab, supplies: Supplies) -> None:
     is not known now, so that no container that works is replaced. First contact asks for the host key.
     """
     where = lab_paths(lab.folder)
+    if lab.ssh.host is None and supplies.ssh_host is not None:
+        lab = replace(lab, ssh=structs.replace(lab.ssh, host=supplies.ssh_host))
     engine = _machine()
     user = lab_user(where, engine_maps_users=engine is not None and engine.maps_users)
     _warn_of_other_owner(lab, where, user)

@@ -14,6 +14,7 @@ from dbmirror.clones.agreements import Ask
 from dbmirror.config import MirrorConfig
 from dbmirror.errors import RemoteError
 from dbmirror.folders import known_hosts_file, pinned_starts_file
+from dbmirror.hosts.cluster_aliases import alias_of, proxied_hosts
 from dbmirror.hosts.context import ContextHost
 from dbmirror.hosts.driver import DRIVER_PORT
 from dbmirror.hosts.host_key import Fingerprint
@@ -162,7 +163,12 @@ class ClusterAccess:
     def _login(self) -> Login:
         from dbmirror.workspace.mirrorable import Login  # noqa: PLC0415
 
-        return Login(profile=self.profile, offered=self._offered, by_alias=self.section.ssh.host is not None)
+        return Login(
+            profile=self.profile,
+            offered=self._offered,
+            by_alias=self.section.ssh.host is not None,
+            alias=self._alias,
+        )
 
     @lru_cache  # noqa: B019 - as long as this object
     def _offered(self, address: str) -> frozenset[bytes] | None:
@@ -213,20 +219,34 @@ class ClusterAccess:
     def target(self) -> SshTarget:
         """How the cluster's driver is reached. Raises DriverUnknown."""
         cluster, ssh = self.cluster, self.section.ssh
-        address = ssh.host or cluster.driver_address
+        address = self.ssh_host(cluster.cluster.cluster_id) or cluster.driver_address
         if address is None:
             raise DriverUnknown(
                 f"The workspace states no address of the driver of {cluster.cluster.cluster_name}.",
                 remedy=f"Name a host of your ssh config in [mirrors.{self.mirror}.ssh] of dbmirror.toml, for example "
                 "the one that 'databricks ssh setup' makes.",
             )
-        if ssh.host is None and not self.dry_run:
+        if address == cluster.driver_address and ssh.host is None and not self.dry_run:
             self._let_entry_follow(cluster.cluster.cluster_id, address)
         return self._target_at(
             address,
             name=cluster.cluster.cluster_name,
             alias=cluster.cluster.cluster_id,
         )
+
+    def ssh_host(self, cluster_id: str) -> str | None:
+        """The host of the user's ssh config that leads to the cluster: the one that the mirror's section names, else
+        one whose ProxyCommand names the cluster, as `databricks ssh setup` makes it.
+        """
+        return self.section.ssh.host or self._alias(cluster_id)
+
+    @lru_cache  # noqa: B019 - as long as this object
+    def _alias(self, cluster_id: str) -> str | None:
+        return alias_of(cluster_id, self._proxied_hosts)
+
+    @cached_property
+    def _proxied_hosts(self) -> tuple[tuple[str, str], ...]:
+        return proxied_hosts()
 
     def _let_entry_follow(self, cluster_id: str, address: str) -> None:
         """A driver's address is another one after each start: plain `ssh` is to find it, too."""
@@ -267,11 +287,12 @@ class ClusterAccess:
         target, cluster = self.target, self.cluster
         name = cluster.cluster.cluster_id
         before = self._starts.start(name)
-        patience = {} if self._which.via or self.section.ssh.host else {"patience": SECONDS_FOR_SSH}
+        own_way = self.ssh_host(name) is not None
+        patience = {} if self._which.via or own_way else {"patience": SECONDS_FOR_SSH}
         vouching = Vouching(
             keys=lambda: driver_keys(lambda: self.api, port=self.section.ssh.port or DRIVER_PORT),
             restarted=before is not None and before != cluster.start,
-            all_keys=self.section.ssh.host is None,
+            all_keys=not own_way,
         )
         try:
             with _FIRST_CONTACT:

@@ -208,8 +208,10 @@ class Mirror:
         """What the lab needs to start. Raises SnapshotError where the mirror has no snapshot."""
         from dbmirror.lab.model import Supplies
 
+        cluster_id = self.snapshot().cluster.cluster_id
         return Supplies(
-            cluster=self.snapshot().cluster.cluster_id,
+            cluster=cluster_id,
+            ssh_host=self.access.ssh_host(cluster_id),
             profile=self.access.profile,
             workspace=lambda: self.access.workspace,
             meet_driver=lambda: self.access.ssh,

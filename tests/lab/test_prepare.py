@@ -324,6 +324,18 @@ def test_a_jump_host_behind_a_proxy_command_has_a_bridge_too(lab: Lab, own_bridg
     assert process.runs(own_bridge)
 
 
+def test_a_host_whose_proxy_command_names_the_cluster_is_the_way_without_a_word_of_the_configuration(
+    lab: Lab, own_bridge: BridgeFiles
+) -> None:
+    (lab.home / ".ssh" / "config").write_text(
+        f"Host demo-ssh\n User root\n ProxyCommand databricks ssh connect --proxy --cluster={CLUSTER}\n"
+    )
+    assert lab.prepare() == []
+    assert lab.environment["DBMIRROR_DRIVER_FIXED_HOST"] == "demo-ssh"
+    assert lab.route == "root@:2200 id_demo"
+    assert process.runs(own_bridge)
+
+
 @pytest.mark.parametrize(
     ("command", "may"),
     [

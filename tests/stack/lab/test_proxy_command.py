@@ -86,7 +86,7 @@ def test_the_containers_have_neither_the_program_nor_more_than_its_socket(
     assert str(bridge.folder) in mounts
     assert str(cli.folder) not in mounts
     assert "bridge" not in docker("inspect", "--format", "{{json .Mounts}}", container(stack, "lab"))
-    assert str(cli.program) not in docker("top", container(stack, "tunnel"), "-eo", "args")
+    assert str(cli.program) not in docker("top", container(stack, "tunnel"), "-eo", "pid,args")
 
 
 def test_a_program_that_ends_is_started_again_and_its_reason_is_the_tunnels_state(
