@@ -32,7 +32,9 @@ def _cluster_row(cluster: ClusterSummary) -> tuple[str | Text, ...]:
         mirror = Text("no: " + "; ".join(cluster.cannot_snapshot), style="red")
     else:
         start = ", with --start" if cluster.needs_start else ""
-        ways = [*cluster.ways, *(["databricks ssh"] if cluster.databricks_ssh else [])]
+        ways = [f"ssh (host {cluster.ssh_host})" if way == "ssh" and cluster.ssh_host else way for way in cluster.ways]
+        if cluster.databricks_ssh and cluster.ssh_host is None:
+            ways.append("databricks ssh")
         mirror = Text(f"yes{start}, by {' or '.join(ways)}", style="green")
     image = "; ".join(cluster.cannot_run_image)
     return (

@@ -110,3 +110,13 @@ def clusters_command(output: Output, profile: str, config_file: Path | None) -> 
         found = access.clusters
     output.document({"profile": profile, "clusters": found})
     output.show(cluster_tables.clusters(found))
+    if not output.as_json and any(each.databricks_ssh and each.ssh_host is None for each in found):
+        output.say(_databricks_ssh())
+
+
+def _databricks_ssh() -> str:
+    from dbmirror.workspace.official_cli import FIRST_WITH_SSH, has_databricks_ssh
+
+    release = ".".join(map(str, FIRST_WITH_SSH))
+    has = "has it" if has_databricks_ssh() else f"lacks it: it needs release {release} or newer of the Databricks CLI"
+    return f"'databricks ssh setup' writes a host to ~/.ssh/config by which a cluster is reached. This machine {has}."

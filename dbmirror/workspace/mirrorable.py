@@ -45,6 +45,8 @@ class ClusterSummary:
     """How its driver can be read: `ssh`, `api`. Known without a try: a closed port or a missing right is not seen."""
     no_ssh: Text
     """Why SSH is no way; empty where it is one."""
+    ssh_host: Text | None
+    """The host of the user's ssh config whose ProxyCommand leads to it."""
     databricks_ssh: bool
     """Its runtime and access mode fit the tunnel of 'databricks ssh'."""
     lacks_key: bool
@@ -78,6 +80,8 @@ class Login:
     profile: str
     offered: Callable[[str], Keys | None] = lambda _: None
     """The keys that would be offered at a driver's address; None where that cannot be said without trying."""
+    alias: Callable[[str], str | None] = lambda _: None
+    """The host of the user's ssh config whose ProxyCommand leads to the cluster of an id; None where there is none."""
     by_alias: bool = False
     """The mirror names a host of the user's ssh config: the cluster's own keys say nothing then."""
 
@@ -86,7 +90,8 @@ def summarise(answer: Answer, login: Login) -> ClusterSummary:
     """What the workspace's `answer` says of a cluster that is read with `login`: an odd one as what it is."""
     cluster_id = text(answer, "cluster_id")
     found = _obstacles(answer)
-    key = None if login.by_alias else _key_obstacle(answer, login)
+    host = None if login.by_alias or found else login.alias(cluster_id)
+    key = None if login.by_alias or host else _key_obstacle(answer, login)
     access_mode = text(answer, "data_security_mode")
     ways = () if found else (*(() if key else ("ssh",)), *(() if access_mode in STANDARD else ("api",)))
     return convert(
@@ -101,6 +106,7 @@ def summarise(answer: Answer, login: Login) -> ClusterSummary:
             "cannot_snapshot": (*found, *([key] if key and not ways else ())),
             "ways": ways,
             "no_ssh": key or "",
+            "ssh_host": host,
             "databricks_ssh": not found and access_mode not in STANDARD and _major(answer) >= _FIRST_WITH_TUNNEL,
             "lacks_key": key is not None and not found,
             "cannot_run_image": image_obstacles(answer),

@@ -137,6 +137,19 @@ def test_a_cluster_that_has_none_of_the_offered_keys_cannot_be_logged_in_to(
     assert judged(frozenset(), by_alias=True).ways == ("ssh", "api")
 
 
+def test_a_cluster_that_a_host_of_the_ssh_config_leads_to_needs_no_key_of_its_own(
+    w: WorkspaceClient, workspace: Workspace
+) -> None:
+    hold(workspace, a_cluster(ssh_public_keys=[], data_security_mode="USER_ISOLATION"))
+    found: dict[str, str] = {}
+    login = Login(profile="demo", alias=found.get)
+    (cluster,) = list_clusters(w, login)
+    assert (cluster.ways, cluster.ssh_host, cluster.can_snapshot) == ((), None, False)
+    found[cluster.cluster_id] = "demo-ssh"
+    (cluster,) = list_clusters(w, login)
+    assert (cluster.ways, cluster.ssh_host, cluster.can_snapshot) == (("ssh",), "demo-ssh", True)
+
+
 @pytest.mark.parametrize(
     ("changes", "ways", "tunnel"),
     [
