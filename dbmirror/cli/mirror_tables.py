@@ -164,7 +164,8 @@ def pushed(results: Sequence[Pushed]) -> RenderableType:
         done = "was there already" if result.already_there else "sent"
         verified = Text(", verified") if result.verified else Text(", not verified", style="red")
         parts.append(Text.assemble((result.registry, "bold"), f": {done}", verified))
-        parts += [Text(f"  {line}", no_wrap=True, overflow="ignore") for line in (result.reference, result.digest)]
+        lines = (result.reference, result.digest, *(f"also {also.reference}" for also in result.also))
+        parts += [Text(f"  {line}", no_wrap=True, overflow="ignore") for line in lines]
     return stacked(parts)
 
 

@@ -17,6 +17,7 @@ MIRROR_NAME_FORM: Final = "lower-case letters and digits, with single '.', '_' o
 SparkRemote = Annotated[str, Meta(pattern=r"\Asc://[A-Za-z0-9.-]+(:[0-9]{1,5})?\Z")]
 """Address of a Spark Connect server as the lab sees it: `sc://tunnel:15002` for a forwarded port of the driver."""
 ImageName = Annotated[str, Meta(pattern=r"\A[a-z0-9]+([._/:-][a-z0-9]+)*\Z")]
+ImageTag = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")]
 FlavourName = Annotated[str, Meta(pattern=r"\A(python|r|python-r)\Z")]
 Memory = Annotated[str, Meta(pattern=r"\A[1-9][0-9]{0,5}[mg]\Z")]
 """An amount as Docker writes it: `512m`, `12g`."""
@@ -80,6 +81,9 @@ class MirrorConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """`blacklist` mirrors every package that no list drops, `whitelist` only those that a list keeps."""
     image: Annotated[ImageName | None, Meta(examples=["team/cluster-mirror"])] = None
     """The image's repository in the Docker Engine; else `dbmirror/NAME`."""
+    also_tag: Annotated[tuple[ImageTag, ...], Meta(examples=[["15.4"]])] = ()
+    """Tags that each push lets name the verified image, too, beside its own tag, which never changes. You are asked
+    once before one that names another image moves (`--replace-tag` where nobody can answer)."""
     notebook_environment: Annotated[
         str | None, Meta(examples=["/local_disk0/.ephemeral_nfs/envs/pythonEnv-d30f5b7c"])
     ] = None

@@ -50,10 +50,11 @@ class Exchanges:
         limit: int,
         headers: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
+        body: bytes | None = None,
         direct: bool = False,
         allow: Callable[[str], None] | None = None,
     ) -> Exchanged:
-        """The answer at `url`, of at most `limit` bytes; `form` is sent as HTML forms are.
+        """The answer at `url`, of at most `limit` bytes; `form` is sent as HTML forms are, `body` as it is.
 
         `direct` asks past the proxy that the environment names. `allow` raises Refused for an address that may not be
         asked. Neither netrc nor any other store of logins is consulted. Raises Refused where there is no whole answer.
@@ -67,8 +68,8 @@ class Exchanges:
         token = CURRENT.set(limits)
         try:
             proxy = None if direct else proxy_for(url)
-            body = urlencode(form) if form is not None else None
-            response = self._managers.ask(method, url, limits, proxy=proxy, headers=sent, body=body)
+            content_sent = urlencode(form) if form is not None else body
+            response = self._managers.ask(method, url, limits, proxy=proxy, headers=sent, body=content_sent)
             try:
                 content = b"" if method == "HEAD" else b"".join(unpacked_body(response, limits))
                 return Exchanged(response.status, response.headers, content)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from dbmirror.build.image import Built, built_here
@@ -14,6 +15,7 @@ from dbmirror.pipeline.stages import verify_image
 from dbmirror.publish.deployment_files import write_deployment
 from dbmirror.publish.destinations import Destination, Pushed, find_destinations, push_to_all
 from dbmirror.publish.gate import require_built_here, require_verified
+from dbmirror.publish.moving_tags import require_may_move
 from dbmirror.render.deployment import DeploymentRefused
 from dbmirror.snapshot import Snapshot
 from dbmirror.verify.model import Report
@@ -52,18 +54,27 @@ def publish_image(
 ) -> Published:
     """The built image in every destination, under its own tag, and the files that say what to do with it.
 
-    Raises NotBuiltHere, NotVerified where the gate does not let it pass. Where the platform takes no image on such a
+    Raises NotBuiltHere, NotVerified where the gate does not let it pass, NotAgreed where a tag of `also_tag` names
+    another image and the user did not say that it may move. Where the platform takes no image on such a
     cluster, there is a warning in place of the files: the push stands.
     """
     verified = pass_gate(mirror, built, allow_unverified=allow_unverified)
     if not verified:
         mirror.observer.warn(f"{built.tags[0]} is pushed without having passed verification, as asked.")
+    also_tags = mirror.section.also_tag
+    if also_tags and not verified:
+        mirror.observer.warn(f"{', '.join(also_tags)}: no moving tag is let name an image that did not pass.")
+        also_tags = ()
     pushed = push_to_all(
         built,
         to,
         tag=built.tags[0].rpartition(":")[2],
         verified=verified,
         record=mirror.folder / PUSHED,
+        also_tags=also_tags,
+        may_move=(lambda *_: None)
+        if replace_tag
+        else partial(require_may_move, root=mirror.loaded.root, ask=mirror.questions.claim),
         replace=replace_tag,
         observer=mirror.observer,
     )

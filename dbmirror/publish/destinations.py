@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from dbmirror.errors import UsageError
 from dbmirror.files import canonical_json
 from dbmirror.mirror_folder.files import write_below
 from dbmirror.progress import SILENT, Observer
+from dbmirror.publish.moving_tags import AlsoTagged, MayMove, move_tags
 from dbmirror.publish.registries.credential import Credential
 from dbmirror.publish.registries.find_credential import FoundCredential, find_credential
 from dbmirror.publish.registries.hand_over import require_named_host
@@ -59,6 +61,8 @@ class Pushed:
     """False where `--allow-unverified` let it pass."""
     needs_login: bool
     """A cluster needs a credential to pull it."""
+    also: tuple[AlsoTagged, ...] = ()
+    """The moving tags that name it, too."""
 
 
 def find_destinations(
@@ -108,12 +112,15 @@ def push_to_all(
     tag: str,
     verified: bool,
     record: Path,
+    also_tags: Sequence[str] = (),
+    may_move: MayMove = lambda *_: None,
     replace: bool = False,
     observer: Observer = SILENT,
 ) -> tuple[Pushed, ...]:
     """Push the image to every destination under `tag`, and write the record of all of them to the file `record`.
 
-    What has been pushed stands in the record even where a later one fails. Raises RegistryError.
+    Each of `also_tags` is moved to it there, where `may_move` raises nothing. What has been pushed stands in the record
+    even where something later fails. Raises RegistryError, and what `may_move` raises.
     """
     pushed: list[Pushed] = []
     with closing(client(timeout=_SILENCE)) as engine:
@@ -142,6 +149,15 @@ def push_to_all(
                     needs_login=bool(destination.found.credential.secret),
                 )
             )
-            content = canonical_json({"schema": 1, "snapshot": built.snapshot, "pushed": pushed})
-            write_below(record.parent, {record.name: content})
+            _write(record, built, pushed)
+            if also_tags:
+                credential = destination.found.credential
+                also = move_tags(also_tags, result.digest, target, credential, may_move=may_move, observer=observer)
+                pushed[-1] = replace_fields(pushed[-1], also=also)
+                _write(record, built, pushed)
     return tuple(pushed)
+
+
+def _write(record: Path, built: Built, pushed: Sequence[Pushed]) -> None:
+    content = canonical_json({"schema": 1, "snapshot": built.snapshot, "pushed": pushed})
+    write_below(record.parent, {record.name: content})

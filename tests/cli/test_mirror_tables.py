@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dbmirror.cli.mirror_tables import fates, pushed
 from dbmirror.cli.verification_tables import imports, verdict
 from dbmirror.lock.fates import Fate, FateKind
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.publish.destinations import Pushed
+from dbmirror.publish.moving_tags import AlsoTagged
 from dbmirror.verify.imports import NOT_TRIED
 from dbmirror.verify.model import ImportAttempt, Report
 from tests.builders import a_fate, a_lock
@@ -71,6 +74,8 @@ def test_reference_and_digest_of_a_push_stand_on_a_line_each() -> None:
         needs_login=True,
     )
     assert printed(pushed([result])) == ["acr: sent, verified", f"  {reference}", f"  {DIGEST}"]
+    moving = AlsoTagged(reference="registry.example.com/team:15.4", digest=DIGEST, before=None)
+    assert printed(pushed([replace(result, also=(moving,))]))[-1] == "  also registry.example.com/team:15.4"
 
 
 def test_the_imports_that_are_no_defect_can_be_read_with_their_reason() -> None:

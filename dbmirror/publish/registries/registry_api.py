@@ -68,7 +68,7 @@ class RegistryClient:
         Raises AuthenticationFailed, CredentialExpired, InsufficientScope, and the other RegistryErrors of a registry
         that cannot be reached or does not speak the protocol.
         """
-        answer = self._get("GET", "/v2/")
+        answer = self._ask("GET", "/v2/")
         if answer.status != 200:
             raise self._transport.complaint(answer.words())
         if answer.headers.get("Content-Type", "").startswith("text/html"):
@@ -78,7 +78,7 @@ class RegistryClient:
 
     def digest_of(self, reference: str) -> str | None:
         """The digest of the manifest that a tag or digest names; None where there is none (yet). Costs no pull."""
-        answer = self._get("HEAD", self._manifest_path(reference))
+        answer = self._ask("HEAD", self._manifest_path(reference))
         if answer.status == 404:
             return None
         digest = answer.headers.get("Docker-Content-Digest", "")
@@ -103,9 +103,16 @@ class RegistryClient:
         """A small blob, such as an image's configuration, its bytes held against its digest."""
         return self._content(f"/v2/{self._target.repository}/blobs/{digest}", digest)
 
+    def tag(self, digest: str, tag: str) -> None:
+        """Let `tag` name the manifest `digest` of this repository; nothing but the manifest is sent."""
+        kind, content = self._content_of(self._manifest_path(digest), digest)
+        answer = self._ask("PUT", self._manifest_path(tag), body=content, kind=kind)
+        if answer.status != 201:
+            raise self._transport.complaint(answer.words(), logged_in=True)
+
     def try_upload(self) -> None:
         """Begin an upload, and leave it: the registry forgets it. Raises RateLimited, QuotaRefused, RegistryError."""
-        answer = self._get("POST", f"/v2/{self._target.repository}/blobs/uploads/")
+        answer = self._ask("POST", f"/v2/{self._target.repository}/blobs/uploads/")
         if answer.status != 202:
             raise self._transport.complaint(answer.words(), logged_in=True)
 
@@ -113,22 +120,29 @@ class RegistryClient:
         return f"/v2/{self._target.repository}/manifests/{reference}"
 
     def _content(self, path: str, digest: str) -> bytes:
-        answer = self._get("GET", path)
+        return self._content_of(path, digest)[1]
+
+    def _content_of(self, path: str, digest: str) -> tuple[str, bytes]:
+        """The media type that is stated, and the bytes, held against their digest."""
+        answer = self._ask("GET", path)
         if answer.status != 200:
             raise self._transport.complaint(answer.words(), logged_in=True)
         if "sha256:" + hashlib.sha256(answer.content).hexdigest() != digest:
             raise self._transport.failure(f"What came is not {digest}")
-        return answer.content
+        return answer.headers.get("Content-Type", ""), answer.content
 
-    def _get(self, method: str, path: str) -> Answer:
+    def _ask(self, method: str, path: str, *, body: bytes | None = None, kind: str = "") -> Answer:
         url = self._target.base_url + path
         headers = {"Accept": ", ".join(_MANIFEST_TYPES) if "/manifests/" in path else "*/*"}
+        headers |= {"Content-Type": kind} if kind else {}
         known = self._authorization.header()
-        answer = self._transport.request(method, url, headers=headers | ({"Authorization": known} if known else {}))
+        answer = self._transport.request(
+            method, url, headers=headers | ({"Authorization": known} if known else {}), body=body
+        )
         if answer.status != 401:
             return answer
         header = self._authorization.answer(answer.headers.get("WWW-Authenticate", ""))
-        answer = self._transport.request(method, url, headers=headers | {"Authorization": header})
+        answer = self._transport.request(method, url, headers=headers | {"Authorization": header}, body=body)
         if answer.status == 401 and header.startswith("Bearer "):
             # The token service took the credential; what the registry misses is a right, or the token's time is over.
             raise self._transport.complaint(answer.words(), logged_in=True)

@@ -79,6 +79,7 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         parameters: list[tuple[str, str]] | None = None,
         form: Mapping[str, str] | None = None,
+        body: bytes | None = None,
         basic: tuple[str, str] | None = None,
     ) -> Answer:
         """The answer to one request, whatever its status below 500 but 429.
@@ -94,7 +95,7 @@ class Transport:
             sent["Authorization"] = "Basic " + base64.b64encode(":".join(basic).encode()).decode()
         bound = form is not None or basic is not None
         for _ in range(REDIRECTS):
-            answer = self._ask(method, place, sent, form)
+            answer = self._ask(method, place, sent, form, body)
             target = answer.headers.get("Location") if answer.status in _REDIRECTS else None
             if target is None or method not in {"GET", "HEAD"}:
                 break
@@ -124,13 +125,15 @@ class Transport:
         """An error of that kind for this target; `sentence`, without its full stop, says what was found."""
         return complaint_of_ours(error, sentence, target=self._target, credential=self._credential)
 
-    def _ask(self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None) -> Answer:
+    def _ask(
+        self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None, body: bytes | None
+    ) -> Answer:
         loopback = self._target.insecure and is_loopback(urlsplit(url).hostname or "")
         # The registry is the user's choice; where it leads is a stranger's word.
         allow = None if origin_of(url) == origin_of(self._target.base_url) or loopback else _allow
         try:
             answer = self._exchanges.ask(
-                method, url, headers=headers, form=form, limit=LARGEST_ANSWER, direct=loopback, allow=allow
+                method, url, headers=headers, form=form, body=body, limit=LARGEST_ANSWER, direct=loopback, allow=allow
             )
         except Refused as refusal:
             error = _ERRORS.get(refusal.cause, UnexpectedAnswer)

@@ -279,3 +279,15 @@ def test_a_rate_limit_that_is_soon_over_is_told_from_a_quota(
     with pytest.raises(error or errors.QuotaRefused, match="slow down") as raised:
         RegistryClient(scripted.target(), credential).log_in()
     assert (raised.value.transient, raised.value.pause) == ((True, 7.0) if written == "7" else (False, 0.0))
+
+
+def test_a_tag_is_let_name_a_manifest_by_its_own_bytes_and_type(scripted: Any, credential: Credential) -> None:
+    guarded(scripted)
+    kind = "application/vnd.oci.image.manifest.v1+json"
+    content = b'{"config": {"digest": "sha256:c"}, "layers": []}'
+    digest = "sha256:" + hashlib.sha256(content).hexdigest()
+    scripted.on(f"GET /v2/team/demo/manifests/{digest}", 200, content, Content_Type=kind)
+    scripted.on("PUT /v2/team/demo/manifests/15.4", 201)
+    RegistryClient(scripted.target(), credential).tag(digest, "15.4")
+    (sent,) = [asked for asked in scripted.asked if asked.method == "PUT"]
+    assert (sent.body, sent.headers["Content-Type"]) == (content, kind)
