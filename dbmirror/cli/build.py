@@ -87,7 +87,8 @@ def build_command(
     if name is None:
         if password_stdin or sbom or allow_unverified or replace_tag or targets:
             raise UsageError(
-                "--all builds and verifies; it does not push.", remedy="Push each mirror: dbmirror push NAME …"
+                "--all builds and verifies; it does not push.",
+                remedy="Push each mirror by its name afterwards, for example: dbmirror push demo acr",
             )
         if options["source"] or options["runtime"]:
             raise UsageError(

@@ -152,6 +152,11 @@ class ContainerHost:
         self._container = container
         self.name = f"a container of {self._image}"
 
+    @property
+    def image(self) -> str:
+        """The image that it is of, as it was named."""
+        return self._image
+
     def close(self) -> None:
         """Remove the container, if it was made here. Closing twice is harmless."""
         container, self._container = self._container, None

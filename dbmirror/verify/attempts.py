@@ -7,7 +7,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +17,7 @@ from dbmirror.hosts.container import ContainerHost
 from dbmirror.hosts.interface import Host
 from dbmirror.verify.errors import VerificationFailed
 from dbmirror.verify.sent_programs import sent
-from dbmirror.verify.system_facts import Answer
+from dbmirror.verify.system_facts import Answer, by_hand
 
 PYTHON: Final = "/databricks/python3/bin/python"
 ATTEMPT_SECONDS: Final = 60.0
@@ -41,6 +41,8 @@ class Program:
 
     argv: tuple[str, ...]
     stdin: str = ""
+    told: str = ""
+    """What is said when it begins; nothing where this is empty."""
 
 
 class NotStarted(VerificationFailed):
@@ -73,7 +75,8 @@ def attempt_all(
 ) -> Results:
     """Import each of the modules `imports` and run each of `programs` in `host`, which can change users.
 
-    `tell` hears which import begins (`import 3 of 176: numpy`), in a container as it does.
+    `tell` hears which import begins (`import 3 of 176: numpy`) and what programs say of themselves, in a container as
+    they begin.
     An import that fails for it is not root is tried again as root in a host of its own that `alone` makes, one at a
     time. Raises VerificationFailed where the Python at `python` does not run or answers nonsense, HostError where the
     host fails.
@@ -98,7 +101,7 @@ def _attempt(
 ) -> Results:
     wanted: dict[str, Any] = {
         "imports": imports,
-        "programs": {name: {"argv": each.argv, "stdin": each.stdin} for name, each in programs.items()},
+        "programs": {name: asdict(each) for name, each in programs.items()},
         "seconds": ATTEMPT_SECONDS,
         "users": users,
     }
@@ -120,7 +123,7 @@ def _attempt(
         kind = NotStarted if completed.code in {126, 127} else VerificationFailed
         raise kind(
             f"The imports could not be tried with {python} in {host.name} (code {completed.code}): {said[0]}.",
-            remedy="Look at the image by hand: docker run --rm -it IMAGE bash",
+            remedy=by_hand(host, "bash"),
         )
     try:
         answer = decode_json(line[len(nonce) :], _Results)

@@ -52,7 +52,13 @@ class RFacts:
 def r_programs(names: Iterable[str], nonce: str) -> dict[str, Program]:
     """The attempts to start R, and to load each of the packages `names`, in a process of its own."""
     options = ("--no-echo", "--no-save", "--no-restore", "--no-init-file", "--args", nonce)
-    loads = {f"{_LOAD}{name}": Program(argv=("R", *options, name), stdin=_LOADS) for name in sorted(set(names))}
+    wanted = sorted(set(names))
+    loads = {
+        f"{_LOAD}{name}": Program(
+            argv=("R", *options, name), stdin=_LOADS, told=f"R package {number} of {len(wanted)}: {name}"
+        )
+        for number, name in enumerate(wanted, start=1)
+    }
     return {_R_ITSELF: Program(argv=("R", "--version")), **loads}
 
 

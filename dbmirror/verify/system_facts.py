@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from dbmirror.hosts.container import ContainerHost
 from dbmirror.hosts.interface import Host
 from dbmirror.inventory.field_checks import printable
 from dbmirror.verify.errors import VerificationFailed
@@ -102,9 +103,16 @@ def _asked(host: Host, script: str, *, known: str) -> dict[str, Answer]:
     if known not in answers:
         raise VerificationFailed(
             f"The shell in {host.name} did not answer (code {completed.code}).",
-            remedy="Look at the image by hand: docker run --rm -it IMAGE sh",
+            remedy=by_hand(host, "sh"),
         )
     return answers
+
+
+def by_hand(host: Host, shell: str) -> str:
+    """The command that opens a `shell` in the image of `host`; nothing where it is no container of one."""
+    if not isinstance(host, ContainerHost):
+        return ""
+    return f"Look at the image by hand: docker run --rm -it --entrypoint {shell} {host.image}"
 
 
 def parse_answers(text: str) -> dict[str, Answer]:

@@ -20,6 +20,7 @@ from dbmirror.verify import attempts as attempting
 from dbmirror.verify.attempts import Heard, NotStarted, Program, Results, attempt_all
 from dbmirror.verify.errors import VerificationFailed
 from dbmirror.verify.imports import NOT_TRIED, attempts, to_try
+from dbmirror.verify.r_facts import r_programs
 from tests.verify.conftest import fate
 
 
@@ -233,3 +234,25 @@ def test_an_import_cannot_tell_of_another(library: Path, monkeypatch: pytest.Mon
     tried(library, one="import sys\nprint(sys.modules['__main__'].NONCE, 'import 9 of 9: forged', flush=True)\n")
     assert b"import 1 of 1: one\n" in outputs[0].stdout
     assert b"forged" not in outputs[0].stdout
+
+
+def test_a_program_says_what_it_is_when_it_begins(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs = []
+    run = Here.run
+
+    def keeping(self: Here, argv: Sequence[str], **named: Any) -> Completed:
+        outputs.append(run(self, argv, **named))
+        return outputs[-1]
+
+    monkeypatch.setattr(Here, "run", keeping)
+    words = {"R": "", "load dplyr": "R package 1 of 1: dplyr"}
+    tried(library, programs={name: Program(argv=("true",), told=told) for name, told in words.items()})
+    said: list[str] = []
+    nonce = outputs[0].stdout.split()[0]
+    Heard(nonce + b" ", said.append).piece(outputs[0].stdout)
+    assert said == ["R package 1 of 1: dplyr"]
+
+
+def test_each_r_package_is_told_with_its_number() -> None:
+    programs = r_programs(["zoo", "dplyr"], "nonce")
+    assert [each.told for each in programs.values()] == ["", "R package 1 of 2: dplyr", "R package 2 of 2: zoo"]

@@ -3,11 +3,12 @@
 Python 3.8's standard library only, started with -I -S so that no code of a package runs in this process: what `site`
 would start, a child starts. NONCE and WANTED are set by who sends this. WANTED is a JSON object:
 
-- `imports`: modules; `programs`: name to {argv, stdin};
+- `imports`: modules; `programs`: name to {argv, stdin, told};
 - `seconds`: deadline for one attempt, without the time in which it waited for a processor;
 - `users`: the first user number of the attempts, first choice first; none where this process cannot change users.
 
-Prints a line with the nonce, a blank and words for each import that begins; at the end the nonce and one JSON object on
+Prints a line with the nonce, a blank and words for each import that begins, and for each program that has words to be
+told; at the end the nonce and one JSON object on
 a line: `imports` maps each module to its error or null, `programs` each name to [exit code, end of its output].
 
 An attempt speaks for itself alone: it holds no descriptor but its own, it belongs to a user that no other process has,
@@ -210,8 +211,9 @@ def try_all(wanted: dict[str, Any]) -> dict[str, dict[str, Any]]:
         while waiting and len(running) < min(AT_ONCE, max(2, os.cpu_count() or 2)):
             is_program, name = waiting.pop()
             number += 1
-            if not is_program:
-                print(f"{NONCE} import {number} of {len(wanted['imports'])}: {name}", flush=True)
+            told = programs[name]["told"] if is_program else f"import {number} of {len(wanted['imports'])}: {name}"
+            if told:
+                print(f"{NONCE} {told}", flush=True)
             try:
                 started = Running(name, programs[name] if is_program else None, number, wanted["users"])
             except OSError as error:  # those before it left processes behind, and no more may be started
