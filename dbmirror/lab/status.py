@@ -25,8 +25,8 @@ from dbmirror.lab.ports import LAB_PORT
 from dbmirror.lab.variables import read_environment
 from dbmirror.processes.programs import ProcessFailed
 
-_ON_DRIVER: Final = "driver-"
-"""How the names of the kernels begin that run on the driver."""
+ON_DRIVER: Final = "driver"
+"""The name of the kernel that runs on the driver."""
 
 
 class LabNotStarted(UsageError):
@@ -42,7 +42,7 @@ class Kernel:
     """A kernel that runs in the lab."""
 
     name: str
-    """Of its kernel spec: `mirror-python`, `driver-python`, …"""
+    """Of its kernel spec: `mirror-python`, `mirror-r`, `driver`."""
     state: str
     """`idle`, `busy`, `starting`, …; `unreachable` or `ended` on a driver that is not connected or no longer there."""
     last_activity: str
@@ -152,7 +152,7 @@ def _kernels(folder: Path, address: str, tunnel: Mapping[str, Any] | None) -> tu
 def kernel_state(kernel: str, said: str, tunnel: Mapping[str, Any] | None) -> str:
     """What JupyterLab `said` of a kernel, unless it runs on a driver that is out of reach: that it cannot know."""
     state = str((tunnel or {}).get("state") or "")
-    if not kernel.startswith(_ON_DRIVER) or state == "connected":
+    if kernel != ON_DRIVER or state == "connected":
         return said
     return "ended" if state in {"cluster-down", "cluster-starting"} else "unreachable"
 

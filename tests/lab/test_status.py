@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -75,16 +76,21 @@ def test_the_address_follows_a_port_that_the_stack_was_started_with_by_hand(
 @pytest.mark.parametrize(
     ("tunnel", "kernel", "state"),
     [
-        ({"state": "connected"}, "driver-python", "idle"),
-        ({"state": "cluster-down"}, "driver-python", "ended"),
-        ({"state": "cluster-starting"}, "driver-python", "ended"),
-        ({"state": "unreachable"}, "driver-python", "unreachable"),
-        (None, "driver-python", "unreachable"),
-        ({"state": "cluster-down"}, "python3", "idle"),
+        ({"state": "connected"}, "driver", "idle"),
+        ({"state": "cluster-down"}, "driver", "ended"),
+        ({"state": "cluster-starting"}, "driver", "ended"),
+        ({"state": "unreachable"}, "driver", "unreachable"),
+        (None, "driver", "unreachable"),
+        ({"state": "cluster-down"}, "mirror-python", "idle"),
     ],
 )
 def test_a_kernel_on_a_driver_that_is_gone_is_not_idle(tunnel: dict[str, str] | None, kernel: str, state: str) -> None:
     assert lab_status.kernel_state(kernel, "idle", tunnel) == state
+
+
+def test_the_driver_s_kernel_has_that_name() -> None:
+    folder = resources.files("dbmirror") / "lab_containers" / "inside" / "kernels"
+    assert (folder / lab_status.ON_DRIVER / "kernel.json.j2").is_file()
 
 
 def test_a_shell_in_a_lab_that_is_down_is_no_difference_but_a_mistake(

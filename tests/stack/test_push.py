@@ -23,11 +23,13 @@ import docker.errors
 import pytest
 
 from dbmirror.progress import Observer
+from dbmirror.publish.moving_tags import move_tags
 from dbmirror.publish.registries import errors
 from dbmirror.publish.registries.credential import Credential
 from dbmirror.publish.registries.find_credential import find_credential
 from dbmirror.publish.registries.kinds.acr import NULL_USER, AzureContainerRegistry
 from dbmirror.publish.registries.push import PushResult, push
+from dbmirror.publish.registries.registry_api import RegistryClient
 from dbmirror.publish.registries.target import RegistryTarget
 from dbmirror.sandbox.registry.accounts import Account
 from dbmirror.sandbox.registry.detached import read_detached, start_detached, stop_detached
@@ -323,7 +325,10 @@ def test_a_token_that_runs_out_in_the_middle_is_asked_for_anew(
     engine: docker.DockerClient, registry: RunningRegistry, new_image: Callable[[], str], method: str, path: str
 ) -> None:
     body = b'{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}'
-    registry.faults.add(Fault(method=method, path=path, status=401, body=body, times=1))
+    realm = f"http://{registry.host}{registry.tokens.realm_path}"
+    challenge = f'Bearer realm="{realm}",service="{registry.tokens.service}",error="invalid_token"'
+    ran_out = {"WWW-Authenticate": challenge}
+    registry.faults.add(Fault(method=method, path=path, status=401, body=body, headers=ran_out, times=1))
     watcher = Watcher()
     result = push(new_image(), target_in(registry), "v1", login(registry), engine=engine, observer=watcher)
     assert result.layers_pushed == 2
@@ -345,6 +350,23 @@ def test_a_push_that_hangs_ends_within_its_limit_and_is_named(
     hang.delay = 0.0
     with contextlib.closing(docker.from_env(timeout=60)) as patient:
         assert push(image, target, "v1", login(registry), engine=patient).digest
+
+
+def test_a_moving_tag_follows_and_sends_nothing_but_the_manifest(
+    engine: docker.DockerClient, registry: RunningRegistry, new_image: Callable[[], str]
+) -> None:
+    target, may_move = target_in(registry), []
+    first = push(new_image(), target, "1", login(registry), engine=engine)
+    second = push(new_image(), target, "2", login(registry), engine=engine)
+    registry.requests.clear()
+    for result, before in ((first, None), (second, first.digest), (second, second.digest)):
+        (also,) = move_tags(
+            ["15.4"], result.digest, target, login(registry), may_move=lambda *tag: may_move.append(tag)
+        )
+        assert (also.digest, also.before) == (result.digest, before)
+    assert may_move == [(target, "15.4", first.digest)]
+    assert not any("/blobs/" in request for request in registry.requests)
+    assert RegistryClient(target, login(registry)).digest_of("1") == first.digest
 
 
 MOMENTARY = {

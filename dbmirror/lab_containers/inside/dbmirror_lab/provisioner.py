@@ -16,7 +16,7 @@ from traitlets import Float, Unicode
 
 from dbmirror_lab.control import DEFAULT, ControlSocket, DriverError
 from dbmirror_lab.dialog import in_lines
-from dbmirror_lab.driver_kernel import PORTS, DriverKernel
+from dbmirror_lab.driver_kernel import CLUSTER_ENDED, PORTS, DriverKernel
 
 PASSED_ON: Final = ("DBMIRROR_RUNTIME", "DBMIRROR_MIRROR", "JPY_SESSION_NAME")
 """The only variables of the lab that the driver's kernel gets."""
@@ -99,8 +99,9 @@ class DriverProvisioner(KernelProvisionerBase):
         connection["key"] = key.decode("ascii")
         environment = {**os.environ, **(kwargs.get("env") or {})}
         passed = {name: environment[name] for name in PASSED_ON if name in environment}
+        control = ControlSocket(path=Path(self.control_socket))
         kernel = DriverKernel(
-            control=ControlSocket(path=Path(self.control_socket)),
+            control=control,
             prefix=Path(info["ip"]),
             grace=self.grace_seconds,
             log=self.log,
@@ -112,11 +113,24 @@ class DriverProvisioner(KernelProvisionerBase):
             # Clients that wait for a restart look for the sockets where they were; at a first start there are none.
             if not self._has_started:
                 await self.cleanup()
+            elif control.state() in CLUSTER_ENDED:
+                self._say_it_is_dead()
             if isinstance(error, DriverError):
                 raise DriverError(in_lines(str(error))) from error
             raise
         self._kernel, self._has_started = kernel, True
         return info
+
+    def _say_it_is_dead(self) -> None:
+        """Have Jupyter call the kernel dead: its own restarts would go on every three seconds, and say 'restarting'.
+
+        A kernel manager has no word for that, and tells its restarter's listeners only after a fifth start that began.
+        """
+        manager: Any = self.parent
+        restarter = getattr(manager, "_restarter", None)
+        if restarter is not None:
+            restarter._fire_callbacks("dead")
+            manager.stop_restarter()
 
     async def _end(self) -> int | None:
         kernel, self._kernel = self._kernel, None
