@@ -331,7 +331,9 @@ def test_a_token_that_runs_out_in_the_middle_is_asked_for_anew(
     registry.faults.add(Fault(method=method, path=path, status=401, body=body, headers=ran_out, times=1))
     watcher = Watcher()
     result = push(new_image(), target_in(registry), "v1", login(registry), engine=engine, observer=watcher)
-    assert result.layers_pushed == 2
+    # The other layer may have arrived before the engine gave up the first attempt.
+    assert result.layers_pushed + result.layers_reused == 2
+    assert result.layers_pushed
     assert sum("Logging in again" in line for line in watcher.lines) == 1
 
 
