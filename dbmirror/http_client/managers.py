@@ -39,7 +39,7 @@ class Managers:
         *,
         proxy: str | None,
         headers: Mapping[str, str],
-        body: str | None = None,
+        body: str | bytes | None = None,
     ) -> urllib3.BaseHTTPResponse:
         """The one answer that `url` gives through `proxy`, its body still to be read and as it was sent.
 

@@ -18,6 +18,7 @@ from dbmirror.lab.model import Lab, Supplies
 from dbmirror.lab.paths import lab_paths, write_compose_file
 from dbmirror.lab.preparation import prepare, settle_ports
 from dbmirror.lab.status import LabStatus, require_started, status, tunnel_state
+from dbmirror.lab.tokens import forget_workspace_token
 from dbmirror.lock.lab import LabLock
 from dbmirror.lock.mirror_lock import MirrorLock
 from dbmirror.mirror_folder.files import is_file_below, is_folder_below, write_below
@@ -98,12 +99,16 @@ def up(lab: Lab, files: LabFiles, supplies: Supplies) -> LabStatus:
 
 
 def down(lab: Lab) -> None:
-    """Stop the lab and remove its containers, network and volume. Notebooks, images and settings stay."""
+    """Stop the lab and remove its containers, network and volume, and the workspace's token from this machine.
+
+    Notebooks, images, settings and JupyterLab's own token stay.
+    """
     require_started(lab)
     lab.observer.started(STAGE)
     where = lab_paths(lab.folder)
     compose.down(where.project, on_line=lambda line: lab.observer.advanced(STAGE, line, steps=0))
     bridge_process.stop(bridge_files(where))
+    forget_workspace_token(where)
     lab.observer.finished(STAGE, "stopped; the notebooks stay")
 
 

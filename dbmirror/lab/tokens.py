@@ -41,6 +41,12 @@ def read_workspace_token(where: LabPaths) -> str | None:
     return None
 
 
+def forget_workspace_token(where: LabPaths) -> None:
+    """Leave nothing of the workspace's token; its empty file stays, with its owner, for a plain `docker compose up`."""
+    with suppress(FileNotFoundError):
+        os.truncate(where.workspace_token, 0)
+
+
 def _give(path: Path, user: int) -> None:
     """Make `user` the owner, where that is not this user: compose mounts the file as it is."""
     if os.name == "posix" and os.geteuid() == 0 and path.stat().st_uid != user:

@@ -8,6 +8,8 @@ from pathlib import Path
 GIVEN = Path("/run/secrets/lab-token")
 USED = Path("/dev/shm/dbmirror-lab-token")
 NOTEBOOKS = Path("/home/lab/notebooks")
+CA_BUNDLE = Path("/run/secrets/ca-bundle")
+"""The certificate authorities that the lab was built with; empty where none are named."""
 LEFT_OUT = Path("/opt/lab/share/dbmirror/left-out.txt")
 """What this lab lacks, one sentence a line; missing where it lacks nothing."""
 
@@ -44,6 +46,9 @@ def main() -> None:
             flush=True,
         )
     environment = {**os.environ, "PATH": f"/opt/lab/bin:{os.environ['PATH']}", "JUPYTER_PREFER_ENV_PATH": "1"}
+    if os.access(CA_BUNDLE, os.R_OK) and CA_BUNDLE.stat().st_size:
+        # For %pip in notebooks, which asks the index that the lab's own files came from.
+        environment.setdefault("PIP_CERT", str(CA_BUNDLE))
     os.execve("/opt/lab/bin/jupyter-lab", ["jupyter-lab"], environment)
 
 

@@ -17,6 +17,7 @@ from dbmirror.inventory.collect import collect
 from dbmirror.lab import stack as lab_stack
 from dbmirror.lab import status as lab_status
 from dbmirror.lab.paths import lab_paths
+from dbmirror.lab.tokens import read_workspace_token
 from dbmirror.lab.variables import read_environment
 from dbmirror.pipeline.mirror import Mirror
 from tests.stack.conftest import tree
@@ -150,13 +151,17 @@ def test_a_build_that_was_not_given_its_files_says_which_command_fetches_them(st
     assert "'dbmirror lab up demo' fetches them" in done.stdout + done.stderr
 
 
-def test_down_keeps_the_notebooks_and_the_token(stack: Path, mirror: Mirror) -> None:
+def test_down_keeps_the_notebooks_and_the_lab_s_token_and_removes_the_workspace_s(stack: Path, mirror: Mirror) -> None:
     before = tree(stack / "notebooks")
     token = lab_status.url(mirror.lab)
+    workspace_s = read_workspace_token(lab_paths(stack))
+    assert workspace_s
     user_runs(stack, "lab", "down", "demo")
+    assert read_workspace_token(lab_paths(stack)) is None
     assert compose.services(project_of(stack)) == ()
     assert tree(stack / "notebooks") == before != {}
     assert token in user_runs(stack, "lab", "up", "demo")
+    assert read_workspace_token(lab_paths(stack)) == workspace_s
     assert health(stack, "tunnel") == "healthy"
 
 
