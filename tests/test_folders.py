@@ -13,6 +13,7 @@ from dbmirror.fetch.store import Store
 from dbmirror.folders import known_hosts_file
 from dbmirror.hosts.host_key import HostKey
 from dbmirror.hosts.known_hosts import KnownHosts
+from dbmirror.lab.paths import lab_paths, write_compose_file
 from dbmirror.processes.temporary import temporary_folder
 
 
@@ -33,12 +34,16 @@ def store() -> None:
         pass
 
 
+def lab() -> None:
+    write_compose_file(lab_paths(Path("/mirrors/demo")), b"services: {}\n")
+
+
 def work() -> None:
     with temporary_folder("test"):
         pass
 
 
-@pytest.mark.parametrize("first", [pin, store, work, lambda: remember(Kind.AGREEMENT, b"yes")])
+@pytest.mark.parametrize("first", [pin, store, work, lab, lambda: remember(Kind.AGREEMENT, b"yes")])
 @pytest.mark.usefixtures("open_umask")
 def test_a_neighbour_replaces_no_record_key_or_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: object
@@ -47,7 +52,7 @@ def test_a_neighbour_replaces_no_record_key_or_file(
     monkeypatch.setenv("DBMIRROR_HOME", str(home))
     assert callable(first)
     first()
-    for step in (pin, store, work, lambda: remember(Kind.AGREEMENT, b"yes")):
+    for step in (pin, store, work, lab, lambda: remember(Kind.AGREEMENT, b"yes")):
         step()
     folders = [home.parent, home, *(path for path in home.rglob("*") if path.is_dir())]
     assert len(folders) > 6

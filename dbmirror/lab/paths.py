@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from dbmirror import folders
 from dbmirror.engine.compose_project import ComposeProject
 from dbmirror.files import write_atomically
 from dbmirror.folders import state_folder
@@ -90,8 +91,7 @@ def lab_paths(folder: Path) -> LabPaths:
 
 def make_private(where: LabPaths) -> None:
     """Make the folder that only this user can enter."""
-    where.private.mkdir(parents=True, exist_ok=True, mode=0o700)
-    where.private.chmod(0o700)
+    folders.make_private(where.private).chmod(0o700)
 
 
 def write_compose_file(where: LabPaths, content: bytes) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from dbmirror.files import canonical_json, write_atomically
-from dbmirror.folders import sandbox_folder, state_folder
+from dbmirror.folders import make_private, sandbox_folder, state_folder
 from dbmirror.foreign_text.decoding import decode_json
 
 
@@ -89,7 +89,7 @@ def write_record(record: Record) -> None:
 def only_one() -> Iterator[None]:
     """Hold the sandbox for this process: a second `up` or `down` waits until the first has ended."""
     folder = state_folder()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     # The folder itself is locked: a lock file would be left over.
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from dbmirror.files import canonical_json, write_atomically
+from dbmirror.folders import make_private
 from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.processes.child import spawn
 from dbmirror.sandbox.background import still_runs
@@ -48,7 +49,7 @@ def start_detached(kind: Kind, *, folder: Path, lifetime: float) -> DetachedRegi
     One that runs there already is left running and returned. Raises RegistryMissing where docker-registry is not
     installed or does not start.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(folder)
     running = read_detached(folder)
     if running is not None:
         return running
