@@ -15,21 +15,29 @@ def snapshot_table(taken: Snapshot) -> RenderableType:
     inventory = taken.inventory
     layers = {layer: sum(d.layer is layer for d in inventory.distributions) for layer in Layer}
     python = ", ".join(f"{count} {layer}" for layer, count in layers.items() if count)
-    unknown = sorted({*taken.cluster.unknown, *inventory.unknown})
     listed = [problem for problem in inventory.problems if problem.stated]
     read = [problem for problem in inventory.problems if not problem.stated]
     failed = ", ".join(f"{lib.kind} {lib.specification}" for lib in taken.cluster.libraries if lib.status == "FAILED")
+    r = inventory.r_version or "r_packages" in inventory.unknown
+    cluster = taken.cluster
+    named = f"{cluster.cluster_name} ({cluster.cluster_id})" if cluster.is_known else "none"
+
+    def told(text: str, field: str) -> str:
+        return "not known" if field in {*inventory.unknown, *cluster.unknown} else text
+
     return facts(
         (
-            ("cluster", f"{taken.cluster.cluster_name} ({taken.cluster.cluster_id}), {taken.cluster.spark_version}"),
-            ("system", f"{inventory.os_id} {inventory.os_version}, {inventory.architecture}"),
-            ("python", f"{inventory.python.version}: {len(inventory.distributions)} distributions ({python})"),
-            ("R", f"{inventory.r_version}: {len(inventory.r_packages)} packages" if inventory.r_version else "none"),
-            ("others", f"{len(inventory.debian_packages)} Debian packages, {len(inventory.jars)} jars"),
-            ("failed libraries", failed or "none"),
+            ("cluster", f"{named}, {cluster.spark_version}"),
+            ("system", told(f"{inventory.os_id} {inventory.os_version}, {inventory.architecture}", "os_id")),
+            (
+                "python",
+                f"{told(inventory.python.version, 'python')}: {len(inventory.distributions)} distributions ({python})",
+            ),
+            ("R", told(f"{inventory.r_version}: {len(inventory.r_packages)} packages", "r_packages") if r else "none"),
+            ("others", told(f"{len(inventory.debian_packages)} Debian packages, {len(inventory.jars)} jars", "jars")),
+            ("failed libraries", told(failed or "none", "libraries")),
             ("unreadable", ", ".join(f"{p.path} ({p.reason})" for p in read) or "none"),
             *((("no exact version", "\n".join(_stated(p) for p in listed)),) if listed else ()),
-            *((("not known", ", ".join(name.replace("_", " ") for name in unknown)),) if unknown else ()),
             ("digest", taken.digest),
         )
     )

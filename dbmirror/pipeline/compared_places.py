@@ -17,7 +17,7 @@ from dbmirror.inventory.collect import collect
 from dbmirror.inventory.model import Inventory
 from dbmirror.package_lists.reading import read_listing
 from dbmirror.pipeline.mirror import Mirror
-from dbmirror.pipeline.mirror_names import NO_MIRROR
+from dbmirror.pipeline.mirror_names import NO_MIRROR, name_mirror
 from dbmirror.pipeline.snapshot_stage import read_cluster
 from dbmirror.snapshot import Cluster, now
 from dbmirror.verify.verify import expected_versions
@@ -59,12 +59,16 @@ class Place:
 
 
 def parse_place(text: str) -> Place:
-    """What the words of the command line mean. Raises UsageError with the forms that there are."""
+    """What the words of the command line mean; a mirror may be named by its profile, of whatever form that is.
+
+    Raises UsageError with the forms that there are.
+    """
     kind, colon, what = text.partition(":")
     if text == "environment":
         return Place("environment", "")
     if colon and kind in _KINDS and what:
-        return Place(kind, what)
+        place = Place(kind, what)
+        return place if place.mirror == NO_MIRROR else Place(kind, name_mirror(what).mirror)
     if Path(text).is_file():
         return Place("list", text)
     raise UsageError(

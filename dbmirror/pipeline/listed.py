@@ -32,6 +32,10 @@ def listed_snapshot(mirror: Mirror, file: Path | None, runtime: str | None) -> S
     for note in listing.notes:
         observer.note(note)
     found = snapshot.inventory
+    unknown = sorted({*snapshot.cluster.unknown, *found.unknown})
+    if unknown:
+        words = ", ".join(name.replace("_", " ") for name in unknown)
+        observer.note(f"What this source cannot know is marked unknown in the snapshot: {words}.")
     observer.finished(stage, f"{len(found.distributions)} Python distributions, {snapshot.short_digest}")
     return snapshot
 

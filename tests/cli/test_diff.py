@@ -99,6 +99,22 @@ def test_markers_speak_of_the_python_that_a_list_is_compared_with(two: Path) -> 
     assert CliRunner().invoke(main, ["diff", "pins.txt", "snapshot:one"]).exit_code == 0
 
 
+@pytest.mark.parametrize("profile", ["PROD-EU", "My Team's", "DEFAULT"])
+def test_a_place_is_named_by_a_profile_of_any_form(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("DATABRICKS_CONFIG_FILE", raising=False)
+    monkeypatch.setenv("DBMIRROR_HOME", str(tmp_path / "home"))
+    (tmp_path / ".databrickscfg").write_text(f"[{profile}]\nhost = https://one.example\ntoken = x\n")
+    mirror = {"PROD-EU": "prod-eu", "My Team's": "my-team-s", "DEFAULT": "default"}[profile]
+    write_snapshot(a_snapshot(a_distribution("numpy", "1.26.4")), tmp_path / "mirrors" / mirror / SNAPSHOT)
+    (tmp_path / "pins.txt").write_text("numpy==1.26.4\n")
+    done = CliRunner().invoke(main, ["diff", f"snapshot:{profile}", "pins.txt"])
+    assert done.exit_code == 0, done.output
+
+
 def test_every_section_can_be_asked_for() -> None:
     option = next(each for each in diff_command.params if each.name == "only")
     assert isinstance(option.type, click.Choice)
