@@ -58,6 +58,8 @@ class Index:
         self._seconds = seconds
         self._lock = threading.Lock()
         self._found: set[str] = set()
+        self._pages: dict[str, tuple[DistributionPackage, ...]] = {}
+        self._page_lock = threading.Lock()
 
     def __enter__(self) -> Index:
         return self
@@ -92,6 +94,25 @@ class Index:
         with self._lock:
             self._found.add(location.url)
         return page
+
+    def page(self, place: IndexLocation) -> tuple[DistributionPackage, ...]:
+        """All files that the page of links at `place` lists, of whatever project; fetched once.
+
+        Raises IndexUnreachable where it gives no answer that is such a page.
+        """
+        with self._page_lock:
+            if place.url not in self._pages:
+
+                def parse(answer: Answer) -> tuple[DistributionPackage, ...]:
+                    return parse_project_page("", answer.kind, answer.content, answer.url)
+
+                try:
+                    self._pages[place.url] = self.client.get(
+                        place.url, parse, feed=place.url, accept="text/html", seconds=self._seconds
+                    )
+                except Refused as refusal:
+                    raise unusable(place, refusal) from refusal
+            return self._pages[place.url]
 
     def ever_found(self) -> bool:
         """Whether any index had any project so far."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from dbmirror.http_client.logins import Feed
 from dbmirror.lock.errors import IndexConfigurationError
 
+ARCHIVES = (".whl", ".tar.gz", ".zip")
+"""How the name of a single file ends that `find-links` may name; one alone is not looked at."""
 _REMEDY = "Give the address of a simple API, such as https://index.example/simple/."
 
 
@@ -74,6 +76,15 @@ def location(written: str, origin: str, *, root: Path | None = None) -> IndexLoc
         user=None if user is None else checked(unquote(user), origin),
         password=None if password is None else checked(unquote(password), origin),
     )
+
+
+def place_of_files(written: str, origin: str, *, root: Path | None = None) -> IndexLocation:
+    """The page of links or the folder that `written` names, whose address has no slash of its own at the end.
+
+    Raises IndexConfigurationError where it is neither.
+    """
+    found = location(written, origin, root=root)
+    return found if urlsplit(written).path.endswith("/") else replace(found, url=found.url.rstrip("/"))
 
 
 def checked(word: str, origin: str) -> str:

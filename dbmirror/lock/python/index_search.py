@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from pypi_simple import DistributionPackage
+from pypi_simple import DistributionPackage, Link
 
 from dbmirror.lock.model import Target
 from dbmirror.lock.python.candidates import NoFile, choose, preference
@@ -22,6 +22,50 @@ class Offer:
     location: IndexLocation
     others: tuple[IndexLocation, ...] = ()
     """Indexes that have a file of that name with another content, and were not taken."""
+
+
+def search_all(
+    name: str, version: str, *, index: Index, target: Target, hashes: Collection[str] | None = None
+) -> Offer | NoFile:
+    """The file for `name` at `version` of the indexes and of the places of files beside them, as uv and pip take it.
+
+    The file that fits best; of equal ones uv takes that of a place, pip that of an index. A folder cannot be read by a
+    build: what it has is taken from no index in its stead where uv would take it from the folder. Raises as `search`.
+    """
+    settings = index.settings
+    offer = search(name, version, index=index, target=target, groups=settings.groups_for(name), hashes=hashes)
+    if hashes is not None and isinstance(offer, Offer):
+        return offer
+    for place in settings.places_for(name):
+        found = _at_place(name, version, place, index=index, target=target, hashes=hashes)
+        if found is None:
+            continue
+        if not isinstance(offer, Offer):
+            return found
+        if isinstance(found, NoFile):
+            if settings.places_win:
+                return found
+            continue
+        ours, theirs = preference(found.file, target), preference(offer.file, target)
+        if ours > theirs or (ours == theirs and settings.places_win):
+            return found
+    return offer
+
+
+def _at_place(
+    name: str, version: str, place: IndexLocation, *, index: Index, target: Target, hashes: Collection[str] | None
+) -> Offer | NoFile | None:
+    """What the page or the folder has of that version; None where it has nothing that fits."""
+    if place.folder is not None:
+        names = [each.name for each in place.folder.iterdir()] if place.folder.is_dir() else []
+        files = tuple(DistributionPackage.from_link(Link(text=each, url=each, attrs={})) for each in names)
+        held = isinstance(choose(name, version, files, target), DistributionPackage)
+        return NoFile(f"the folder {place.folder} has it, which a build cannot read") if held else None
+    offered = index.page(place)
+    if hashes is not None:
+        offered = tuple(file for file in offered if file.digests.get("sha256", "").lower() in hashes)
+    chosen = choose(name, version, offered, target)
+    return Offer(chosen, place) if isinstance(chosen, DistributionPackage) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,8 @@ class IndexSettings:
     groups: tuple[IndexGroup, ...]
     pinned: tuple[tuple[str, IndexLocation], ...] = ()
     """Glob of names, and the index that alone is asked for them."""
+    places: tuple[IndexLocation, ...] = ()
+    """Pages of links and folders, looked at beside the indexes for what is not pinned."""
     internal_hosts: frozenset[str] = frozenset()
     """Hosts inside the user's network that a cluster may name."""
     own_servers: tuple[str, ...] = ()
@@ -61,14 +63,23 @@ class IndexSettings:
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """Their addresses, without credentials."""
-        return tuple(index.url for index in self.indexes)
+        """Their addresses and those of the pages of links, without credentials."""
+        return (*(index.url for index in self.indexes), *(each.url for each in self.places if each.folder is None))
 
     @property
     def main(self) -> IndexLocation:
         """The default index of pip and uv: pip asks it first, uv last."""
         last = self.groups[-1]
         return last.indexes[0 if last.choice is Choice.BEST_FILE else -1]
+
+    @property
+    def places_win(self) -> bool:
+        """Whether of two files that fit as well that of a place is taken: uv's rule, and not pip's."""
+        return self.groups[-1].choice is not Choice.BEST_FILE
+
+    def places_for(self, name: str) -> tuple[IndexLocation, ...]:
+        """The pages and folders that are looked at for the package `name`: none where one index alone is asked."""
+        return () if any(fnmatchcase(name, pattern) for pattern, _ in self.pinned) else self.places
 
     def groups_for(self, name: str) -> tuple[IndexGroup, ...]:
         """What is asked for the package `name` (normalised)."""
@@ -78,7 +89,7 @@ class IndexSettings:
     def logins(self) -> Logins:
         """The login of each index, for its own origin."""
         own = [Feed(url=url) for url in self.own_servers]
-        return Logins([*(index.feed for index in self.indexes if index.folder is None), *own])
+        return Logins([*(index.feed for index in (*self.indexes, *self.places) if index.folder is None), *own])
 
 
 def find_indexes(
@@ -108,16 +119,23 @@ def find_indexes(
     extra = tuple(_own(url, "[index] extra_urls") for url in config.extra_urls)
     pinned = tuple((_pattern(name), _own(url, "[index.packages]")) for name, url in config.packages.items())
     notes: tuple[str, ...] = ()
+    places: tuple[IndexLocation, ...] = ()
     if config.url is not None:
         rest = IndexGroup(indexes=(_own(config.url, "[index] url"),))
     else:
         home, folder = home or Path.home(), folder or Path.cwd()
         uv = uv_indexes(environment, home=home, folder=folder)
         found: UvIndexes | PipIndexes = uv if uv.named else pip_indexes(environment, home=home)
-        rest, notes = _group(found), found.notes
+        rest, notes, places = _group(found), found.notes, found.places
         pinned = (*pinned, *uv.pinned)
     groups = (*((IndexGroup(indexes=extra),) if extra else ()), rest)
-    settings = IndexSettings(groups=groups, pinned=pinned, internal_hosts=frozenset(config.internal_hosts), notes=notes)
+    settings = IndexSettings(
+        groups=groups,
+        pinned=pinned,
+        places=places,
+        internal_hosts=frozenset(config.internal_hosts),
+        notes=notes,
+    )
     return _ignoring(settings, frozenset(config.ignore_error_codes))
 
 

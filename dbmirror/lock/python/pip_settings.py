@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dbmirror.lock.errors import IndexConfigurationError
-from dbmirror.lock.python.index_location import IndexLocation, location
+from dbmirror.lock.python.index_location import ARCHIVES, IndexLocation, location, place_of_files
 
 _KEYS = ("index-url", "extra-index-url", "no-index", "keyring-provider", "find-links")
 _TRUE = {"1", "true", "yes", "on", "t", "y"}
@@ -25,6 +25,8 @@ class PipIndexes:
     """The main index is among them."""
     no_index: str | None = None
     """What says that no index is to be asked."""
+    places: tuple[IndexLocation, ...] = ()
+    """Pages of links and folders (`find-links`)."""
     notes: tuple[str, ...] = ()
 
 
@@ -40,7 +42,13 @@ def pip_indexes(environment: Mapping[str, str], *, home: Path) -> PipIndexes:
         indexes=tuple(replace(location(url, origin), keyring=keyring) for url, origin in named),
         has_default=main is not None,
         no_index=no_index[1] if no_index[0].lower() in _TRUE else None,
-        notes=(f"{links[1]} names places of single files, where dbmirror does not look.",) if links else (),
+        places=tuple(
+            replace(place_of_files(place, links[1]), keyring=keyring)
+            for place in (links[0].split() if links else ())
+            if not place.endswith(ARCHIVES)
+        )
+        if links
+        else (),
     )
 
 

@@ -20,7 +20,7 @@ from dbmirror.lock.python.candidates import NoFile
 from dbmirror.lock.python.direct_urls import direct_source
 from dbmirror.lock.python.index import Index, unusable
 from dbmirror.lock.python.index_location import IndexLocation
-from dbmirror.lock.python.index_search import search
+from dbmirror.lock.python.index_search import search, search_all
 from dbmirror.lock.python.index_settings import IndexGroup
 
 
@@ -71,8 +71,11 @@ def from_index(
     IndexUnreachable where an index gives no answer, or one that is no word on the distribution: that is no fate of a
     package.
     """
-    asked = index.settings.groups_for(distribution.name) if groups is None else groups
-    offer = search(distribution.name, distribution.version, index=index, target=target, groups=asked, hashes=hashes)
+    name, version = distribution.name, distribution.version
+    if groups is None:
+        offer = search_all(name, version, index=index, target=target, hashes=hashes)
+    else:
+        offer = search(name, version, index=index, target=target, groups=groups, hashes=hashes)
     if isinstance(offer, NoFile):
         return Missing(reason=offer.reason)
     try:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from dbmirror.clones.allowed_settings import require_login_kept, stranger_above
 from dbmirror.files import read_settings
 from dbmirror.lock.errors import IndexConfigurationError
-from dbmirror.lock.python.index_location import IndexLocation, checked, location
+from dbmirror.lock.python.index_location import ARCHIVES, IndexLocation, checked, location, place_of_files
 from dbmirror.lock.python.uv_sources import indexes_of_packages
 
 _NAMED = re.compile(r"\A([A-Za-z0-9_.-]+)=(?=[a-z]+:|[./])")
@@ -42,6 +42,8 @@ class UvIndexes:
     """Any variable or file of uv says something about indexes."""
     pinned: tuple[tuple[str, IndexLocation], ...] = ()
     """Name of each package that the project takes from one index alone (`[tool.uv.sources]`), and that index."""
+    places: tuple[IndexLocation, ...] = ()
+    """Pages of links and folders (`find-links`, indexes of the format `flat`)."""
     notes: tuple[str, ...] = ()
 
 
@@ -86,12 +88,14 @@ def uv_indexes(environment: Mapping[str, str], *, home: Path, folder: Path) -> U
     indexes = tuple(_with_login(entry, environment, keyring == "subprocess", own=own) for entry in asked)
     known = {entry.name: entry for entry in entries if entry.name is not None}
     sources = list(_sources(environment, folder))
+    places = tuple(replace(each, keyring=keyring == "subprocess") for each in _places(environment, tables, folder))
     return UvIndexes(
+        places=places,
         indexes=indexes,
         has_default=default is not None,
         first_index=strategy == _HARMLESS["index-strategy"],
         no_index=next((str(table.path) for table in tables if _value(table, "no-index", bool)), None),
-        named=bool(entries),
+        named=bool(entries or places),
         pinned=tuple(
             (name, _with_login(known[index], environment, keyring == "subprocess", own=own))
             for name, index in sources
@@ -271,16 +275,35 @@ def _statuses(codes: object) -> frozenset[int]:
 
 
 def _notes(tables: Sequence[_Table], environment: Mapping[str, str]) -> Iterator[str]:
-    places = [str(table.path) for table in tables if _value(table, "find-links", list)]
+    cloned = [str(table.path) for table in tables if table.cloned and next(_places_of(table), None) is not None]
+    for place in cloned:
+        yield (
+            f"{place} names places of single files, which do not count: the file may have come with a clone. If you "
+            "want them, set UV_FIND_LINKS, or find-links in ~/.config/uv/uv.toml."
+        )
+    yield from _not_for_a_clone(tables, environment)
+
+
+def _places(environment: Mapping[str, str], tables: Sequence[_Table], folder: Path) -> Iterator[IndexLocation]:
+    """The pages of links and folders that the user names; those of a project's file do not count."""
+    for place in environment.get("UV_FIND_LINKS", "").replace(",", " ").split():
+        if not place.endswith(ARCHIVES):
+            yield place_of_files(place, "UV_FIND_LINKS", root=folder)
+    for table in tables:
+        if not table.cloned:
+            yield from _places_of(table)
+
+
+def _places_of(table: _Table) -> Iterator[IndexLocation]:
+    listed = _value(table, "find-links", list) or []
     flat = [
-        str(table.path)
-        for table in tables
+        item.get("url")
         for item in _value(table, "index", list, own_only=True) or []
         if isinstance(item, Mapping) and item.get("format") == "flat"
     ]
-    for place in [*places, *flat, *(["UV_FIND_LINKS"] if environment.get("UV_FIND_LINKS") else [])]:
-        yield f"{place} names places of single files, where dbmirror does not look."
-    yield from _not_for_a_clone(tables, environment)
+    for place in (*listed, *flat):
+        if isinstance(place, str) and not place.endswith(ARCHIVES):
+            yield place_of_files(place, str(table.path), root=table.path.parent)
 
 
 def _setting(key: str, environment: Mapping[str, str], tables: Sequence[_Table]) -> str | None:
