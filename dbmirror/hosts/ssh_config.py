@@ -150,8 +150,9 @@ def _way_to(found: Settings, files: tuple[Path, ...], *, depth: int) -> tuple[tu
     for setting, value in found.items():
         if setting == "proxycommand":
             return (), None if value is None or value.lower() == "none" else value
-        if setting == "proxyjump":
-            return (() if value.lower() == "none" else _jumps(value, files, depth=depth)), None
+        # Beside `ProxyJump none` a ProxyCommand holds, wherever it stands.
+        if setting == "proxyjump" and value.lower() != "none":
+            return _jumps(value, files, depth=depth), None
     return (), None
 
 

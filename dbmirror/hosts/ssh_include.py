@@ -20,6 +20,8 @@ from dbmirror.hosts.ssh_tokens import all_tokens, fill, fill_agent, fill_path
 
 _YOUNGER: Final = frozenset({"tagged", "localnetwork", "version", "sessiontype", "command"})
 """Criteria of Match that paramiko passes over, as if they were met."""
+_PERCENT: Final = "\x01"
+"""Stands in a ProxyCommand behind a `%` that is meant as one, where paramiko would take what follows for a token."""
 
 
 def parse(
@@ -41,7 +43,7 @@ def parse(
     # What paramiko leaves as it is written.
     tokens = all_tokens(found, alias)
     if isinstance(command := found.get("proxycommand"), str):
-        left = {name: tokens[name] for name in ("%", "k", "n")}
+        left = {_PERCENT: "%", "k": tokens["k"], "n": tokens["n"]}
         found["proxycommand"] = fill(command, left)
     if isinstance(agent := found.get("identityagent"), str):
         found["identityagent"] = fill_agent(agent.strip('"'), tokens)
@@ -68,7 +70,7 @@ def _lines(file: Path, alias: str, *, before: list[str], depth: int, twice: bool
         if keyword.lower() in {"host", "match"}:
             block = line
         if keyword.lower() != "include":
-            found.append(line)
+            found.append(line.replace("%%", f"%{_PERCENT}") if keyword.lower() == "proxycommand" else line)
         elif depth < DEEPEST and _holds([*before, *found], block, alias):
             for included in _files_of(value, file):
                 found += _lines(included, alias, before=[*before, *found, block], depth=depth + 1, twice=twice)

@@ -95,11 +95,15 @@ def test_of_a_jump_and_a_command_the_first_holds(configure: Callable[..., None])
     assert ([hop.host for hop in route.hops], route.hops[1].proxy_command) == (["bastion", "driver"], None)
 
 
-@pytest.mark.parametrize("line", ["ProxyJump none", "ProxyCommand none"])
-def test_none_means_straight_on(configure: Callable[..., None], line: str) -> None:
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [("ProxyJump none", "nc"), ("ProxyCommand none", None), ("ProxyJump none\n ProxyCommand none", None)],
+)
+def test_none_means_no_jump_or_straight_on(configure: Callable[..., None], line: str, command: str | None) -> None:
+    """As `ssh -G` says it."""
     configure(f"Host driver\n {line}\nHost *\n ProxyJump bastion\n ProxyCommand nc\n")
     route = find_route(SshTarget(host="driver"))
-    assert (len(route.hops), route.hops[0].proxy_command) == (1, None)
+    assert (len(route.hops), route.hops[0].proxy_command) == (1, command)
 
 
 def test_a_jump_host_has_a_config_of_its_own(configure: Callable[..., None], home: Path) -> None:

@@ -18,6 +18,7 @@ from dbmirror.hosts import ssh_errors as errors
 from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.hosts.offered_keys import offered_at
 from dbmirror.hosts.ssh import SshTarget, connect
+from dbmirror.hosts.ssh_config import find_route
 from tests.hosts.conftest import USER, Sshd, make_key
 
 SSH = shutil.which("ssh")
@@ -169,3 +170,35 @@ def test_a_certificate_of_a_key_that_the_agent_alone_has(
         monkeypatch.setenv("SSH_AUTH_SOCK", str(login.home / "agent.sock"))
         login.configure(f" CertificateFile {login.home}/cert.pub\n")
         assert login.works()
+
+
+@pytest.mark.usefixtures("reading")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Host driver\n HostName d.example\n ProxyCommand {told} %h %p %r %n %% a%%h\n",
+        "Host driver\n ProxyCommand {told} '%n' \"%h\" # not a comment\n",
+        "Match originalhost driver\n HostName d.example\n Port 22\nMatch host d.example\n ProxyCommand {told} %h:%p\n",
+        "Include proxied\nHost driver\n ProxyCommand {told} later\n",
+        "Host driver\n ProxyJump none\n ProxyCommand {told} never\n",
+        "Host driver\n ProxyCommand none\nHost *\n ProxyCommand {told} never\n",
+    ],
+)
+def test_what_openssh_would_run_to_connect_is_what_is_run(home: Path, tmp_path: Path, text: str) -> None:
+    told = tmp_path / "told"
+    program = tmp_path / "program"
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{told}\n')
+    program.chmod(0o755)
+    config, included = home / ".ssh" / "config", home / ".ssh" / "proxied"
+    included.write_text(f"Host driver\n HostName inc.example\n ProxyCommand {program} included %h\n")
+    config.write_text(f"{text.format(told=program)}Host *\n Port 2222\n User me\n")
+    own = find_route(SshTarget(host="driver")).hops[-1].proxy_command
+    if own is not None:
+        subprocess.run(["sh", "-c", f"exec {own}"], check=True)
+    ours = told.read_text() if told.exists() else None
+    told.unlink(missing_ok=True)
+    # As OpenSSH has no other home than the account's, what it includes is named in full.
+    config.write_text(config.read_text().replace("Include proxied", f"Include {included}"))
+    argv = ["ssh", "-F", str(config), "-o", "ConnectTimeout=1", "-o", "BatchMode=yes", "driver"]
+    subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=20)
+    assert ours == (told.read_text() if told.exists() else None)
