@@ -95,6 +95,7 @@ def _ensure_image(
             return
         if not wanted.frozen:
             # Where there is no such profile, that is to be said before a question is asked.
+            mirror.require_cluster_of_lab()
             _ = mirror.access.workspace
         source = "its lock" if wanted.frozen else "the cluster"
         asked = f"{name} has no image yet, which its lab is made of. Build it from {source} first?"

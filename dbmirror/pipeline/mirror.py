@@ -208,6 +208,7 @@ class Mirror:
         """What the lab needs to start. Raises SnapshotError where the mirror has no snapshot."""
         from dbmirror.lab.model import Supplies
 
+        self.require_cluster_of_lab()
         cluster_id = self.snapshot().cluster.cluster_id
         return Supplies(
             cluster=cluster_id,
@@ -218,6 +219,19 @@ class Mirror:
             indexes=self.indexes,
             ca_bundle=self.ca_bundle,
         )
+
+    def require_cluster_of_lab(self) -> None:
+        """Raises UsageError where the last snapshot is of a list of packages or a runtime: a tunnel needs a cluster."""
+        try:
+            last = self.snapshot()
+        except SnapshotError:
+            return
+        if not last.cluster.is_known:
+            raise UsageError(
+                f"The snapshot of {self.name} is of {last.taken.host}, and the lab's tunnel needs a cluster.",
+                remedy=f"Start the image alone (its tag is in {self.own_folder / BUILT}), or take the snapshot from a "
+                f"cluster: dbmirror snapshot {self.name} --switch-cluster",
+            )
 
     def _pinned_cluster(self) -> Cluster | None:
         """The cluster of the last snapshot, which the mirror stays with; None before the first, and of a list."""

@@ -17,6 +17,7 @@ from dbmirror.workspace.profile_file import profile_names
 
 def read_cluster(mirror: Mirror) -> Snapshot:
     """What the cluster is now: workspace facts and one collection on its driver. Writes nothing."""
+    _require_way_to_cluster(mirror)
     stage, observer = "snapshot", mirror.observer
     observer.started(stage)
     observer.advanced(stage, "asking the workspace for the cluster", steps=0)
@@ -47,7 +48,6 @@ def take_snapshot(mirror: Mirror) -> Snapshot:
 
         snapshot = listed_snapshot(mirror, file, runtime)
     else:
-        _require_way_to_cluster(mirror)
         snapshot = read_cluster(mirror)
     write_snapshot(snapshot, mirror.folder / SNAPSHOT)
     snapshot = read_snapshot(mirror.folder / SNAPSHOT)

@@ -112,6 +112,15 @@ def test_a_mirror_of_a_list_says_what_is_missing_when_its_cluster_is_asked(folde
     assert "is of runtime 15.4, and no profile of that name leads to a cluster" in " ".join(done.output.split())
 
 
+@pytest.mark.usefixtures("folder")
+def test_what_needs_a_cluster_says_that_there_is_none() -> None:
+    _run("snapshot", "reports", "--runtime", "15.4")
+    for words in (["check", "reports"], ["diff", "cluster:reports", "snapshot:reports"], ["lab", "up", "reports"]):
+        done = _run(*words)
+        assert done.exit_code == 2, done.output
+        assert "is of runtime 15.4, and" in " ".join(done.output.split())
+
+
 def test_frozen_and_all_refuse_what_would_make_another_snapshot(folder: Path) -> None:
     refused = _run("build", "reports", "--frozen", "--from", "requirements.txt")
     assert (refused.exit_code, "--from" in refused.output) == (2, True)
