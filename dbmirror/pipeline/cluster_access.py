@@ -110,6 +110,7 @@ class ClusterAccess:
         self._which = which
         self._start_cluster = start_cluster
         self._accept_host_key = accept_host_key
+        self._no_way: HostError | None = None
         self._starts = PinnedStarts(pinned_starts_file())
         self._known_hosts = KnownHosts(known_hosts_file(), also=[known_hosts] if known_hosts else [])
         self._ca_bundle = ca_bundle
@@ -269,12 +270,21 @@ class ClusterAccess:
 
     @cached_property
     def driver(self) -> Host:
-        """The driver by the way that was asked for, else by the first that works. Raises SshError, ContextError."""
-        if self._which.via is Way.SSH:
-            return self.ssh
-        if self._which.via is Way.API:
-            return self.api
-        return first_that_works(self._ssh_if_possible, lambda: self.api, observer=self._observer)
+        """The driver by the way that was asked for, else by the first that works. Raises SshError, ContextError.
+
+        What was no way once is not tried again in this run: each of several packages would wait for it.
+        """
+        if self._no_way is not None:
+            raise self._no_way
+        try:
+            if self._which.via is Way.SSH:
+                return self.ssh
+            if self._which.via is Way.API:
+                return self.api
+            return first_that_works(self._ssh_if_possible, lambda: self.api, observer=self._observer)
+        except HostError as error:
+            self._no_way = error
+            raise
 
     @property
     def way(self) -> Way:

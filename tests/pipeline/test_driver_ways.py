@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import threading
 import time
@@ -73,7 +72,7 @@ class Cluster:
         questions: Questions | None = None,
         **options: Any,
     ) -> ClusterAccess:
-        made = ClusterAccess(
+        return ClusterAccess(
             "demo",
             MirrorConfig(ssh=self.ssh),
             which=WhichCluster(via=via),
@@ -84,12 +83,6 @@ class Cluster:
             resources=self._resources,
             **options,
         )
-        self._resources.callback(self._hang_up, made)
-        return made
-
-    @staticmethod
-    def _hang_up(access: ClusterAccess) -> None:
-        access.workspace.api_client._api_client._session.close()
 
     def present_start(self) -> str:
         return start_mark(self.fleet.get(DEMO))
@@ -118,8 +111,6 @@ def cluster(sshd: Sshd, login_key: Path, home: Path) -> Iterator[Cluster]:  # no
         (home / ".databrickscfg").write_text(profile)
         made.fleet.open()
         yield made
-    # The SDK's client that asks a host what it is goes with the last that knows it.
-    gc.collect()
     assert threads_end(threads)
 
 
@@ -174,10 +165,14 @@ def test_a_way_that_is_named_is_the_only_one(cluster: Cluster) -> None:
 def test_where_no_way_works_both_reasons_are_said(cluster: Cluster) -> None:
     cluster.fleet._clusters[DEMO].specification["single_user_name"] = "somebody@else.example"
     cluster.ssh = SshConfig(port=free_port(), user=USER, identity_file=cluster.ssh.identity_file)
+    way = cluster.access()
     with pytest.raises(ConnectionRefused) as caught:
-        _ = cluster.access().driver
+        _ = way.driver
     assert "The workspace's API is no other way" in caught.value.remedy
     assert "somebody@else.example" in caught.value.remedy
+    with pytest.raises(ConnectionRefused) as again:
+        _ = way.driver
+    assert again.value is caught.value, "it is not tried for each package that is to be captured"
     with pytest.raises(CommandsForbidden):
         _ = cluster.access(via=Way.API).driver
 
