@@ -17,6 +17,7 @@ from urllib.parse import unquote
 import msgspec
 
 from dbmirror.errors import UsageError
+from dbmirror.foreign_text.archive_faults import ARCHIVE_FAULTS
 from dbmirror.foreign_text.characters import plain
 from dbmirror.foreign_text.decoding import decode_json
 from dbmirror.inventory.assemble import assemble
@@ -128,7 +129,7 @@ def _texts(content: bytes) -> Iterator[str]:
                         text = stream.read(left)
                     left -= len(text)
                     yield from _readings(text)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, zlib.error):
+        except ARCHIVE_FAULTS:
             return
         return
     yield from _readings(content[:LARGEST])

@@ -41,8 +41,8 @@ def _claim(mirror: Mirror, lock: MirrorLock) -> Claim:
         root=mirror.loaded.root,
         kind="lock",
         bound_to=f"{lock.digest} {profile}",
-        text=f"{mirror.own_folder / PYLOCK} was not made on this machine. In the lab its packages get the login of the "
-        f"profile {profile!r}, and a shell on the cluster's driver.",
+        text=f"{mirror.own_folder / PYLOCK} is not of packages that this machine read from a cluster. In the lab "
+        f"they get the login of the profile {profile!r}, and a shell on the cluster's driver.",
         remedy=f"'dbmirror build {mirror.name} --refresh' chooses the packages anew, from your cluster. If you trust "
         f"those of the lock, add '--trust {lock.digest}' or set {TRUST_VARIABLE}={lock.digest}; on a terminal you are "
         "asked once.",

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
+from dbmirror.foreign_text.archive_faults import ARCHIVE_FAULTS
 from dbmirror.inventory.parsers.malformed import Malformed
 from dbmirror.inventory.parsers.record import RecordRow, parse_record
 from dbmirror.inventory.unpacked import ENVIRONMENT
-from dbmirror.lock.archive_faults import ARCHIVE_FAULTS
 from dbmirror.lock.model import CapturedWheel, IndexFile, Lock, LockedPackage, UrlFile
 
 LARGEST_RECORD: Final = 64 << 20

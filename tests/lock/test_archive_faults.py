@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbmirror.http_client.refused import Refused
+from dbmirror.inventory.pasted import PasteUnreadable, read_pasted
 from dbmirror.lock.model import CapturedWheel
 from dbmirror.lock.python.build_system import build_requirements
 from dbmirror.lock.r.package_archive import read_package_file
@@ -83,6 +84,12 @@ def test_a_broken_wheel_brings_no_files(kind: str) -> None:
     locked = lock(package("acme", "1.0", source=source))
     found = wheel_files(locked, lambda _: io.BytesIO(ZIPS[kind]("acme-1.0.dist-info/RECORD")))
     assert not found.hashes
+
+
+@pytest.mark.parametrize("kind", ZIPS)
+def test_a_broken_notebook_archive_is_no_paste(kind: str) -> None:
+    with pytest.raises(PasteUnreadable):
+        read_pasted(ZIPS[kind]("cell.python"), name="cell.dbc")
 
 
 def tarred(name: str, *, pax: dict[str, str], kind: bytes = tarfile.REGTYPE) -> bytes:

@@ -13,9 +13,9 @@ from typing import IO, Any, Final
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from dbmirror.foreign_text.archive_faults import ARCHIVE_FAULTS
 from dbmirror.foreign_text.pep508 import ONE_PARSER
 from dbmirror.http_client.refused import Refused
-from dbmirror.lock.archive_faults import ARCHIVE_FAULTS
 from dbmirror.lock.tar_members import opened_tar
 
 LARGEST_FILE: Final = 1 << 20

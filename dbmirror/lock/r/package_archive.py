@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 
+from dbmirror.foreign_text.archive_faults import ARCHIVE_FAULTS
 from dbmirror.http_client.refused import Cause, Refused
 from dbmirror.inventory.model import RPackage
 from dbmirror.inventory.parsers.headers import fields
 from dbmirror.inventory.parsers.malformed import Malformed
-from dbmirror.lock.archive_faults import ARCHIVE_FAULTS
 from dbmirror.lock.r.packages_file import described
 from dbmirror.lock.r.versions import same_version
 from dbmirror.lock.tar_members import opened_tar
