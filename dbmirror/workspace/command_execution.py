@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import html
 import re
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -34,6 +36,8 @@ from dbmirror.workspace.patience import answered_within
 
 _SECONDS_TO_OPEN: Final = 120.0
 """A context is a Python of its own, which a busy driver takes its time to start."""
+_SECONDS_TO_LEARN: Final = 10.0
+"""How long an interruption waits for the id of a context that is being opened."""
 _LONGEST: Final = 20_000
 """Characters of a traceback that are looked at."""
 _GONE: Final = (
@@ -84,9 +88,7 @@ class NotebookContext:
         self._name = f"driver of {cluster_name} (workspace API)"
         self._everywhere = {"clusterId": cluster_id}
         deadline = Deadline(_SECONDS_TO_OPEN)
-        with answered_within(w, _SECONDS_TO_OPEN):
-            created = self._call("POST", "contexts/create", {"language": "python"}, _Created)
-        self._everywhere["contextId"] = created.id
+        self._create()
         try:
             self._await_python(deadline)
         except BaseException:
@@ -131,6 +133,33 @@ class NotebookContext:
         with suppress(ContextError):
             self._call("POST", "contexts/destroy", {}, dict)
 
+    def _create(self) -> None:
+        """A context of which nobody knows the id would stay: an interruption waits for the answer, and ends it."""
+        outcome: SimpleQueue[_Created | BaseException] = SimpleQueue()
+
+        def ask() -> None:
+            try:
+                with answered_within(self._w, _SECONDS_TO_OPEN):
+                    outcome.put(self._call("POST", "contexts/create", {"language": "python"}, _Created))
+            except BaseException as error:
+                outcome.put(error)
+
+        threading.Thread(target=ask, daemon=True).start()
+        try:
+            found = _next(outcome, _SECONDS_TO_OPEN + 10)
+        except BaseException:
+            with suppress(Empty):
+                late = outcome.get(timeout=_SECONDS_TO_LEARN)
+                if isinstance(late, _Created):
+                    self._everywhere["contextId"] = late.id
+                    self.close()
+            raise
+        if isinstance(found, BaseException):
+            raise found
+        if found is None:
+            raise CommandLate(self._name, "the start of a Python", _SECONDS_TO_OPEN)
+        self._everywhere["contextId"] = found.id
+
     def _await_python(self, deadline: Deadline) -> None:
         pause = _FIRST_PAUSE
         while (status := self._call("GET", "contexts/status", {}, _ContextStatus).status) != "Running":
@@ -169,6 +198,16 @@ class NotebookContext:
         kind = results.result_type if results is not None else "no result"
         state, kind = foreign_line(found.status, 60), foreign_line(kind, 60)
         raise AnswerGarbled(self._name, f"the command is {state or 'in no state'} with {kind or 'no kind of result'}")
+
+
+def _next(outcome: SimpleQueue[_Created | BaseException], seconds: float) -> _Created | BaseException | None:
+    """What comes within that time; a signal interrupts the wait."""
+    deadline = Deadline(seconds)
+    while deadline.left():
+        go_on()
+        with suppress(Empty):
+            return outcome.get(timeout=0.1)
+    return None
 
 
 def _said(name: str, error: WorkspaceError) -> ContextError:

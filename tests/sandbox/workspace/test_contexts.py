@@ -171,6 +171,26 @@ def test_ctrl_c_cancels_the_command_ends_the_program_and_destroys_the_context(
     until(lambda: not Path(f"/proc/{pid.read_text().strip()}").exists())
 
 
+def test_ctrl_c_while_a_context_is_being_opened_leaves_none(
+    client: WorkspaceClient,
+    fleet: Fleet,
+    contexts: Contexts,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fleet.open()
+    start = contexts._start
+
+    def slowly(cluster_id: str, driver: str) -> Any:
+        _thread.interrupt_main()
+        time.sleep(0.5)
+        return start(cluster_id, driver)
+
+    monkeypatch.setattr(contexts, "_start", slowly)
+    with pytest.raises(KeyboardInterrupt):
+        NotebookContext(client, DEMO, cluster_name="demo")
+    assert contexts.open_on(DEMO) == 0
+
+
 # Clear ends.
 
 
