@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 import shlex
+import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -53,6 +54,8 @@ from dbmirror.progress import SILENT, Observer
 __all__ = ["SshHost", "SshTarget", "connect", "read_host_key"]
 
 _DEADLINE = 30.0
+_SLOW = 3.0
+"""Seconds after which it is said what is waited for."""
 _PAUSE = 1.0
 _KEEPALIVE = 15
 _FETCH_TIMEOUT = 600.0
@@ -181,8 +184,8 @@ def connect(
     patience: float = _DEADLINE,
     observer: Observer = SILENT,
 ) -> SshHost:
-    """A connection to `target`, by way of its jump hosts, within `deadline` seconds (None: ConnectTimeout, else
-    `patience`).
+    """A connection to `target`, by way of its jump hosts, within `deadline` seconds (None: ConnectTimeout, else what a
+    ProxyCommand may take, else `patience`).
 
     The target's host key must be pinned in `known_hosts`. On first contact, and after a restart, the workspace is asked
     by `vouching`. Where it cannot say, `confirm` is asked at first contact; where that is None the key is refused, or
@@ -192,7 +195,7 @@ def connect(
     Raises an SshError that says what went wrong and what to do; nothing stays open then, also after Ctrl-C.
     """
     route = find_route(target)
-    limit = Deadline(deadline or route.connect_timeout or patience)
+    limit = Deadline(deadline or route.seconds(patience))
     last = route.hops[-1]
     name = f"{target.label} ({last.address})" if target.label else last.address
     own = check_own(known_hosts, confirm=confirm, accept_new=accept_new, pin=pin, observer=observer, vouching=vouching)
@@ -228,8 +231,9 @@ def _open(
     *jumps, last = route.hops
     resources = ExitStack()
     try:
-        through = _through_jumps(jumps, limit, resources, observer)
-        transport, key = open_hop(last, through=through, expected=expected, deadline=limit, resources=resources)
+        with _told_if_slow(route, limit, observer):
+            through = _through_jumps(jumps, limit, resources, observer)
+            transport, key = open_hop(last, through=through, expected=expected, deadline=limit, resources=resources)
         own(last, key)
         # A person's thinking time, or the workspace's, is not the network's.
         log_in(transport, last, deadline=Deadline(limit.seconds) if asks else limit)
@@ -240,13 +244,27 @@ def _open(
     return _Session(transport, key, resources)
 
 
+@contextmanager
+def _told_if_slow(route: Route, limit: Deadline, observer: Observer) -> Iterator[None]:
+    """Inside, it is said after a while that a ProxyCommand takes its time."""
+    text = f"The ProxyCommand of your ssh config connects to {route.hops[0].address}; it has {limit.left():.0f} s."
+    timer = threading.Timer(_SLOW, observer.note, [text])
+    timer.daemon = True
+    if route.proxied:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def read_host_key(target: SshTarget, *, deadline: float | None = None, observer: Observer = SILENT) -> HostKey:
     """The key that `target` has now, without logging in on it: what re-pinning shows before it asks.
 
     Raises the same errors as `connect`, but for those about the target's host key and login.
     """
     route = find_route(target)
-    limit = Deadline(deadline or route.connect_timeout or _DEADLINE)
+    limit = Deadline(deadline or route.seconds(_DEADLINE))
     *jumps, last = route.hops
     resources = ExitStack()
     try:

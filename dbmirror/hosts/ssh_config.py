@@ -21,6 +21,8 @@ from dbmirror.hosts.ssh_errors import SshConfigInvalid
 
 SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
 _MOST_JUMPS = 16
+PROXY_SECONDS = 120.0
+"""How long a ProxyCommand may take: the Databricks CLI's starts a server on the driver first."""
 
 Settings = Mapping[str, Any]
 """Names in lower case; `identityfile` and `certificatefile` are lists, all other values text."""
@@ -88,6 +90,15 @@ class Route:
     hops: tuple[Hop, ...]
     connect_timeout: float | None
     """Seconds, where the ssh config says so for the target."""
+
+    @property
+    def proxied(self) -> bool:
+        """A ProxyCommand leads to the first hop."""
+        return self.hops[0].proxy_command is not None
+
+    def seconds(self, otherwise: float) -> float:
+        """How long the connection may take: the ssh config's word, else what a ProxyCommand may take, `otherwise`."""
+        return self.connect_timeout or (PROXY_SECONDS if self.proxied else otherwise)
 
 
 def find_route(target: SshTarget) -> Route:

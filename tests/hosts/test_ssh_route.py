@@ -12,6 +12,8 @@ import pytest
 from dbmirror.hosts import ssh_errors as errors
 from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.hosts.ssh import SshHost, SshTarget, connect
+from dbmirror.hosts.ssh_config import find_route
+from dbmirror.progress import Observer
 from tests.hosts.conftest import USER, Sshd, free_port, threads_end
 
 
@@ -146,6 +148,22 @@ def test_a_proxy_command_that_fails_says_what_it_said_and_at_once(network: Netwo
     with pytest.raises(errors.ProxyCommandFailed, match="ended with code 3 and said: cluster is not running"):
         network.open()
     assert time.monotonic() - began < 4
+
+
+def test_a_proxy_command_that_starts_slowly_is_waited_for_and_it_is_said(network: Network) -> None:
+    network.configure(
+        f"Host driver\n HostName 127.0.0.1\n Port {network.driver.port}\n ProxyCommand sh -c 'sleep 4; exec nc %h %p'\n"
+    )
+    notes: list[str] = []
+    observer = Observer()
+    observer.note = notes.append  # type: ignore[method-assign]
+    target = SshTarget(host="driver", host_key_alias="0101-120000-driver")
+    assert find_route(target).seconds(10) == 120
+    connect(
+        target, known_hosts=network.known_hosts, confirm=None, accept_new=True, patience=1, observer=observer
+    ).close()
+    address = f"127.0.0.1:{network.driver.port}"
+    assert notes[0] == f"The ProxyCommand of your ssh config connects to {address}; it has 120 s."
 
 
 def test_a_proxy_command_that_is_missing_is_said_so(network: Network) -> None:

@@ -30,6 +30,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     port: int | None = None
     user: str | None = None
     profile: str | None = None
+    agent: str | None = None
+    """The socket of the key agent that the ProxyCommand may use (SSH_AUTH_SOCK)."""
 
     def target(self, address: str) -> SshTarget:
         """The driver, as the ssh config is asked for it; at `address` where no host is named."""

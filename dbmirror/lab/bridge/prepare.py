@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shlex
 from pathlib import PurePath
 from typing import Final
 
 from dbmirror.errors import DbmirrorError
-from dbmirror.hosts.ssh_config import Route
+from dbmirror.hosts.ssh_config import PROXY_SECONDS, Route
 from dbmirror.lab.bridge import process
 from dbmirror.lab.bridge.files import BridgeFiles, Order, bridge_files, make_folder
 from dbmirror.lab.model import Lab, Supplies
 from dbmirror.lab.paths import lab_paths
 from dbmirror.lab_containers.tunnel.settings import LONGEST_BRIDGE
 
-_SECONDS: Final = 120
-"""How long a ProxyCommand may take, where the ssh config has no ConnectTimeout."""
 _LEAST_SECONDS: Final = 30
 
 
@@ -32,7 +31,7 @@ def prepare_bridge(lab: Lab, supplies: Supplies, route: Route, *, shares_kernel:
         process.stop(files)
         return {**folder, "DBMIRROR_BRIDGE_SECONDS": "", "DBMIRROR_BRIDGE_STARTS": ""}
     _start(lab, supplies, files, over_tcp=not shares_kernel)
-    seconds = round(route.connect_timeout or _SECONDS)
+    seconds = round(route.seconds(PROXY_SECONDS))
     return {
         **folder,
         "DBMIRROR_BRIDGE_SECONDS": str(min(max(seconds, _LEAST_SECONDS), LONGEST_BRIDGE)),
@@ -50,6 +49,7 @@ def _start(lab: Lab, supplies: Supplies, files: BridgeFiles, *, over_tcp: bool) 
         port=lab.ssh.port,
         user=lab.ssh.user,
         profile=supplies.profile,
+        agent=os.environ.get("SSH_AUTH_SOCK") or None,
     )
     try:
         process.ensure(files, order)

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -50,7 +51,7 @@ def ensure(files: BridgeFiles, order: Order) -> None:
     Raises BridgeFailed.
     """
     present = read_order(files)
-    if present is not None and runs(files) and msgspec.structs.replace(order, token=present.token) == present:
+    if present is not None and runs(files) and _does(present, order):
         return
     stop(files)
     make_folder(files)
@@ -73,6 +74,13 @@ def ensure(files: BridgeFiles, order: Order) -> None:
     said = files.output.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
     stop(files)
     raise BridgeFailed(f"The bridge that runs the ProxyCommand of your ssh config did not start: {said[0][:300]}.")
+
+
+def _does(present: Order, order: Order) -> bool:
+    """Whether one bridge can stay for another. One whose key agent ended, as with a login session, cannot."""
+    if present.agent != order.agent and present.agent is not None and not Path(present.agent).exists():
+        return False
+    return msgspec.structs.replace(order, token=present.token, agent=present.agent) == present
 
 
 def runs(files: BridgeFiles) -> bool:

@@ -224,6 +224,19 @@ def as_dict(order: Order) -> dict[str, object]:
     return {name: getattr(order, name) for name in order.__struct_fields__}
 
 
+def test_one_whose_key_agent_ended_gives_way_to_one_with_a_new_agent(
+    files: BridgeFiles, order: Order, tmp_path: Path
+) -> None:
+    (tmp_path / "agent").touch()
+    process.ensure(files, Order(**{**as_dict(order), "agent": str(tmp_path / "agent")}))
+    first = read_record(files)
+    process.ensure(files, Order(**{**as_dict(order), "agent": "/another"}))
+    assert read_record(files) == first
+    (tmp_path / "agent").unlink()
+    process.ensure(files, Order(**{**as_dict(order), "agent": "/another"}))
+    assert read_record(files) != first
+
+
 def test_one_whose_order_is_gone_ends_by_itself(bridge: BridgeFiles) -> None:
     bridge.order.unlink()
     assert eventually(lambda: not process.runs(bridge))
