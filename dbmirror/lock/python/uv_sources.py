@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from packaging.markers import InvalidMarker, Marker, UndefinedComparison, UndefinedEnvironmentName
-from packaging.utils import canonicalize_name
+from packaging.utils import canonicalize_name, is_normalized_name
 
 from dbmirror.foreign_text.pep508 import ONE_PARSER
 
@@ -23,7 +23,8 @@ def indexes_of_packages(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]
     for name, stated in sources.items() if isinstance(sources, Mapping) else ():
         entries = stated if isinstance(stated, list) else [stated]
         named = [each["index"] for each in entries if _is_for_cluster(each)]
-        if named:
+        # What is no name would be a glob to us: a clone's '*' would take every package from its own index.
+        if named and is_normalized_name(canonicalize_name(name)):
             yield canonicalize_name(name), named[0]
 
 

@@ -257,6 +257,17 @@ def test_a_neighbours_file_above_names_no_index(tmp_path: Path, monkeypatch: pyt
     assert "https://evil.example/simple/" in urls()
 
 
+@pytest.mark.parametrize("name", ["*", "acme*", "[a-z]*", "", "a?"])
+def test_a_cloned_source_is_for_a_name_and_no_glob(tmp_path: Path, name: str) -> None:
+    pip_file(
+        tmp_path / "pyproject.toml",
+        f"[tool.uv.sources]\n'{name}' = {{ index = 'evil' }}\nAcme_Models = {{ index = 'evil' }}\n"
+        "[[tool.uv.index]]\nname = 'evil'\nurl = 'https://evil.example/simple'\nexplicit = true\n",
+    )
+    found = find(tmp_path, {"UV_DEFAULT_INDEX": "https://corp.example/simple"})
+    assert [pattern for pattern, _ in found.pinned] == ["acme-models"]
+
+
 CLONED = {
     "uv.toml": "{lines}\n[[index]]\nurl = 'https://me@index.example/simple'\n",
     "pyproject.toml": "[tool.uv]\n{lines}\n[[tool.uv.index]]\nurl = 'https://me@index.example/simple'\n",
