@@ -80,5 +80,5 @@ def checks(found: Iterable[Check]) -> RenderableType:
 
 
 def _check_row(check: Check) -> tuple[str | Text, ...]:
-    mark = Text("ok", style="green") if check.ok else Text("missing", style="red" if check.needed else "yellow")
+    mark = Text("ok", style="green") if check.ok else Text(check.otherwise, style="red" if check.needed else "yellow")
     return mark, check.name, check.found, check.remedy

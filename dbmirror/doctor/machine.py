@@ -36,6 +36,8 @@ class Check:
     """Without it the main job fails; otherwise only what `found` says."""
     found: str
     remedy: str = ""
+    otherwise: str = "missing"
+    """What it is called where it is not well."""
 
 
 def examine(loaded: LoadedConfig) -> Iterator[Check]:

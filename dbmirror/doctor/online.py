@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 from requests.utils import prepend_scheme_if_needed
 
 from dbmirror import ca_bundle as trust
-from dbmirror.config import LoadedConfig
+from dbmirror.config import LoadedConfig, sandbox_servers
 from dbmirror.doctor.machine import Check
 from dbmirror.errors import DbmirrorError, UsageError
 from dbmirror.foreign_text.clean_urls import without_login
@@ -33,6 +34,7 @@ from dbmirror.snapshot import SnapshotError, read_snapshot
 from dbmirror.workspace.profile_file import profile_names
 from dbmirror.workspace.reachable import ask_each
 
+FAILS: Final = "fails"
 _PROXIES: Final = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 _PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080, "socks4": 1080}
 _SECONDS: Final = 10.0
@@ -58,7 +60,7 @@ def _try(name: str, look: Callable[[], str]) -> Check:
     try:
         return Check(name=name, ok=True, needed=False, found=look())
     except DbmirrorError as error:
-        return Check(name=name, ok=False, needed=False, found=error.message, remedy=error.remedy)
+        return Check(name=name, ok=False, needed=False, found=error.message, remedy=error.remedy, otherwise=FAILS)
 
 
 def _bundle(loaded: LoadedConfig) -> Path | None:
@@ -113,7 +115,9 @@ def _authorities(loaded: LoadedConfig) -> str:
 def _workspaces(loaded: LoadedConfig) -> Iterator[Check]:
     for profile, answer in ask_each(profile_names(), ca_bundle=_bundle(loaded)).items():
         found = answer.problem or f"answers to {answer.user}"
-        yield Check(name=f"workspace {profile}", ok=answer.ok, needed=False, found=found, remedy=answer.remedy)
+        yield Check(
+            name=f"workspace {profile}", ok=answer.ok, needed=False, found=found, remedy=answer.remedy, otherwise=FAILS
+        )
 
 
 def _indexes(loaded: LoadedConfig) -> dict[str, Callable[[], str]]:
@@ -139,7 +143,7 @@ def _repositories(loaded: LoadedConfig) -> dict[str, Callable[[], str]]:
             for each in read_snapshot(file).inventory.distributions:
                 if each.direct_url is not None and each.direct_url.vcs == "git":
                     places.setdefault(urlsplit(each.direct_url.url).hostname or "", each.direct_url.url)
-    settings, bundle = find_indexes(loaded.config.index), _bundle(loaded)
+    settings, bundle = replace(find_indexes(loaded.config.index), own_servers=sandbox_servers()), _bundle(loaded)
 
     def ask(url: str) -> str:
         try:
