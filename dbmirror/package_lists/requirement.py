@@ -77,15 +77,16 @@ def holds(marker: Marker | None, environments: Iterable[Mapping[str, str]]) -> b
 
 def release_at(address: str) -> tuple[str, str] | None:
     """Name and version that the file name at the end of `address` says; None where it says none."""
-    filename = unquote(urlsplit(address).path.rpartition("/")[2])
     try:
+        filename = unquote(urlsplit(address).path.rpartition("/")[2])
         if filename.endswith(".whl"):
             name, version, _, _ = parse_wheel_filename(filename)
             return name, str(version)
         if filename.endswith((".tar.gz", ".zip")) and not is_version_control(address):
             name, version = parse_sdist_filename(filename)
             return name, str(version)
-    except (InvalidWheelFilename, InvalidSdistFilename):
+    except (InvalidWheelFilename, InvalidSdistFilename, ValueError):
+        # No address, or one of no release.
         pass
     return None
 
