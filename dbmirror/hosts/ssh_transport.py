@@ -224,6 +224,8 @@ def _close(transport: paramiko.Transport, under: socket.socket | paramiko.Channe
         # The thread waits for something to read, and would notice at its next look only.
         under.shutdown(socket.SHUT_RDWR)
     transport.close()
+    # Ends the timer of a handshake that was cut, which would run on until its time.
+    transport.packetizer.complete_handshake()
     under.close()
     if transport.is_alive():
         transport.join(_SECONDS_TO_STOP)

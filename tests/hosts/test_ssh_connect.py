@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -338,38 +339,89 @@ def test_a_server_that_speaks_something_else_is_said_so(
         thread.join()
 
 
+class Recorder(Observer):
+    def __init__(self) -> None:
+        self.warned: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warned.append(text)
+
+
+@contextmanager
+def a_line_to(port: int, *, ends: list[int]) -> Iterator[int]:
+    """A port that leads to `port`, whose first connections end after so many bytes of the server's."""
+    with socket.create_server(("127.0.0.1", 0)) as line:
+        thread = threading.Thread(target=lambda: [_pass_on(line, port, end) for end in ends])
+        thread.start()
+        yield int(line.getsockname()[1])
+        # A connection that was not made is made now, for the thread to end.
+        for _ in ends:
+            if not thread.is_alive():
+                break
+            with suppress(OSError):
+                socket.create_connection(line.getsockname()).close()
+            thread.join(0.2)
+        thread.join()
+
+
+def _pass_on(line: socket.socket, port: int, end: int) -> None:
+    connection, _ = line.accept()
+    if end == 0:
+        connection.close()
+        return
+    with connection, socket.create_connection(("127.0.0.1", port)) as server:
+        ends = {connection: server, server: connection}
+        left = end
+        while True:
+            for source in select.select(list(ends), [], [])[0]:
+                with suppress(ConnectionError):
+                    data = source.recv(1 << 16)
+                    if source is server:
+                        data = data[:left]
+                        left -= len(data)
+                    if data:
+                        ends[source].sendall(data)
+                        if left:
+                            continue
+                return
+
+
+WHOLE = 1 << 60
+
+
 def test_a_connection_that_is_closed_before_the_greeting_is_made_once_more(
     target: SshTarget, known_hosts: KnownHosts
 ) -> None:
     """So closes an sshd that has too many connections (MaxStartups)."""
-    warned: list[str] = []
-
-    class Recorder(Observer):
-        def warn(self, text: str) -> None:
-            warned.append(text)
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def close_the_first() -> None:
-            server.accept()[0].close()
-            connection, _ = server.accept()
-            with connection, socket.create_connection(("127.0.0.1", target.port or 22)) as sshd:
-                ends = {connection: sshd, sshd: connection}
-                while True:
-                    for end in select.select(list(ends), [], [])[0]:
-                        data = end.recv(1 << 16)
-                        if not data:
-                            return
-                        ends[end].sendall(data)
-
-        thread = threading.Thread(target=close_the_first)
-        thread.start()
-        busy = replace(target, port=server.getsockname()[1])
-        with connect(busy, known_hosts=known_hosts, confirm=lambda _: True, observer=Recorder()) as host:
+    recorder = Recorder()
+    with a_line_to(target.port or 22, ends=[0, WHOLE]) as port:
+        busy = replace(target, port=port)
+        with connect(busy, known_hosts=known_hosts, confirm=lambda _: True, observer=recorder) as host:
             assert host.run(["echo", "here"]).stdout == b"here\n"
-        thread.join()
-    assert len(warned) == 1
-    assert "Connecting once more" in warned[0]
+    assert len(recorder.warned) == 1
+    assert "Connecting once more" in recorder.warned[0]
+
+
+def test_40_connections_that_break_somewhere_are_made_once_more_or_named(
+    target: SshTarget, known_hosts: KnownHosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the greeting to the end of a command's output: some 6,000 bytes of the server."""
+    monkeypatch.setattr("dbmirror.hosts.ssh._PAUSE", 0.0)
+    connect(target, known_hosts=known_hosts, confirm=lambda _: True).close()
+    outcomes = set()
+    for end in range(1, 6000, 150):
+        recorder = Recorder()
+        with a_line_to(target.port or 22, ends=[end, WHOLE]) as port:
+            try:
+                with connect(
+                    replace(target, port=port), known_hosts=known_hosts, confirm=None, observer=recorder
+                ) as host:
+                    assert host.run(["seq", "600"]).stdout == b"".join(b"%d\n" % n for n in range(1, 601))
+                outcomes.add("once more" if recorder.warned else "whole")
+            except HostError as error:
+                outcomes.add(type(error).__name__)
+    # A login that is cut off looks like one that is refused: nothing is tried there a second time.
+    assert {"once more"} < outcomes <= {"once more", "KeyRefused", "whole"}
 
 
 @pytest.mark.parametrize("name", [n for n in dir(errors) if isinstance(getattr(errors, n), type) and n != "HostError"])
