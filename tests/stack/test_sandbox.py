@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network
@@ -412,6 +413,36 @@ def test_down_leaves_nothing_but_the_images(engine: docker.DockerClient, home: P
         == 0
     )
     down()
+
+
+def test_a_first_up_that_is_killed_is_taken_up_by_the_next_and_by_down(tmp_path: Path) -> None:
+    environment = {**os.environ, "HOME": str(tmp_path), "DBMIRROR_HOME": str(tmp_path / "state")}
+    environment["DOCKER_CONFIG"] = os.environ.get("DOCKER_CONFIG") or str(Path.home() / ".docker")
+    command = [str(Path(sys.executable).with_name("dbmirror")), "sandbox"]
+
+    def killed() -> None:
+        with subprocess.Popen([*command, "up"], env=environment, stderr=subprocess.DEVNULL) as first:
+            until = time.monotonic() + 60
+            while not (tmp_path / "state" / "sandbox" / "workspace.pid").exists():
+                assert first.poll() is None
+                assert time.monotonic() < until
+                time.sleep(0.02)
+            first.kill()
+
+    try:
+        killed()
+        subprocess.run([*command, "up"], env=environment, check=True, timeout=300)
+        shown = subprocess.run([*command, "status"], env=environment, check=True, capture_output=True, text=True)
+        assert "RUNNING" in shown.stdout
+        subprocess.run([*command, "down"], env=environment, check=True, timeout=60)
+        killed()
+    finally:
+        subprocess.run([*command, "down"], env=environment, check=True, timeout=60)
+    assert not (tmp_path / "state" / "sandbox").exists()
+    with_its_folder = subprocess.run(
+        ["pgrep", "-f", str(tmp_path / "state")], capture_output=True, text=True, check=False
+    )
+    assert with_its_folder.stdout == ""
 
 
 def test_a_sandbox_whose_folder_goes_ends_by_itself(
