@@ -14,7 +14,7 @@ import msgspec
 
 from dbmirror.errors import UsageError
 from dbmirror.foreign_text.characters import OBEYED
-from dbmirror.mirror_folder.staged import clear_staged, staged_name
+from dbmirror.mirror_folder.staged import clear_staged, remedy_of, staged_name
 
 LARGEST_SETTINGS: Final = 4 << 20
 """Bytes of a dbmirror.toml, uv.toml or list of requirements: one with hundreds of mirrors has some 100 kB."""
@@ -49,7 +49,7 @@ def write_together(contents: Mapping[Path, bytes], *, mode: int = 0o644) -> tupl
     except OSError as error:
         raise UsageError(
             f"{path} cannot be written: {error.strerror or error}.",
-            remedy="Free some space or choose another folder; what was there before is unchanged.",
+            remedy=remedy_of(error),
         ) from error
     finally:
         for _, temporary in staged:

@@ -13,7 +13,7 @@ from typing import Final
 
 from dbmirror.errors import UsageError
 from dbmirror.mirror_folder.opening import NotPlain, open_file, opened_folder, parts_of, plain_facts, shown, unreadable
-from dbmirror.mirror_folder.staged import clear_staged, staged_name
+from dbmirror.mirror_folder.staged import clear_staged, remedy_of, staged_name
 
 LARGEST_DOCUMENT: Final = 64 << 20
 """Bytes of a snapshot, lock or report: the largest real ones have some 2 MB, and they are read into memory."""
@@ -106,7 +106,7 @@ def write_below(folder: Path, contents: Mapping[str, bytes], *, mode: int = 0o64
         except OSError as error:
             raise UsageError(
                 f"{shown(folder / name)} cannot be written: {error.strerror or error}.",
-                remedy="Free some space or choose another folder; what was there before is unchanged.",
+                remedy=remedy_of(error),
             ) from error
         finally:
             for _, descriptor, temporary, _ in staged:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -22,6 +23,17 @@ _NAME: Final = re.compile(r"\..{1,100}\.dbmirror-(?P<mark>[0-9a-f]{8}-[0-9a-f]{1
 def staged_name(name: str) -> str:
     """A new name beside `name`, with the mark of this run: the kernel tells a later run whether this one is over."""
     return f".{name[:100]}.dbmirror-{runs.mark()}-{secrets.token_hex(4)}"
+
+
+def remedy_of(error: OSError) -> str:
+    """What helps where a file could not be written for `error`."""
+    unchanged = "what was there before is unchanged."
+    if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
+        return (
+            "Give your user the right to write there, or keep the mirrors elsewhere ('folder' in dbmirror.toml); "
+            f"{unchanged}"
+        )
+    return f"Free some space or choose another folder; {unchanged}"
 
 
 def clear_staged(folder: int) -> None:

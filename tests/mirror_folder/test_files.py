@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -44,6 +45,27 @@ def test_files_that_belong_together_change_together_or_not_at_all(
         write_below(tmp_path, {"first": b"2", "deep/second": b"2"})
     assert read_below(tmp_path, "first") == b"1"
     assert files_below(tmp_path) == ("deep/second", "first")
+
+
+@pytest.mark.parametrize(
+    ("code", "helps"),
+    [
+        (errno.ENOSPC, "Free some space"),
+        (errno.EROFS, "'folder' in dbmirror.toml"),
+        (errno.EACCES, "the right to write"),
+    ],
+)
+def test_why_a_file_cannot_be_written_decides_what_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, helps: str
+) -> None:
+    def refused(descriptor: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", refused)
+    with pytest.raises(UsageError, match=os.strerror(code)) as raised:
+        write_below(tmp_path, {"file": b"new"})
+    assert helps in raised.value.remedy
+    assert "what was there before is unchanged" in raised.value.remedy
 
 
 def test_an_interrupted_write_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
