@@ -19,7 +19,8 @@ import pytest
 
 from dbmirror.lab.bridge import process
 from dbmirror.lab.bridge.files import BridgeFiles, Order, read_record, read_words
-from dbmirror.lab_containers.tunnel import bridge_client
+from dbmirror.lab_containers.tunnel import bridge_client, client_config
+from dbmirror.lab_containers.tunnel import connection as tunnel_connection
 from dbmirror.lab_containers.tunnel.bridge import greet
 from dbmirror.lab_containers.tunnel.connection import NotConnected, connect
 from dbmirror.lab_containers.tunnel.settings import Jump, Settings
@@ -114,6 +115,14 @@ def test_what_one_connection_said_is_no_answer_to_the_next(
     assert "is not running" not in refused(through).said
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hop has a second to answer, beside what the bridge has."""
+    for module in (client_config, tunnel_connection):
+        monkeypatch.setattr(module, "CONNECT_SECONDS", 1)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_proxy_command_that_hangs_is_ended_with_the_attempt(
     through: Settings, bridge: BridgeFiles, databricks: Databricks
 ) -> None:
@@ -129,7 +138,7 @@ def test_a_proxy_command_that_hangs_is_ended_with_the_attempt(
 def test_a_slow_one_is_waited_for_and_its_words_are_the_state_meanwhile(
     through: Settings, databricks: Databricks
 ) -> None:
-    databricks.feel("slow 6")
+    databricks.feel("slow 4")
     with supervised(through) as state:
         assert eventually(lambda: "It says: Starting the SSH server..." in state()["text"])
         assert eventually(lambda: state()["state"] == "connected")
@@ -155,11 +164,12 @@ def test_one_that_ends_in_the_middle_is_started_again(
         assert len(databricks.calls) == 2
 
 
+@pytest.mark.usefixtures("impatient")
 def test_what_it_says_is_bounded_however_much_it_is(
     through: Settings, bridge: BridgeFiles, databricks: Databricks
 ) -> None:
     databricks.feel("chatters")
-    refused(replace(through, bridge_seconds=2))
+    refused(replace(through, bridge_seconds=1))
     assert bridge.log.stat().st_size < 100_000
     assert bridge.said.stat().st_size < 4_000
     assert bridge.output.stat().st_size == 0
