@@ -135,6 +135,13 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
+@pytest.mark.parametrize("name", ["proxy_command", "ProxyCommand", "proxy_jump", "config_file", "options"])
+def test_a_cloned_file_cannot_say_by_which_program_or_config_the_driver_is_reached(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path / "clone", f"[mirrors.demo.ssh]\nhost = 'demo-ssh'\n{name} = 'sh -c id'\n")
+    with pytest.raises(ConfigError, match=name):
+        load_config(start=path.parent)
+
+
 def test_a_cloned_file_cannot_name_the_program_that_logs_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("DBMIRROR_HOME", str(tmp_path / "state"))
