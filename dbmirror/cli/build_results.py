@@ -59,10 +59,10 @@ def build_one(
     if not outcome.report.passed:
         then = "It was pushed all the same, as asked." if published.pushed else "A push refuses this image."
         raise refuted(outcome.report, tag, mirror=mirror.name, folder=mirror.folder, then=then)
-    output.say(f"Next: docker run --rm -it {tag} {_first_program(outcome.lock.flavour)}")
+    output.say(f"Next: docker run --rm -it {tag} {first_program(outcome.lock.flavour)}")
 
 
-def _first_program(flavour: Flavour) -> str:
+def first_program(flavour: Flavour) -> str:
     """What to start in an image to look around."""
     return "/databricks/python3/bin/python" if flavour.has_python else "R"
 

@@ -71,11 +71,12 @@ def test_an_error_takes_the_name_of_the_mirror_that_it_leaves() -> None:
     assert error.of_mirror("prod").remedy == "Make it with 'dbmirror lock prod'; MIRRORS stay."
 
 
-def test_no_command_in_the_code_leaves_the_profile_to_the_reader() -> None:
+@pytest.mark.parametrize("left", [r"dbmirror [a-z ]+ PROFILE", r"docker run .*\bIMAGE\b", r"\[mirrors\.NAME\.ssh\]"])
+def test_no_command_in_the_code_leaves_a_name_to_the_reader_that_dbmirror_knows(left: str) -> None:
     found = [
         f"{path.name}: {line.strip()}"
         for path in Path(dbmirror.__file__).parent.rglob("*.py")
         for line in path.read_text().splitlines()
-        if re.search(r"dbmirror [a-z ]+ PROFILE", line)
+        if re.search(left, line)
     ]
     assert not found
