@@ -25,6 +25,7 @@ _TOGETHER = {
     "tests/stack/test_main_job.py": "sandbox",
     "tests/stack/test_bad_input.py": "sandbox",
     "tests/stack/test_push_from_the_command_line.py": "sandbox",
+    "tests/stack/test_ways.py": "sandbox",
     "tests/stack/test_wheel.py": "sandbox",
     # They import jsonschema, whose grammars take a second to read.
     "tests/render/test_workflows.py": "schemas",
@@ -32,17 +33,20 @@ _TOGETHER = {
 }
 """How a file's path begins, and the name that its tests share one process under: they share a sandbox or a lab."""
 _SECONDS = {
-    "R": 420,
-    "lab": 410,
-    "lab whose driver goes": 400,
-    "sandbox": 390,
-    "Spark": 200,
-    "tests/stack/test_another_user.py": 200,
-    "tests/stack/test_sandbox.py": 180,
-    "tests/stack/test_driver_kernel.py": 180,
-    "hostile lab": 120,
-    "tests/stack/test_push.py": 120,
-    "tests/stack/test_foreign_code.py": 100,
+    "R": 540,
+    "sandbox": 400,
+    "Spark": 290,
+    "lab": 250,
+    "lab whose driver goes": 240,
+    "tests/stack/test_another_user.py": 180,
+    "tests/stack/test_driver_kernel.py": 120,
+    "tests/stack/test_sandbox.py": 100,
+    "hostile lab": 75,
+    "tests/stack/test_confinement.py": 70,
+    "tests/stack/test_push.py": 65,
+    "tests/stack/test_foreign_code.py": 60,
+    "tests/stack/test_verify.py": 50,
+    "tests/stack/test_hostile_r_package.py": 45,
 }
 """About what a process takes for one of them; the others take less. `make stack` says at its end what each took."""
 
