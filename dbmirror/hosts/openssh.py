@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from dbmirror.hosts.ssh_errors import SshConfigInvalid
-from dbmirror.hosts.ssh_files import block, check, include_line
+from dbmirror.hosts.ssh_files import block, check, include_line, starting_folder
 from dbmirror.hosts.ssh_tokens import all_tokens, connection_tokens, fill, fill_agent, fill_path
 from dbmirror.processes.programs import ProcessFailed, run
 from dbmirror.processes.temporary import temporary_folder
@@ -52,8 +52,7 @@ def ask_openssh(
             done = run(
                 [ssh, "-T", "-G", "-F", str(file), "--", alias],
                 on_stdout=printed.append,
-                # A relative name in `Match exec` is never looked up in the working folder, which may be a clone's.
-                folder=Path.home(),
+                folder=starting_folder(),
                 timeout=_SECONDS,
                 check=False,
             )

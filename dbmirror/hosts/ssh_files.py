@@ -17,6 +17,15 @@ DEEPEST = 16
 """As deep as OpenSSH follows an Include."""
 
 
+def starting_folder() -> Path:
+    """Where programs that an ssh config names are started: at home, or at the root for who has no home.
+
+    A relative name is so never looked up in the working folder, which may be a clone's.
+    """
+    home = Path.home()
+    return home if home.is_dir() else Path("/")
+
+
 def read(file: Path) -> str | None:
     """The text of `file`; None where it is missing. Raises SshConfigInvalid where OpenSSH would not take it either.
 

@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 from typing import IO
 
@@ -22,6 +21,7 @@ from dbmirror.hosts.ssh_errors import (
     ProxyCommandFailed,
     Unreachable,
 )
+from dbmirror.hosts.ssh_files import starting_folder
 from dbmirror.processes.child import spawn, stop
 
 _SECONDS_TO_STOP = 2.0
@@ -77,10 +77,10 @@ def start_proxy_command(
 ) -> Popen[bytes]:
     """Run `command` in the user's shell, as OpenSSH does, in a session of its own. Raises ProcessFailed.
 
-    It starts in the home folder: a relative name is never looked up in the working folder, which may be a clone's.
+    It starts in the home folder.
     """
     shell = shutil.which(os.environ.get("SHELL", "")) or "/bin/sh"
-    return spawn([shell, "-c", f"exec {command}"], stdin=stdin, stdout=stdout, stderr=stderr, folder=Path.home())
+    return spawn([shell, "-c", f"exec {command}"], stdin=stdin, stdout=stdout, stderr=stderr, folder=starting_folder())
 
 
 class ProxyCommand:

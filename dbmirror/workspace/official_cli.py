@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Final
 
+from dbmirror.hosts.ssh_files import starting_folder
 from dbmirror.processes.programs import ProcessFailed, capture
 
 FIRST_WITH_SSH: Final = (0, 269)
@@ -16,7 +16,7 @@ _SECONDS: Final = 5.0
 def has_databricks_ssh() -> bool:
     """Whether `databricks --version` says a release that has it; nothing else is asked of the program."""
     try:
-        said = capture(["databricks", "--version"], timeout=_SECONDS, folder=Path.home(), limit=1 << 16).stdout
+        said = capture(["databricks", "--version"], timeout=_SECONDS, folder=starting_folder(), limit=1 << 16).stdout
     except ProcessFailed:
         return False
     # The CLI of before, in Python, says "Version 0.18".

@@ -108,6 +108,19 @@ def test_a_file_that_others_can_write_stops_before_any_of_it_runs(tmp_path: Path
     assert not ran.exists()
 
 
+def test_who_has_no_home_folder_is_told_what_holds_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "none"))
+    assert asked(tmp_path, "Match exec true\n Port 2222\n")["port"] == "2222"
+
+
+def test_a_program_of_the_folder_that_one_stands_in_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "check").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    (tmp_path / "check").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    assert asked(tmp_path, "Match exec ./check\n Port 2222\n")["port"] == "2200"
+    assert not (tmp_path / "ran").exists()
+
+
 def test_an_alias_that_looks_like_an_option_is_none(tmp_path: Path) -> None:
     with pytest.raises(SshConfigInvalid):
         asked(tmp_path, "", alias="-oProxyCommand=true")
