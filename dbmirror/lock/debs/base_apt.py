@@ -128,8 +128,15 @@ class BaseApt(AbstractContextManager["BaseApt"]):
             }
             if not missing:
                 return None
+            self._observer.started(STAGE, total=len(missing))
             with client_of_archives(self._internal_hosts, ca_bundle=self._ca_bundle) as client:
-                outcomes = fetch(list(missing), store=store, client=client)
+                outcomes = fetch(
+                    list(missing),
+                    store=store,
+                    client=client,
+                    arrived=lambda wanted: self._observer.advanced(STAGE, missing[wanted].filename),
+                )
+            self._observer.finished(STAGE, "looked for what is locked")
         gone = (missing[wanted].filename for wanted, outcome in outcomes.items() if isinstance(outcome, NotFetched))
         return min(gone, default=None)
 
