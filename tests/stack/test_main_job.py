@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -53,7 +54,9 @@ def test_the_image_is_verified_and_every_package_has_one_fate(built: Done) -> No
     assert all(each["expected"] == each["found"] for each in compared)
 
 
-def test_the_tag_names_mirror_runtime_and_snapshot_and_the_labels_say_what_it_is(built: Done) -> None:
+def test_the_tag_names_mirror_runtime_and_snapshot_and_the_labels_say_what_it_is(
+    built: Done, sandbox_user: User
+) -> None:
     document = built.document
     short = document["snapshot"].removeprefix("sha256:")[:12]
     lock = document["lock"].removeprefix("sha256:")[:6]
@@ -61,7 +64,9 @@ def test_the_tag_names_mirror_runtime_and_snapshot_and_the_labels_say_what_it_is
     found = attributes(document["image"]["tag"])
     labels = found["Config"]["Labels"]
     assert labels["io.dbmirror.snapshot"] == document["snapshot"]
-    assert labels["io.dbmirror.lock"] == document["lock"]
+    folder = sandbox_user.folder / "mirrors" / "demo"
+    for label, file in (("lock", "pylock.toml"), ("debian-lock", "debian-lock.json")):
+        assert labels[f"io.dbmirror.{label}"] == "sha256:" + hashlib.sha256((folder / file).read_bytes()).hexdigest()
     assert "L02" in labels["io.dbmirror.waivers"]
     assert labels["org.opencontainers.image.title"] == "demo"
     assert found["Id"] == document["image"]["id"]
