@@ -96,8 +96,9 @@ CAUSES: Final[tuple[Cause, ...]] = (
         r"network is unreachable|no route to host|connection (refused|reset|timed out)|connect timeout|"
         r"operation timed out|read timed out|unable to connect to",
         meaning="a server cannot be reached from inside the build",
-        remedy="Check the network of Docker's builds: HTTP_PROXY, HTTPS_PROXY and NO_PROXY of your shell are handed "
-        "on to them; a proxy on localhost cannot be reached from there.",
+        remedy="No step of a mirror's build has a network: leave out with a blacklist entry what downloads something "
+        "then. For the sandbox and a plain 'docker build' check the network of Docker's builds: a proxy on localhost "
+        "cannot be reached from there.",
     ),
     Cause(
         key="apt-version",
@@ -110,8 +111,8 @@ CAUSES: Final[tuple[Cause, ...]] = (
         key="apt-package",
         pattern=r"E: (Unable to locate package (?P<package>\S+)|"
         r"Package '(?P<obsolete>[^']+)' has no installation candidate)",
-        meaning="the base's distribution has no package {package}",
-        remedy="Check that the base is the runtime's own distribution, or blacklist what needs that package.",
+        meaning="the lock has no file of the Debian package {package}",
+        remedy="Choose the Debian packages anew with 'dbmirror lock MIRROR --refresh'.",
     ),
     Cause(
         key="apt-repository",

@@ -15,7 +15,7 @@ from dbmirror.engine.failures import CAUSES, find_cause, find_package, own_lines
 LOGS = Path(__file__).parent / "build_logs"
 
 EXPECTED = {
-    "apt-dns": ("network", "", "HTTPS_PROXY"),
+    "apt-dns": ("network", "", "a proxy on localhost"),
     "apt-no-package": ("apt-version", "", "dbmirror lock"),
     "apt-no-release": ("apt-repository", "", "--base"),
     "pip-certificate": ("certificate", "six 1.16.0", "--ca-bundle"),
@@ -31,7 +31,7 @@ EXPECTED = {
     "uv-403": ("credentials", "", "netrc"),
     "uv-certificate": ("certificate", "", "--ca-bundle"),
     "uv-disk-full": ("disk-full", "numpy 1.23.5", "docker system df"),
-    "uv-dns": ("network", "", "HTTPS_PROXY"),
+    "uv-dns": ("network", "", "a proxy on localhost"),
     "uv-hash": ("hash", "six 1.16.0", "dbmirror lock"),
     "uv-no-version": ("version-missing", "six 99.0", "dbmirror lock"),
     "uv-pkg-config": ("native-library", "", "libcairo2-dev"),

@@ -179,6 +179,20 @@ def test_apt_is_started_once_and_for_no_name_that_is_none(apt: Apt) -> None:
     assert apt.started == 1
 
 
+def test_what_the_base_does_not_have_is_named_with_the_base_and_what_helps(
+    apt: Apt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def step(*_: object) -> None:
+        raise AptUnavailable(
+            f"apt cannot choose packages for a container of sha256:{'1' * 64}: Unable to locate package sudo."
+        )
+
+    monkeypatch.setattr(apt, "step", step)
+    with pytest.raises(AptUnavailable, match=r"a container of ubuntu:22\.04: Unable to locate package sudo") as caught:
+        lock_of(SYSTEM)
+    assert "--base" in caught.value.remedy
+
+
 def written(folder: Path) -> DebianLock:
     file = DebFile(filename="sudo_1_all.deb", url="http://archive.example/sudo_1_all.deb", sha256="a" * 64, size=1)
     steps = tuple(

@@ -23,6 +23,10 @@ from dbmirror.progress import SILENT, Observer
 STAGE = "lock: Debian packages"
 PREFERENCES = "r.preferences"
 SOURCES = "r.sources"
+_REMEDY = (
+    "Choose a base of the runtime's own distribution with '--base', or leave out with a blacklist entry what needs "
+    "that Debian package."
+)
 KEY = f"{GIVEN}/r.asc"
 """Where apt finds the key of R's repository."""
 
@@ -150,7 +154,11 @@ class BaseApt(AbstractContextManager["BaseApt"]):
         return known
 
     def _chosen(self, step: DebianStep) -> LockedStep:
-        files = self._apt().step(step, PREFERENCES if step.preferences else None)
+        try:
+            files = self._apt().step(step, PREFERENCES if step.preferences else None)
+        except AptUnavailable as error:
+            said = error.message.replace(self._base.image_id or self._base.reference, self._base.reference)
+            raise AptUnavailable(said, remedy=_REMEDY) from error
         return LockedStep(
             name=step.name, below=step.below, packages=step.packages, preferences=step.preferences, files=files
         )
