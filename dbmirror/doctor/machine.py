@@ -15,7 +15,7 @@ from dbmirror.engine.compose import OLDEST_COMPOSE, require_compose
 from dbmirror.engine.docker import OLDEST_BUILDX, client, facts, require_buildx
 from dbmirror.engine.errors import MAKE_ROOM
 from dbmirror.errors import DbmirrorError
-from dbmirror.hosts import container
+from dbmirror.hosts import inspections
 from dbmirror.lock.python.index import Index
 from dbmirror.lock.python.index_settings import find_indexes
 from dbmirror.mirror_folder.staged import left_staged
@@ -99,7 +99,7 @@ def left_behind_by_killed_runs(loaded: LoadedConfig) -> str:
     """What killed runs left; the engine is asked only where it answers, which is a check of its own."""
     found = [*map(str, temporary.left_behind()), *map(str, _half_written(loaded))]
     with contextlib.suppress(DbmirrorError), contextlib.closing(client()) as connected:
-        found += [f"container {name}" for name in container.left_behind(connected)]
+        found += [f"container {name}" for name in inspections.left_behind(connected)]
     if found:
         raise DbmirrorError(
             f"Left by a run that was killed: {', '.join(found)}.",

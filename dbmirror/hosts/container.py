@@ -19,19 +19,14 @@ from dbmirror.hosts.container_errors import ContainerHostError, ContainerStopped
 from dbmirror.hosts.container_file import read_file
 from dbmirror.hosts.containment import confinement
 from dbmirror.hosts.exec_stream import Deadline, NoHalfClose, TooMuchOutput, converse
+from dbmirror.hosts.inspections import clear_left_behind, inspection_labels
 from dbmirror.hosts.interface import Completed
-from dbmirror.processes import runs
 from dbmirror.processes.programs import LARGEST_OUTPUT
 
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
-ROLE_LABEL = "dbmirror.role"
-RUN_LABEL = "dbmirror.run"
-"""The mark of the run that made the container, so that a later run can tell a forgotten one."""
-INSPECTION = "inspection"
-"""The role of the containers that are made here."""
 EXEC_MARK = "DBMIRROR_EXEC"
 """The environment variable that marks the processes of one exec, so that they can be found and stopped."""
 
@@ -132,7 +127,7 @@ class ContainerHost:
                     stdin_open=True,
                     # Takes in the children that a command left behind.
                     init=True,
-                    labels={ROLE_LABEL: INSPECTION, RUN_LABEL: runs.mark()},
+                    labels=inspection_labels(),
                     auto_remove=True,
                     stop_signal="SIGKILL",
                     **confinement(
@@ -299,16 +294,3 @@ class ContainerHost:
         except (DockerException, requests.RequestException) as error:
             said = unavailable(error)
             raise NoEngine(said.message, remedy=said.remedy) from error
-
-
-def left_behind(client: DockerClient) -> tuple[str, ...]:
-    """The names of the inspection containers of runs of this home that ended without removing them, sorted."""
-    made = client.api.containers(all=True, filters={"label": [f"{ROLE_LABEL}={INSPECTION}", RUN_LABEL]})
-    return tuple(sorted(each["Names"][0].lstrip("/") for each in made if runs.is_over(each["Labels"][RUN_LABEL])))
-
-
-def clear_left_behind(client: DockerClient) -> None:
-    """Remove what `left_behind` finds; it may go by itself in the same moment."""
-    for name in left_behind(client):
-        with suppress(APIError):
-            client.api.remove_container(name, force=True, v=True)

@@ -10,11 +10,10 @@ from typing import IO, TYPE_CHECKING, Any, Final, cast
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
-from dbmirror.hosts.container import INSPECTION, ROLE_LABEL, RUN_LABEL, clear_left_behind
 from dbmirror.hosts.container_errors import ContainerHostError, NoSuchImage
 from dbmirror.hosts.container_file import Chunks
 from dbmirror.hosts.containment import confinement
-from dbmirror.processes import runs
+from dbmirror.hosts.inspections import clear_left_behind, inspection_labels
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -50,7 +49,7 @@ def exported(image: str, paths: Iterable[str], *, client: DockerClient) -> Itera
             # Never started.
             entrypoint=["true"],
             command=[],
-            labels={ROLE_LABEL: INSPECTION, RUN_LABEL: runs.mark()},
+            labels=inspection_labels(),
             **confinement(client, image),
         )
         yield archives()

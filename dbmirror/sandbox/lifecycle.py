@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import secrets
 import shlex
 import shutil
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import docker
 import docker.errors
-import msgspec
 import requests
 
 from dbmirror.engine.docker import client, unavailable
-from dbmirror.folders import known_hosts_file, pinned_starts_file, sandbox_folder, sandbox_profile_file, state_folder
-from dbmirror.hosts.container import ContainerHost
-from dbmirror.hosts.host_key import parse_public_key
-from dbmirror.hosts.known_hosts import KnownHosts
-from dbmirror.hosts.pinned_starts import PinnedStarts, start_mark
+from dbmirror.folders import sandbox_folder, sandbox_profile_file, state_folder
 from dbmirror.progress import SILENT, Observer
 from dbmirror.sandbox import profile
 from dbmirror.sandbox.base import ensure_base
@@ -29,9 +23,11 @@ from dbmirror.sandbox.driver.packages import PackageList, read_packages
 from dbmirror.sandbox.driver.r import REPOSITORY_PATH
 from dbmirror.sandbox.driver.spark import await_spark, ensure_spark_image
 from dbmirror.sandbox.errors import SandboxRefused, WorkspaceNotAnswering
-from dbmirror.sandbox.network import build_gateway, ensure_network, remove_network, require_unused
+from dbmirror.sandbox.host_keys import forget_host_key, pin_host_key
+from dbmirror.sandbox.network import ensure_network, remove_network, require_unused
 from dbmirror.sandbox.registry.detached import read_detached, start_detached, stop_detached
 from dbmirror.sandbox.registry.server import find_docker_registry
+from dbmirror.sandbox.running_workspace import ensure_workspace, stop_workspace
 from dbmirror.sandbox.state import Record, SandboxState, instance, only_one, read_record, write_record
 from dbmirror.sandbox.workspace import process
 from dbmirror.sandbox.workspace.catalogue import make_cluster_id
@@ -79,7 +75,7 @@ def up(
             )
         except BaseException as error:
             if read_record() is None:
-                _stop_workspace()
+                stop_workspace()
                 stop_detached(_registry_folder())
                 shutil.rmtree(sandbox_folder(), ignore_errors=True)
             if isinstance(error, docker.errors.DockerException | requests.RequestException):
@@ -103,14 +99,14 @@ def down(observer: Observer = SILENT) -> None:
         try:
             require_unused(connected, instance())
             observer.started(STAGE)
-            _stop_workspace()
+            stop_workspace()
             stop_detached(_registry_folder())
             remove_containers(connected, instance())
             remove_network(connected, instance())
         except (docker.errors.DockerException, requests.RequestException) as error:
             raise unavailable(error) from error
         if record := read_record():
-            _forget_host_key(record.cluster_id)
+            forget_host_key(record.cluster_id)
         shutil.rmtree(folder, ignore_errors=True)
         observer.finished(STAGE, "removed; its images stay")
 
@@ -135,7 +131,7 @@ def _build(
     """Make what is missing and write it down; the record of what is there then."""
     base = ensure_base(observer=observer)
     first_id = make_cluster_id(instance(), name, packages.text, f"r={r}", f"spark={spark}")
-    settings, running = _ensure_workspace(connected, name, first_id, r=r, observer=observer)
+    settings, running = ensure_workspace(connected, name, first_id, r=r, observer=observer)
     image = ensure_driver_image(
         connected,
         base=base,
@@ -153,14 +149,14 @@ def _build(
             f"The driver's packages are to be others than those of the sandbox's cluster {settings.cluster_id}: "
             "another cluster takes its place."
         )
-        _stop_workspace()
-        settings, _ = _ensure_workspace(connected, name, first_id, r=r, observer=observer)
+        stop_workspace()
+        settings, _ = ensure_workspace(connected, name, first_id, r=r, observer=observer)
     observer.advanced(STAGE, "starting the driver")
     process.ask(settings.port, settings.token, "open", {"image": image.name})
     if spark:
         observer.advanced(STAGE, "starting Spark")
         await_spark(connected, container_name(instance(), settings.cluster_id))
-    _pin_host_key(connected, settings)
+    pin_host_key(connected, settings)
     if registry:
         observer.advanced(STAGE, "starting the registry")
         start_detached("dockerhub", folder=_registry_folder(), lifetime=_REGISTRY_SECONDS)
@@ -190,81 +186,6 @@ def _build(
     )
     write_record(record)
     return record
-
-
-def _pin_host_key(connected: docker.DockerClient, settings: process.Settings) -> None:
-    """Pin the key of the driver that was just made, read out of its container: no network stood in between.
-
-    Only the first one: after a restart the driver has another, which is met as on a real one.
-    """
-    cluster_id, known = settings.cluster_id, KnownHosts(known_hosts_file())
-    if known.keys(cluster_id):
-        return
-    with ContainerHost.attach(container_name(instance(), cluster_id), client=connected) as host:
-        line = host.fetch("/etc/ssh/ssh_host_ed25519_key.pub").decode()
-    clusters = process.ask(settings.port, settings.token, "state", timeout=5)["clusters"]
-    cluster = next(each for each in clusters if each["cluster_id"] == cluster_id)
-    if key := parse_public_key(line):
-        known.pin(cluster_id, key)
-        PinnedStarts(pinned_starts_file()).note(cluster_id, start_mark(cluster))
-
-
-def _forget_host_key(cluster_id: str) -> None:
-    """Drop the pin of a cluster that will not come back, and the file of pins if it was the last."""
-    known = KnownHosts(known_hosts_file())
-    known.forget(cluster_id)
-    if known.path.is_file() and not known.path.read_bytes():
-        known.path.unlink()
-    PinnedStarts(pinned_starts_file()).forget(cluster_id)
-
-
-def _ensure_workspace(
-    connected: docker.DockerClient, name: str, first_id: str, *, r: bool, observer: Observer
-) -> tuple[process.Settings, str | None]:
-    """The settings of the workspace, which answers, and the image that its cluster was opened with, if it was."""
-    folder = sandbox_folder()
-    _, public_key = profile.ensure_key(name)
-    network = ensure_network(connected, instance())
-    addresses = ("127.0.0.1", build_gateway(connected), network.gateway)
-    try:
-        settings = process.read_settings(folder)
-        known = process.ask(settings.port, settings.token, "state", timeout=5)
-    except (OSError, msgspec.DecodeError, WorkspaceNotAnswering):
-        pass
-    else:
-        if (settings.addresses, settings.public_key, settings.r) == (addresses, public_key, r):
-            return settings, known["image"]
-        if known["image"] is not None:
-            why = "" if settings.r == r else f" {'with' if r else 'without'} R"
-            observer.warn(
-                f"The sandbox's cluster {settings.cluster_id} ends: another one{why}, with an id of its own, takes its "
-                "place."
-            )
-        process.stop(folder, settings.port, settings.token)
-    if record := read_record():
-        _forget_host_key(record.cluster_id)
-    # A driver that is made anew has a new key, also where one of the same id was lost without `down`.
-    _forget_host_key(first_id)
-    taken: list[int] = []
-    while True:
-        port = process.free_port(addresses, but=taken)
-        settings = process.Settings(
-            instance=instance(),
-            token="dapi" + secrets.token_hex(16),
-            public_key=public_key,
-            cluster_id=first_id,
-            addresses=addresses,
-            port=port,
-            files_url=f"http://{addresses[1]}:{port}",
-            r=r,
-        )
-        try:
-            process.start(folder, settings)
-        except process.PortTaken:
-            # Another sandbox that starts at this moment, or an outgoing connection.
-            taken.append(port)
-        else:
-            return settings, None
 
 
 def _state(record: Record) -> SandboxState:
@@ -312,12 +233,6 @@ def require_same_name(name: str) -> None:
 
 def _registry_folder() -> Path:
     return sandbox_folder() / "registry"
-
-
-def _stop_workspace() -> None:
-    with suppress(OSError, msgspec.DecodeError):
-        settings = process.read_settings(sandbox_folder())
-        process.stop(sandbox_folder(), settings.port, settings.token)
 
 
 def _url(port: int) -> str:

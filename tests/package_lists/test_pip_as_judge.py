@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,12 +18,14 @@ import json, sys
 from pip._internal.network.session import PipSession
 from pip._internal.req.constructors import install_req_from_parsed_requirement
 from pip._internal.req.req_file import parse_requirements
-found = []
-for parsed in parse_requirements(sys.argv[1], session=PipSession()):
-    made = install_req_from_parsed_requirement(parsed)
-    name, specifier = (made.req.name, str(made.req.specifier)) if made.req else (None, "")
-    found.append([name, specifier, str(made.markers or ""), made.editable])
-print(json.dumps(found))
+session = PipSession()
+for file in sys.argv[1:]:
+    found = []
+    for parsed in parse_requirements(file, session=session):
+        made = install_req_from_parsed_requirement(parsed)
+        name, specifier = (made.req.name, str(made.req.specifier)) if made.req else (None, "")
+        found.append([name, specifier, str(made.markers or ""), made.editable])
+    print(json.dumps(found))
 """
 
 LISTS = (
@@ -41,19 +44,26 @@ LISTS = (
 )
 
 
-@pytest.mark.parametrize("content", LISTS)
-def test_pip_reads_the_same(tmp_path: Path, content: str) -> None:
-    file = tmp_path / "requirements.txt"
-    file.write_bytes(content.encode())
-    done = subprocess.run([sys.executable, "-c", _PIP, str(file)], capture_output=True, text=True, check=False)
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[list[Any]]]:
+    """What pip, started once, makes of each list."""
+    files = [tmp_path_factory.mktemp("list") / "requirements.txt" for _ in LISTS]
+    for file, content in zip(files, LISTS, strict=True):
+        file.write_bytes(content.encode())
+    done = subprocess.run([sys.executable, "-c", _PIP, *map(str, files)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    return dict(zip(LISTS, map(json.loads, done.stdout.splitlines()), strict=True))
+
+
+@pytest.mark.parametrize("content", LISTS)
+def test_pip_reads_the_same(judged: dict[str, list[list[Any]]], tmp_path: Path, content: str) -> None:
+    theirs = judged[content]
     ours = [
         [found.name, str(found.specifier), str(found.marker or ""), found.editable]
-        for line in requirement_lines(content, file)
+        for line in requirement_lines(content, tmp_path / "requirements.txt")
         if line.requirement or line.editable
         for found in [stated(line)]
     ]
-    theirs = json.loads(done.stdout)
     # pip makes a pin of a wheel's address; here its version is read from the address later.
     assert [each[:1] + each[2:] for each in ours] == [each[:1] + each[2:] for each in theirs]
     assert [o[1] for o, t in zip(ours, theirs, strict=True) if o[1]] == [

@@ -20,8 +20,9 @@ from testcontainers.core.container import DockerContainer
 from dbmirror.engine.buildx import build
 from dbmirror.errors import DockerError
 from dbmirror.files import canonical_json
-from dbmirror.hosts.container import ContainerHost, left_behind
+from dbmirror.hosts.container import ContainerHost
 from dbmirror.hosts.container_errors import ContainerHostError, ContainerStopped, NoEngine, NoSuchImage
+from dbmirror.hosts.inspections import left_behind
 from dbmirror.hosts.interface import HostError
 from dbmirror.inventory.collect import collect
 from dbmirror.inventory.errors import NoPythonFound
@@ -199,9 +200,9 @@ def test_the_container_of_a_killed_run_goes_with_the_next_run_of_its_home(
     before = inspections(engine)
     # One that was made and not started yet does not end by itself.
     program = (
-        "import sys, docker; from dbmirror.processes import runs\n"
-        "from dbmirror.hosts.container import INSPECTION, ROLE_LABEL, RUN_LABEL\n"
-        "labels = {ROLE_LABEL: INSPECTION, RUN_LABEL: runs.mark()}\n"
+        "import sys, docker\n"
+        "from dbmirror.hosts.inspections import inspection_labels\n"
+        "labels = inspection_labels()\n"
         f"docker.from_env().containers.create({image!r}, labels=labels)\n"
         "print('made', flush=True); sys.stdin.read()\n"
     )
