@@ -246,7 +246,7 @@ def test_a_script_behind_a_long_path_is_restored_too(tree: Any) -> None:
     ],
 )
 def test_tags_are_compressed_into_the_file_name(tags: tuple[str, ...], build: str | None, filename: str) -> None:
-    assert wheel_filename("a-1.0", Wheel(tags=tags, build=build, root_is_purelib=True)) == filename
+    assert wheel_filename("a-1.0", Wheel(tags=tags, build=build)) == filename
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_tags_are_compressed_into_the_file_name(tags: tuple[str, ...], build: st
 )
 def test_what_no_file_name_can_state_is_refused(stem: str, tags: tuple[str, ...]) -> None:
     with pytest.raises(CaptureError):
-        wheel_filename(stem, Wheel(tags=tags, build=None, root_is_purelib=True))
+        wheel_filename(stem, Wheel(tags=tags, build=None))
 
 
 def test_the_tests_run_where_a_driver_could(made: tuple[Environment, Path]) -> None:

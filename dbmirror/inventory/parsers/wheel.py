@@ -19,14 +19,12 @@ class Wheel:
 
     tags: tuple[str, ...]
     build: str | None
-    root_is_purelib: bool
 
 
 def parse_wheel(content: str) -> Wheel | Malformed:
-    """Tags (in their order), build number and kind of root that `content` states."""
+    """Tags (in their order) and build number that `content` states."""
     tags: list[str] = []
     build = None
-    purelib = True
     for spelling, value in fields(content):
         field = spelling.lower()
         if field == "tag":
@@ -37,6 +35,4 @@ def parse_wheel(content: str) -> Wheel | Malformed:
             if not _BUILD.fullmatch(value):
                 return Malformed(f"its WHEEL has a build number that is none: {printable(value)!r}")
             build = value
-        elif field == "root-is-purelib":
-            purelib = value.lower() == "true"
-    return Wheel(tags=tuple(dict.fromkeys(tags)), build=build, root_is_purelib=purelib)
+    return Wheel(tags=tuple(dict.fromkeys(tags)), build=build)
