@@ -190,7 +190,7 @@ def test_a_url_whose_credentials_cannot_be_told_apart_is_refused(url: str) -> No
     assert "ter2" not in clean_urls_in(f"x @ {url} ; marker")
 
 
-def test_wheel_gives_tags_build_and_root() -> None:
+def test_wheel_gives_tags_and_build() -> None:
     content = "Wheel-Version: 1.0\nRoot-Is-Purelib: false\nBuild: 2\nTag: cp311-cp311-linux_x86_64\nTag: py3-none-any\n"
 
     assert parse_wheel(content) == Wheel(tags=("cp311-cp311-linux_x86_64", "py3-none-any"), build="2")
