@@ -35,9 +35,13 @@ def digest(user: User) -> str:
     return str(json.loads((user.folder / "mirrors" / "demo" / "snapshot.json").read_text())["digest"])
 
 
-def driver_commands(user: User) -> str:
+def driver(user: User) -> str:
+    """The driver's container."""
+    return str(user.run("sandbox", "status", "--json").document["sandbox"]["driver_container"])
+
+
+def commands_in(container: str) -> str:
     """What runs on the driver."""
-    container = user.run("sandbox", "status", "--json").document["sandbox"]["driver_container"]
     top = subprocess.run(["docker", "top", container, "-eo", "pid,args"], capture_output=True, text=True, check=True)
     return top.stdout
 
@@ -48,7 +52,7 @@ def test_by_ssh_and_by_the_api_a_snapshot_has_one_digest(by_ssh: User, user: Use
     assert digest(user) == digest(by_ssh)
     assert "canary" not in (user.folder / "mirrors" / "demo" / "snapshot.json").read_text()
     assert user.run("check", "demo", "--via", "ssh").code == 0
-    assert "notebook" not in driver_commands(user)
+    assert "notebook" not in commands_in(driver(user))
 
 
 def test_by_a_cell_it_has_the_same_digest_too(by_ssh: User, user: User) -> None:
@@ -80,15 +84,17 @@ def test_private_wheels_are_captured_by_the_api_byte_for_byte(by_ssh: User, user
 
 
 def test_a_signal_leaves_no_context_and_no_program_on_the_driver(user: User) -> None:
+    container = driver(user)
     process = user.start("snapshot", "demo", "--via", "api")
     deadline = time.monotonic() + 60
-    while "notebook" not in driver_commands(user):
+    while "notebook" not in commands_in(container):
         assert time.monotonic() < deadline
         assert process.poll() is None
+        time.sleep(0.01)
     os.kill(process.pid, signal.SIGTERM)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 143, stderr
     deadline = time.monotonic() + 20
-    while "notebook" in driver_commands(user):
-        assert time.monotonic() < deadline, driver_commands(user)
+    while "notebook" in commands_in(container):
+        assert time.monotonic() < deadline, commands_in(container)
         time.sleep(0.1)
