@@ -1,9 +1,7 @@
 """A whole lock: one source for each kept package, one fate for all that was found."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,70 +12,13 @@ from dbmirror.errors import RemoteError
 from dbmirror.filters.model import Decision, Rule, Selection, Verdict
 from dbmirror.inventory.installed_files import CapturedFile
 from dbmirror.inventory.layers import Layer
-from dbmirror.inventory.model import DebianPackage, DirectUrl, Distribution, Inventory, Problem
+from dbmirror.inventory.model import DebianPackage, DirectUrl, Distribution, Problem
 from dbmirror.lock.accounting import account, excluded, fate_of, require_complete, unreadable
 from dbmirror.lock.errors import IndexUnreachable, LockError, Unaccounted
-from dbmirror.lock.fates import Fate, FateKind
-from dbmirror.lock.model import AptPackage, BaseImage, CapturedWheel, ImageLayer, IndexFile, Lock, LockedPackage
-from dbmirror.lock.python.index import Index
-from dbmirror.lock.python.index_settings import Choice
-from dbmirror.lock.python.lock_files import write_lock
-from dbmirror.lock.python.make import make_lock
+from dbmirror.lock.fates import FateKind
+from dbmirror.lock.model import AptPackage, CapturedWheel, ImageLayer, IndexFile, LockedPackage
 from dbmirror.progress import Observer
-from dbmirror.snapshot import ClusterLibrary, Snapshot
-
-Installed = Callable[..., Distribution]
-Inventories = Callable[..., Inventory]
-
-
-class Workshop:
-    """Makes locks of a cluster's inventory against a loopback index."""
-
-    def __init__(
-        self,
-        index: Index,
-        folder: Path,
-        base: BaseImage,
-        cluster: Callable[..., Snapshot],
-        keep_all: Callable[..., Selection],
-    ) -> None:
-        self.index, self.folder, self.base = index, folder, base
-        self.cluster, self.keep_all = cluster, keep_all
-
-    def lock(
-        self, found: Inventory, *, drop: frozenset[str] = frozenset(), on: Inventory | None = None, **more: Any
-    ) -> Lock:
-        snapshot = self.cluster(found)
-        return make_lock(
-            self.keep_all(snapshot, drop=drop),
-            snapshot,
-            runtime="15.4",
-            base=more.pop("base", self.base),
-            base_inventory=on,
-            index=more.pop("index", self.index),
-            folder=self.folder,
-            **more,
-        )
-
-
-@pytest.fixture
-def workshop(
-    server: Any,
-    index_of: Callable[..., Index],
-    tmp_path: Path,
-    base: BaseImage,
-    cluster: Callable[..., Snapshot],
-    keep_all: Callable[..., Selection],
-) -> Workshop:
-    return Workshop(index_of(server.url), tmp_path / "mirror", base, cluster, keep_all)
-
-
-def package(lock: Lock, name: str) -> LockedPackage:
-    return next(package for package in lock.packages if package.name == name)
-
-
-def fate(lock: Lock, name: str) -> Fate:
-    return next(fate for fate in lock.fates if fate.name == name)
+from tests.lock.python.workshop import Installed, Inventories, Workshop, apt, fate, package
 
 
 def test_a_kept_package_is_mirrored_from_the_index_with_its_hash(
@@ -231,10 +172,6 @@ def test_excluded_and_unreadable_entries_have_their_fates(
     assert "\x85" not in fate(lock, "broken-thing").reason
 
 
-def apt(**candidates: str) -> Callable[[Sequence[str]], Mapping[str, str]]:
-    return lambda packages: {p: candidates[p.replace("-", "_")] for p in packages if p.replace("-", "_") in candidates}
-
-
 def test_an_apt_owned_distribution_comes_from_the_same_debian_package(
     server: Any, workshop: Workshop, inventory: Inventories, installed: Installed
 ) -> None:
@@ -336,205 +273,6 @@ def test_a_capture_that_fails_or_hands_over_something_else_is_told(
     assert "a file was edited" in fate(lock, "gone").reason
     assert "valid name" in fate(lock, "sly").reason
     assert not list(workshop.folder.glob("**/*.whl"))
-
-
-def test_a_private_build_is_never_replaced_by_a_stranger_of_the_same_name(
-    server: Any, workshop: Workshop, inventory: Inventories, installed: Installed
-) -> None:
-    stranger = server.add("acme", "acme-1.0-py3-none-any.whl")
-    origin = DirectUrl(url="file:///dbfs/acme-1.0-py3-none-any.whl", sha256="0" * 64)
-    lock = workshop.lock(inventory(installed("acme", "1.0", direct_url=origin)))
-    assert fate(lock, "acme").kind is FateKind.UNAVAILABLE
-    same = replace(origin, sha256=stranger)
-    lock = workshop.lock(inventory(installed("acme", "1.0", direct_url=same)))
-    assert isinstance(package(lock, "acme").source, IndexFile)
-
-
-def test_by_pips_rule_an_extra_index_has_what_the_main_one_lacks_and_a_wheel_beats_a_source_distribution(
-    server: Any,
-    loopback: Callable[[], Any],
-    workshop: Workshop,
-    inventory: Inventories,
-    installed: Installed,
-    index_of: Any,
-) -> None:
-    extra = loopback()
-    server.add("six", "six-1.0-py3-none-any.whl")
-    server.add("torch", "torch-2.3.1.tar.gz")
-    extra.add("torch", "torch-2.3.1+cpu-cp311-cp311-manylinux1_x86_64.whl")
-    server.add("wrapt", "wrapt-1.0.tar.gz")
-    extra.add("wrapt", "wrapt-1.0-py3-none-any.whl")
-    found = inventory(installed("six", "1.0"), installed("torch", "2.3.1+cpu"), installed("wrapt", "1.0"))
-    lock = workshop.lock(found, index=index_of(server.url, extra.url, choice=Choice.BEST_FILE))
-    assert {p.name: getattr(p.source, "index", "") for p in lock.packages} == {
-        "six": server.url,
-        "torch": extra.url,
-        "wrapt": extra.url,
-    }
-    assert lock.indexes == (server.url, extra.url)
-
-
-def test_by_uvs_rule_the_first_index_that_knows_a_name_decides(
-    server: Any,
-    loopback: Callable[[], Any],
-    workshop: Workshop,
-    inventory: Inventories,
-    installed: Installed,
-    index_of: Any,
-) -> None:
-    public = loopback()
-    server.add("acme", "acme-1.0.tar.gz")
-    public.add("acme", "acme-1.0-py3-none-any.whl")
-    server.add("older", "older-0.9.tar.gz")
-    public.add("older", "older-1.0.tar.gz")
-    public.add("six", "six-1.0.tar.gz")
-    found = inventory(*(installed(name, "1.0") for name in ("acme", "older", "six")))
-    lock = workshop.lock(found, index=index_of(server.url, public.url))
-    assert {p.name: getattr(p.source, "index", "") for p in lock.packages} == {"acme": server.url, "six": public.url}
-    assert "no version 1.0" in fate(lock, "older").reason
-    assert public.asked("acme") == 0
-
-
-class ClusterOf:
-    """A cluster that installed acme from an index that its library names."""
-
-    def __init__(self, cluster: Callable[..., Snapshot], repo: str) -> None:
-        self.make, self.repo = cluster, repo
-
-    def __call__(self, found: Inventory) -> Snapshot:
-        snapshot = self.make(found)
-        library = ClusterLibrary(kind="pypi", specification=f"Acme==1.0 --index-url {self.repo}", status="INSTALLED")
-        return replace(snapshot, cluster=replace(snapshot.cluster, libraries=(library,)))
-
-
-def test_the_index_that_the_clusters_library_names_decides_before_all_others(
-    server: Any,
-    loopback: Callable[[], Any],
-    workshop: Workshop,
-    inventory: Inventories,
-    installed: Installed,
-    index_of: Any,
-) -> None:
-    first = loopback()
-    for each in (first, server):
-        each.add("acme", "acme-1.0.tar.gz")
-    workshop.cluster = ClusterOf(workshop.cluster, server.url.rstrip("/"))
-    lock = workshop.lock(inventory(installed("acme", "1.0")), index=index_of(first.url, server.url))
-    assert getattr(package(lock, "acme").source, "index", "") == server.url
-    assert first.asked("acme") == 0
-
-
-def test_an_index_that_only_the_cluster_names_is_asked_as_a_stranger_and_no_other_one_instead(
-    server: Any, loopback: Callable[[], Any], workshop: Workshop, inventory: Inventories, installed: Installed
-) -> None:
-    inside = loopback()
-    for each in (inside, server):
-        each.add("acme", "acme-1.0.tar.gz")
-    workshop.cluster = ClusterOf(workshop.cluster, inside.url)
-
-    def capture(_: Distribution) -> CapturedFile:
-        return CapturedFile(filename="acme-1.0-py3-none-any.whl", content=b"packed")
-
-    lock = workshop.lock(inventory(installed("acme", "1.0", capturable=True)), capture=capture)
-    assert isinstance(package(lock, "acme").source, CapturedWheel)
-    assert "for this machine alone" in fate(lock, "acme").reason
-    assert not inside.requests
-    assert server.asked("acme") == 0
-
-
-def test_an_address_that_has_nothing_at_all_is_no_index(
-    server: Any, workshop: Workshop, inventory: Inventories, installed: Installed
-) -> None:
-    several = inventory(*(installed(f"p{number}", "1.0") for number in range(6)))
-    with pytest.raises(IndexUnreachable, match="none of the 6 packages"):
-        workshop.lock(several)
-    server.add("pip", "pip-23.0.tar.gz")
-    assert workshop.lock(several).counts()[FateKind.UNAVAILABLE] == 6
-
-
-def test_an_index_that_comes_first_now_is_asked_for_what_was_locked_before(
-    server: Any,
-    loopback: Callable[[], Any],
-    workshop: Workshop,
-    inventory: Inventories,
-    installed: Installed,
-    index_of: Any,
-) -> None:
-    public = loopback()
-    public.add("acme", "acme-1.0.tar.gz")
-    found = inventory(installed("acme", "1.0"))
-    before = workshop.lock(found, index=index_of(server.url, public.url))
-    assert getattr(package(before, "acme").source, "index", "") == public.url
-    private = loopback()
-    private.add("acme", "acme-1.0.tar.gz")
-    after = workshop.lock(found, index=index_of(private.url, server.url, public.url), previous=before)
-    assert getattr(package(after, "acme").source, "index", "") == private.url
-
-
-def test_an_unchanged_snapshot_needs_no_index_and_gives_the_same_bytes(
-    server: Any, workshop: Workshop, inventory: Inventories, installed: Installed
-) -> None:
-    server.add("six", "six-1.0.tar.gz")
-    owned = installed("pygobject", "3.42.1", layer=Layer.APT, apt_package="python3-gi")
-    found = inventory(owned, installed("six", "1.0"), installed("private", "1.0"))
-    first = workshop.lock(found, apt_candidates=apt(python3_gi="3.50-1"))
-    write_lock(first, workshop.folder)
-    asked = len(server.requests)
-    again = workshop.lock(found, previous=first)
-    assert again == first
-    assert write_lock(again, workshop.folder) == ()
-    assert len(server.requests) == asked
-
-
-def test_only_what_changed_is_asked_for(
-    server: Any, workshop: Workshop, inventory: Inventories, installed: Installed
-) -> None:
-    for name in ("six-1.0", "zipp-1.0", "zipp-2.0"):
-        server.add(name.partition("-")[0], f"{name}.tar.gz")
-    first = workshop.lock(inventory(installed("six", "1.0"), installed("zipp", "1.0")))
-    moved = installed("six", "1.0", layer=Layer.CLUSTER)
-    again = workshop.lock(inventory(moved, installed("zipp", "2.0")), previous=first)
-    assert (server.asked("six"), server.asked("zipp")) == (1, 2)
-    assert package(again, "six").layer is ImageLayer.CLUSTER
-    assert fate(again, "six").layer is Layer.CLUSTER
-
-
-def test_another_target_or_index_asks_for_everything_again(
-    server: Any,
-    loopback: Callable[[], Any],
-    workshop: Workshop,
-    inventory: Inventories,
-    installed: Installed,
-    index_of: Any,
-) -> None:
-    server.add("six", "six-1.0.tar.gz")
-    first = workshop.lock(inventory(installed("six", "1.0"), installed("private", "1.0")))
-    workshop.lock(inventory(installed("six", "1.0"), glibc="2.39"), previous=first)
-    assert server.asked("six") == 2
-    extra = loopback()
-    extra.add("private", "private-1.0.tar.gz")
-    found = inventory(installed("six", "1.0"), installed("private", "1.0"))
-    again = workshop.lock(found, previous=first, index=index_of(server.url, extra.url))
-    assert fate(again, "private").kind is FateKind.MIRRORED
-    assert server.asked("six") == 3
-
-
-def test_a_captured_wheel_is_packed_again_only_if_it_is_gone_or_was_changed(
-    workshop: Workshop, inventory: Inventories, installed: Installed
-) -> None:
-    packed = []
-
-    def capture(found: Distribution) -> CapturedFile:
-        packed.append(found.name)
-        return CapturedFile(filename="acme-1.0-py3-none-any.whl", content=b"a wheel")
-
-    found = inventory(installed("acme", "1.0", capturable=True))
-    first = workshop.lock(found, capture=capture)
-    workshop.lock(found, capture=capture, previous=first)
-    assert packed == ["acme"]
-    (workshop.folder / "wheels" / "acme-1.0-py3-none-any.whl").write_bytes(b"changed")
-    assert workshop.lock(found, capture=capture, previous=first) == first
-    assert packed == ["acme", "acme"]
 
 
 def test_the_observer_sees_every_package_that_is_looked_for(
