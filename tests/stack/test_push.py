@@ -447,19 +447,12 @@ class Slow:
     watcher: Watcher
     push: Future[PushResult]
 
-    def fails(self, kind: type[errors.RegistryError], match: str = "") -> errors.RegistryError:
+    def fails(self, kind: type[errors.RegistryError], match: str | None = None) -> errors.RegistryError:
         """The error of that kind that it ends with; from then on its registry is well."""
         with pytest.raises(kind, match=match) as raised:
             self.push.result()
         self.registry.faults.clear()
         return raised.value
-
-
-@pytest.fixture(scope="module", autouse=True)
-def slow_failures_begin_first(request: pytest.FixtureRequest) -> None:
-    """They go on beside the tests that come before theirs."""
-    if any("slow_failures" in getattr(item, "fixturenames", ()) for item in request.session.items):
-        request.getfixturevalue("slow_failures")
 
 
 @pytest.fixture(scope="module")
