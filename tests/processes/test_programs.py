@@ -268,7 +268,8 @@ def test_no_other_module_runs_programs() -> None:
     """What runs in a container or on a driver has no dbmirror to import; there each program is its own."""
     package = Path(dbmirror.__file__).parent
     own = {"processes/child.py", "processes/programs.py", "sandbox/driver/collect.py", "verify/sent/attempts.py"}
-    own |= {"hosts/sent/runner.py", "sandbox/workspace/contexts.py"}  # the second starts them by processes.child
+    own |= {"hosts/sent/runner.py", "inventory/sent/cell.py"}
+    own |= {"sandbox/workspace/contexts.py"}  # starts them by processes.child
     runs = re.compile(r"^import subprocess|subprocess\.(Popen|run|check_)|os\.(system|popen|exec|spawn)", re.MULTILINE)
     users = {path.relative_to(package).as_posix() for path in package.rglob("*.py") if runs.search(path.read_text())}
     assert {user for user in users if not user.startswith("lab_containers/")} == own
