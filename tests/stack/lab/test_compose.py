@@ -152,6 +152,8 @@ def test_a_build_that_was_not_given_its_files_says_which_command_fetches_them(st
 
 
 def test_down_keeps_the_notebooks_and_the_lab_s_token_and_removes_the_workspace_s(stack: Path, mirror: Mirror) -> None:
+    # An earlier 'lab down' took the workspace's token away, and plain 'docker compose up' does not bring it back.
+    user_runs(stack, "lab", "up", "demo")
     before = tree(stack / "notebooks")
     token = lab_status.url(mirror.lab)
     workspace_s = read_workspace_token(lab_paths(stack))
