@@ -11,12 +11,13 @@ import docker
 import pytest
 from testcontainers.core.container import DockerContainer
 
+from dbmirror.ca_bundle import find_ca_bundle
 from dbmirror.hosts.container import ContainerHost
 from dbmirror.inventory.capture_r import capture_r
 from dbmirror.inventory.collect import collect
 from dbmirror.inventory.installed_files import CapturedFile
 from dbmirror.inventory.model import RPackage
-from dbmirror.lock.apt_candidates import apt_candidates
+from dbmirror.lock.debs.base_apt import BaseApt
 from dbmirror.lock.fates import FateKind
 from dbmirror.lock.model import BaseImage, BaseKind
 from dbmirror.lock.r.lock_files import read_r_lock, write_r_lock
@@ -119,7 +120,10 @@ def test_every_r_package_of_a_host_is_locked_or_has_its_reason(host: ContainerHo
     make_repository(tmp_path / "cran")
     with serve(tmp_path / "cran") as url:
         settings = RepositorySettings(repositories=(RepositoryLocation(url=url, origin="the test"),))
-        with Repositories(settings, r_version=inventory.r_version) as repositories:
+        with (
+            Repositories(settings, r_version=inventory.r_version) as repositories,
+            BaseApt(base, internal_hosts=frozenset(), ca_bundle=find_ca_bundle()) as apt,
+        ):
             lock = make_r_lock(
                 selection,
                 snapshot,
@@ -128,7 +132,7 @@ def test_every_r_package_of_a_host_is_locked_or_has_its_reason(host: ContainerHo
                 base_inventory=None,
                 folder=tmp_path / "mirror",
                 capture=capture,
-                apt_candidates=lambda names: apt_candidates(host, names),
+                apt_candidates=apt.candidates,
             )
     assert sum(lock.counts().values()) == len(inventory.r_packages)
     assert not [fate for fate in lock.fates if fate.kind is FateKind.UNAVAILABLE]
