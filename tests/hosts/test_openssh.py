@@ -147,13 +147,49 @@ blocks = st.tuples(heads, st.lists(st.tuples(values, spaces), max_size=4)).map(
 COMPARED = ("hostname", "port", "user", "identitiesonly", "hostkeyalias", "stricthostkeychecking", "userknownhostsfile")
 
 
+def assert_both_agree(folder: Path, text: str, alias: str) -> dict[str, Any]:
+    """What OpenSSH says, which is what the built-in reading says."""
+    openssh_s = asked(folder, text, alias)
+    own = ssh_include.parse([folder / "config"], alias, first={}, last=LAST)
+    defaults = asked(folder, "", alias)
+    for setting in COMPARED:
+        assert own.get(setting, defaults.get(setting)) == openssh_s.get(setting), setting
+    assert list(own.get("identityfile", [])) == openssh_s["identityfile"]
+    return openssh_s
+
+
+@pytest.mark.parametrize(
+    ("text", "alias", "key_alias"),
+    [
+        ("Match host d.example\n HostKeyAlias k\n", "d.example", "k"),
+        ("Match host d.example\n HostKeyAlias k\n", "driver", None),
+        ("Match host d.example\n HostKeyAlias k\nMatch all\n HostName d.example\n", "driver", None),
+        ("Host driver\n HostName d.example\nMatch host d.example\n HostKeyAlias k\n", "driver", "k"),
+        ("Host *\n HostName d.example\nMatch !host d.example\n HostKeyAlias k\n", "driver", None),
+    ],
+)
+def test_match_host_is_about_the_name_that_the_lines_before_gave(
+    tmp_path: Path, text: str, alias: str, key_alias: str | None
+) -> None:
+    assert assert_both_agree(tmp_path, text, alias).get("hostkeyalias") == key_alias
+
+
+@pytest.mark.parametrize(
+    ("text", "identities_only"),
+    [
+        ("Match all\nMatch !host other\n IdentitiesOnly yes\nMatch all\n HostName d.example\n", "no"),
+        ("Match !host other\n IdentitiesOnly yes\nMatch all\n HostName d.example\n", "no"),
+        ("Match all\n HostName d.example\nMatch !host other\n IdentitiesOnly yes\n", "yes"),
+    ],
+)
+def test_a_host_name_that_comes_later_does_not_change_what_a_match_decided(
+    tmp_path: Path, text: str, identities_only: str
+) -> None:
+    assert assert_both_agree(tmp_path, text, "other")["identitiesonly"] == identities_only
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parts=st.lists(blocks, max_size=5), alias=st.sampled_from(["driver", "other", "d.example"]))
 def test_both_readings_agree_over_generated_configs(tmp_path: Path, parts: list[list[str]], alias: str) -> None:
     text = "".join(f"{line}\n" for block in parts for line in block)
-    openssh_s = asked(tmp_path, text, alias)
-    own = ssh_include.parse([tmp_path / "config"], alias, first={}, last=LAST)
-    defaults = asked(tmp_path, "", alias)
-    for setting in COMPARED:
-        assert own.get(setting, defaults.get(setting)) == openssh_s.get(setting), setting
-    assert list(own.get("identityfile", [])) == openssh_s["identityfile"]
+    assert_both_agree(tmp_path, text, alias)
