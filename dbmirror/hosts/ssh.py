@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-import paramiko
-
 from dbmirror.foreign_text.redaction import foreign_line
 from dbmirror.hosts.host_key import Fingerprint, HostKey
 from dbmirror.hosts.interface import Completed, too_much
@@ -41,6 +39,7 @@ from dbmirror.hosts.ssh_faults import SSH_FAULTS
 from dbmirror.hosts.ssh_socket import Deadline
 from dbmirror.hosts.ssh_transport import (
     CheckHostKey,
+    Session,
     Vouching,
     check_jump,
     check_own,
@@ -65,7 +64,7 @@ _FETCH_TIMEOUT = 600.0
 class _Session:
     """A connection that is logged in."""
 
-    transport: paramiko.Transport
+    transport: Session
     key: HostKey
     resources: ExitStack
 
@@ -191,7 +190,7 @@ def connect(
     by `vouching`. Where it cannot say, `confirm` is asked at first contact; where that is None the key is refused, or
     with `accept_new` pinned, with a note. A jump host's key must stand in the user's own known_hosts.
     Without `pin` nothing is written: the note says what would be pinned.
-    A connection that is closed before the login is tried once more.
+    A connection that breaks off before or during the login is tried once more.
     Raises an SshError that says what went wrong and what to do; nothing stays open then, also after Ctrl-C.
     """
     route = find_route(target)
@@ -276,9 +275,9 @@ def read_host_key(target: SshTarget, *, deadline: float | None = None, observer:
 
 def _through_jumps(
     jumps: Sequence[Hop], deadline: Deadline, resources: ExitStack, observer: Observer
-) -> paramiko.Transport | None:
+) -> Session | None:
     """A session that is logged in on the last of the jump hosts; None where there are none."""
-    transport: paramiko.Transport | None = None
+    transport: Session | None = None
     check = check_jump(observer)
     for hop in jumps:
         expected = trusted_keys(hop.known_hosts, hop.name)

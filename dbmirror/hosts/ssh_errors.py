@@ -214,6 +214,17 @@ class ConnectionLost(SshError):
         )
 
 
+class LoginCut(ConnectionLost):
+    """The connection broke off during the login, and the server said nothing of a refusal."""
+
+    def __init__(self, address: str, user: str, tried: Sequence[str]) -> None:
+        super().__init__(address, f"during the login as {user!r}, with {'; '.join(tried)}")
+        self.remedy = (
+            "Try again: nothing was changed on the cluster. If the login breaks off each time, the server may refuse "
+            "the key: install it with 'dbmirror ssh setup MIRROR'."
+        )
+
+
 class HostSilent(SshError):
     """The host gives no sign of life, in the middle of a command."""
 

@@ -24,6 +24,7 @@ from dbmirror.hosts.ssh_errors import (
     HostKeyForeign,
     HostKeyUnknown,
     KeyRefused,
+    LoginCut,
     NotAnSshServer,
     SshError,
     Unreachable,
@@ -47,6 +48,17 @@ class Vouching:
     """The server can have no other keys. Not so where a host of the ssh config leads to a server of its own."""
 
 
+class Session(paramiko.Transport):
+    """A session that keeps what the server said where it ended it: paramiko tells that from a cut in its log only."""
+
+    farewell: str | None = None
+    """None where the server did not end it, in words of the protocol."""
+
+    def _parse_disconnect(self, m: paramiko.Message) -> None:
+        m.get_int()
+        self.farewell = foreign_line(m.get_binary().decode(errors="replace"), 200).rstrip(".")
+
+
 CheckHostKey = Callable[[Hop, HostKey], None]
 """Raises HostKeyUnknown or HostKeyChanged unless the key is that of the hop."""
 
@@ -58,7 +70,7 @@ def open_hop(
     expected: tuple[HostKey, ...],
     deadline: Deadline,
     resources: ExitStack,
-) -> tuple[paramiko.Transport, HostKey]:
+) -> tuple[Session, HostKey]:
     """A session with `hop`, not logged in yet, and the key that the server proved to have.
 
     It runs over the session `through` (a jump host), over the hop's ProxyCommand, or over TCP. A key of a kind that is
@@ -74,7 +86,7 @@ def open_hop(
         under = connect_tcp(hop, deadline)
     resources.callback(under.close)
     try:
-        transport = paramiko.Transport(under)
+        transport = Session(under)
         resources.callback(_close, transport, under)
         transport.banner_timeout = transport.handshake_timeout = deadline.left()
         _prefer(transport, expected)
@@ -90,8 +102,8 @@ def open_hop(
     return transport, HostKey(kind=key.get_name(), blob=key.asbytes())
 
 
-def log_in(transport: paramiko.Transport, hop: Hop, *, deadline: Deadline) -> None:
-    """Log in on `hop` with one of its keys. Raises KeyRefused, the error of an unusable key file, or ConnectionLost."""
+def log_in(transport: Session, hop: Hop, *, deadline: Deadline) -> None:
+    """Log in on `hop` with one of its keys. Raises KeyRefused, the error of an unusable key file, or LoginCut."""
     tried: list[str] = []
     reason = ""
     with open_agent(hop.identity_agent) as held:
@@ -106,15 +118,30 @@ def log_in(transport: paramiko.Transport, hop: Hop, *, deadline: Deadline) -> No
             except SSH_FAULTS as error:
                 if not deadline.left():
                     raise DeadlinePassed(hop.address, deadline.seconds, "login") from error
-                if not transport.is_active():
-                    reason = "it closed the connection, as after too many keys"
-                    break
+                if isinstance(error, paramiko.AuthenticationException) and transport.is_active():
+                    continue
+                reason = _why_it_ended(transport, error)
+                if not reason:
+                    raise LoginCut(hop.address, hop.user, tried) from error
+                break
             else:
                 if not wanted:
                     return
                 reason = f"beyond the key it asks for {foreign_line(' or '.join(wanted), 200)}"
                 break
     raise KeyRefused(hop.address, hop.user, tried, reason=reason)
+
+
+def _why_it_ended(transport: Session, error: Exception) -> str:
+    """Why the server, or a fault of one side, ended the session at the login; empty where the connection was cut."""
+    # Its thread may be about to read the server's words, or the end.
+    transport.join(_SECONDS_TO_STOP)
+    if transport.farewell is not None:
+        return f"it ended the session: {transport.farewell or 'no reason given'}"
+    cut = isinstance(error, EOFError | OSError | paramiko.AuthenticationException) or "No existing session" in str(
+        error
+    )
+    return "" if cut else f"the session ended: {foreign_line(str(error), 200) or type(error).__name__}"
 
 
 def check_own(
@@ -224,11 +251,11 @@ def _close(transport: paramiko.Transport, under: socket.socket | paramiko.Channe
         # The thread waits for something to read, and would notice at its next look only.
         under.shutdown(socket.SHUT_RDWR)
     transport.close()
-    # Ends the timer of a handshake that was cut, which would run on until its time.
-    transport.packetizer.complete_handshake()
     under.close()
     if transport.is_alive():
         transport.join(_SECONDS_TO_STOP)
+    # Ends the timer of a handshake that was cut, which would run on until its time. The thread may start it late.
+    transport.packetizer.complete_handshake()
 
 
 def _prefer(transport: paramiko.Transport, expected: tuple[HostKey, ...]) -> None:

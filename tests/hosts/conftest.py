@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,12 +53,13 @@ def make_key(path: Path, *, kind: str = "ed25519", passphrase: str = "", bits: s
     return path
 
 
-def threads_end(before: int) -> bool:
-    """Whether there are `before` threads within seconds: a timer that was cancelled ends a moment later."""
-    until = time.monotonic() + 5
-    while threading.active_count() != before and time.monotonic() < until:
-        time.sleep(0.005)
-    return threading.active_count() == before
+def left_running(before: Collection[threading.Thread]) -> list[threading.Thread]:
+    """The threads that came since `before` and do not end by themselves: each is waited for."""
+    until = time.monotonic() + 30
+    since = [thread for thread in threading.enumerate() if thread not in before]
+    for thread in since:
+        thread.join(max(until - time.monotonic(), 0))
+    return [thread for thread in since if thread.is_alive()]
 
 
 def free_port() -> int:

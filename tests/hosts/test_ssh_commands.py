@@ -16,7 +16,7 @@ from dbmirror.hosts.interface import HostError
 from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.hosts.ssh import SshHost, connect
 from dbmirror.hosts.ssh_errors import CommandTookTooLong, ConnectionLost, FileNotFetched, HostSilent, NoCommandRan
-from tests.hosts.conftest import Sshd, target_of, threads_end
+from tests.hosts.conftest import Sshd, left_running, target_of
 
 
 def test_a_command_gives_its_output_errors_and_code(host: SshHost) -> None:
@@ -228,7 +228,7 @@ def _leads_to(other: Sshd) -> Callable[..., socket.socket]:
 def test_ctrl_c_leaves_no_process_and_no_thread(
     sshd: Sshd, known_hosts: KnownHosts, login_key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    threads = threading.active_count()
+    threads = threading.enumerate()
     pid_file = tmp_path / "pid"
 
     def interrupted(*_: object) -> tuple[list[int], list[int], list[int]]:
@@ -242,7 +242,7 @@ def test_ctrl_c_leaves_no_process_and_no_thread(
         with pytest.raises(KeyboardInterrupt):
             host.run(["sh", "-c", f"echo $$ >{pid_file}; sleep 60; true"])
         monkeypatch.undo()
-    assert threads_end(threads), threading.enumerate()
+    assert left_running(threads) == []
     assert _ends(pid_file)
 
 

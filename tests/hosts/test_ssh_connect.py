@@ -20,7 +20,7 @@ from dbmirror.hosts.interface import HostError
 from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.hosts.ssh import SshTarget, connect, read_host_key
 from dbmirror.progress import Observer
-from tests.hosts.conftest import USER, Sshd, free_port, make_key, target_of, threads_end
+from tests.hosts.conftest import USER, Sshd, free_port, left_running, make_key, target_of
 
 ALIAS = "0101-120000-driver"
 
@@ -35,9 +35,9 @@ class Notes(Observer):
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
-    before = threading.active_count()
+    before = threading.enumerate()
     yield
-    assert threads_end(before), threading.enumerate()
+    assert left_running(before) == []
 
 
 @pytest.fixture
@@ -353,15 +353,17 @@ def a_line_to(port: int, *, ends: list[int]) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as line:
         thread = threading.Thread(target=lambda: [_pass_on(line, port, end) for end in ends])
         thread.start()
-        yield int(line.getsockname()[1])
-        # A connection that was not made is made now, for the thread to end.
-        for _ in ends:
-            if not thread.is_alive():
-                break
-            with suppress(OSError):
-                socket.create_connection(line.getsockname()).close()
-            thread.join(0.2)
-        thread.join()
+        try:
+            yield int(line.getsockname()[1])
+        finally:
+            # A connection that was not made is made now, for the thread to end.
+            for _ in ends:
+                if not thread.is_alive():
+                    break
+                with suppress(OSError):
+                    socket.create_connection(line.getsockname()).close()
+                thread.join(0.2)
+            thread.join()
 
 
 def _pass_on(line: socket.socket, port: int, end: int) -> None:
@@ -411,17 +413,48 @@ def test_40_connections_that_break_somewhere_are_made_once_more_or_named(
     outcomes = set()
     for end in range(1, 6000, 150):
         recorder = Recorder()
-        with a_line_to(target.port or 22, ends=[end, WHOLE]) as port:
-            try:
-                with connect(
-                    replace(target, port=port), known_hosts=known_hosts, confirm=None, observer=recorder
-                ) as host:
-                    assert host.run(["seq", "600"]).stdout == b"".join(b"%d\n" % n for n in range(1, 601))
-                outcomes.add("once more" if recorder.warned else "whole")
-            except HostError as error:
-                outcomes.add(type(error).__name__)
-    # A login that is cut off looks like one that is refused: nothing is tried there a second time.
-    assert {"once more"} < outcomes <= {"once more", "KeyRefused", "whole"}
+        with (
+            a_line_to(target.port or 22, ends=[end, WHOLE]) as port,
+            connect(replace(target, port=port), known_hosts=known_hosts, confirm=None, observer=recorder) as host,
+        ):
+            assert host.run(["seq", "600"]).stdout == b"".join(b"%d\n" % n for n in range(1, 601))
+        outcomes.add("once more" if recorder.warned else "whole")
+    assert "once more" in outcomes
+
+
+def test_a_login_that_is_cut_again_and_again_is_no_refused_key(
+    target: SshTarget, known_hosts: KnownHosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dbmirror.hosts.ssh._PAUSE", 0.0)
+    connect(target, known_hosts=known_hosts, confirm=lambda _: True).close()
+    outcomes, said = [], []
+    for end in range(1500, 3000, 100):
+        recorder = Recorder()
+        with a_line_to(target.port or 22, ends=[end, end]) as port, suppress(errors.ConnectionLost):
+            outcomes.append("cut")
+            connect(replace(target, port=port), known_hosts=known_hosts, confirm=None, observer=recorder).close()
+            outcomes[-1] = "whole"
+        if outcomes[-1] == "cut":
+            assert len(recorder.warned) == 1
+            said.append(recorder.warned[0])
+    assert any(f"during the login as '{USER}', with" in line for line in said)
+    assert outcomes[-1] == "whole"
+
+
+def test_a_server_that_ends_the_session_itself_refused_the_keys(
+    start_sshd: Callable[..., Sshd], known_hosts: KnownHosts, tmp_path: Path
+) -> None:
+    server = start_sshd("MaxAuthTries 1")
+    recorder = Recorder()
+    keys = tuple(make_key(tmp_path / f"id_{number}") for number in range(3))
+    with pytest.raises(errors.KeyRefused, match="it ended the session: Too many authentication failures"):
+        connect(
+            replace(target_of(server, keys[0]), identity_files=keys),
+            known_hosts=known_hosts,
+            confirm=lambda _: True,
+            observer=recorder,
+        )
+    assert recorder.warned == []
 
 
 @pytest.mark.parametrize("name", [n for n in dir(errors) if isinstance(getattr(errors, n), type) and n != "HostError"])

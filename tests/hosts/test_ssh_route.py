@@ -14,7 +14,7 @@ from dbmirror.hosts.known_hosts import KnownHosts
 from dbmirror.hosts.ssh import SshHost, SshTarget, connect
 from dbmirror.hosts.ssh_config import find_route
 from dbmirror.progress import Observer
-from tests.hosts.conftest import USER, Sshd, free_port, threads_end
+from tests.hosts.conftest import USER, Sshd, free_port, left_running
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ def test_a_jump_host_leads_to_the_target(network: Network) -> None:
         f"Host driver\n HostName 127.0.0.1\n Port {network.driver.port}\n ProxyJump bastion\n"
         f"Host bastion\n HostName 127.0.0.1\n Port {network.jump.port}\n"
     )
-    threads = threading.active_count()
+    threads = threading.enumerate()
     with network.open() as host:
         assert len(host.run(["head", "-c", "3000000", "/dev/zero"]).stdout) == 3_000_000
-    assert threads_end(threads)
+    assert left_running(threads) == []
     assert "Accepted publickey" in (network.jump.folder / "log").read_text()
     assert sorted(path.name for path in (network.home / ".ssh").iterdir()) == ["config", "known_hosts"]
 
@@ -192,12 +192,12 @@ def test_a_proxy_command_that_hangs_is_ended_at_the_deadline_with_its_children(
 def test_ctrl_c_while_it_connects_leaves_no_thread_and_no_child(network: Network, tmp_path: Path) -> None:
     command = f'sh -c \'echo $$ >{tmp_path}/pid; exec nc "$0" "$1"\' %h %p'
     network.configure(f"Host driver\n HostName 127.0.0.1\n Port {network.driver.port}\n ProxyCommand {command}\n")
-    threads = threading.active_count()
+    threads = threading.enumerate()
 
     def interrupted(_: object) -> bool:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         connect(SshTarget(host="driver"), known_hosts=network.known_hosts, confirm=interrupted)
-    assert threads_end(threads)
+    assert left_running(threads) == []
     assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()

@@ -27,7 +27,7 @@ from dbmirror.sandbox.workspace.api import Api
 from dbmirror.sandbox.workspace.contexts import Contexts
 from dbmirror.sandbox.workspace.fleet import Fleet
 from dbmirror.sandbox.workspace.server import Workspace, serve
-from tests.hosts.conftest import USER, Sshd, _start, free_port, login_key, make_key, sshd, start_sshd, threads_end  # noqa: F401
+from tests.hosts.conftest import USER, Sshd, _start, free_port, left_running, login_key, make_key, sshd, start_sshd  # noqa: F401
 from tests.workspace.conftest import home  # noqa: F401 - a home of the test's own
 
 DEMO = "1120-081500-demo0000"
@@ -90,7 +90,7 @@ class Cluster:
 
 @pytest.fixture
 def cluster(sshd: Sshd, login_key: Path, home: Path) -> Iterator[Cluster]:  # noqa: F811
-    threads = threading.active_count()
+    threads = threading.enumerate()
     with ExitStack() as resources:
         made = Cluster(sshd, login_key, resources)
         resources.callback(made.contexts.close)
@@ -111,7 +111,7 @@ def cluster(sshd: Sshd, login_key: Path, home: Path) -> Iterator[Cluster]:  # no
         (home / ".databrickscfg").write_text(profile)
         made.fleet.open()
         yield made
-    assert threads_end(threads)
+    assert left_running(threads) == []
 
 
 def known() -> KnownHosts:
