@@ -57,6 +57,7 @@ def build_command(
     password_stdin: bool,
     allow_unverified: bool,
     replace_tag: bool,
+    move_tag: bool,
     sbom: bool,
     frozen: bool,
     dry_run: bool,
@@ -85,7 +86,7 @@ def build_command(
     facts()
     password = read_password(password_stdin)
     if name is None:
-        if password_stdin or sbom or allow_unverified or replace_tag or targets:
+        if password_stdin or sbom or allow_unverified or replace_tag or move_tag or targets:
             raise UsageError(
                 "--all builds and verifies; it does not push.",
                 remedy="Push each mirror by its name afterwards, for example: dbmirror push demo acr",
@@ -113,6 +114,7 @@ def build_command(
             "frozen": frozen,
             "allow_unverified": allow_unverified,
             "replace_tag": replace_tag,
+            "move_tag": move_tag,
             "sbom": sbom,
         },
         dry_run=dry_run,

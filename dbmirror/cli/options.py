@@ -244,14 +244,19 @@ def lock_options(function: Command) -> Command:
 
 
 def push_options(function: Command) -> Command:
-    """How a push is made: `--password-stdin`, `--allow-unverified`, `--replace-tag`."""
+    """How a push is made: `--password-stdin`, `--allow-unverified`, `--replace-tag`, `--move-tag`."""
     for option in reversed(
         (
             click.option("--password-stdin", is_flag=True, help="Read the registry's password from stdin."),
             click.option(
                 "--allow-unverified", is_flag=True, help="Push an image that did not pass; the record says so."
             ),
-            click.option("--replace-tag", is_flag=True, help="Let a tag that names another image name this one."),
+            click.option(
+                "--replace-tag", is_flag=True, help="Let the image's own tag name it where it names another image."
+            ),
+            click.option(
+                "--move-tag", is_flag=True, help="Let a tag of 'also_tag' move that names an image of somebody else."
+            ),
         )
     ):
         function = option(function)

@@ -35,6 +35,7 @@ def push_command(
     password_stdin: bool,
     allow_unverified: bool,
     replace_tag: bool,
+    move_tag: bool,
     dry_run: bool,
 ) -> None:
     """Push the verified image to registries: the one that was built last. One that is there is not sent again.
@@ -58,7 +59,9 @@ def push_command(
         to = destinations(mirror, targets, password=password)
         done = Published()
         if not dry_run:
-            done = publish_image(mirror, built, to, allow_unverified=allow_unverified, replace_tag=replace_tag)
+            done = publish_image(
+                mirror, built, to, allow_unverified=allow_unverified, replace_tag=replace_tag, move_tag=move_tag
+            )
     output.document(
         {"mirror": name, "image": image_document(built), "pushed": done.pushed, "deployment": done.deployment}
     )

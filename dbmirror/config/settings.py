@@ -82,8 +82,9 @@ class MirrorConfig(Struct, frozen=True, forbid_unknown_fields=True):
     image: Annotated[ImageName | None, Meta(examples=["team/cluster-mirror"])] = None
     """The image's repository in the Docker Engine; else `dbmirror/NAME`."""
     also_tag: Annotated[tuple[ImageTag, ...], Meta(examples=[["15.4"]])] = ()
-    """Tags that each push lets name the verified image, too, beside its own tag, which never changes. You are asked
-    once before one that names another image moves (`--replace-tag` where nobody can answer)."""
+    """Tags that each push lets name the verified image, too, beside its own tag, which never changes. They move from
+    the mirror's earlier image without a question. You are asked once before one moves that names any other image
+    (`--move-tag` where nobody can answer)."""
     notebook_environment: Annotated[
         str | None, Meta(examples=["/local_disk0/.ephemeral_nfs/envs/pythonEnv-d30f5b7c"])
     ] = None

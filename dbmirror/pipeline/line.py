@@ -36,6 +36,7 @@ class Wanted:
     allow_unverified: bool = False
     """Push it also where it did not pass."""
     replace_tag: bool = False
+    move_tag: bool = False
     sbom: bool = False
 
 
@@ -160,6 +161,7 @@ def finish(mirror: Mirror, prepared: Prepared, image: Image | Failed, wanted: Wa
             wanted.destinations,
             allow_unverified=wanted.allow_unverified,
             replace_tag=wanted.replace_tag,
+            move_tag=wanted.move_tag,
         )
     sbom = write_sbom_file(mirror, built, lock, snapshot, report=report, published=published) if wanted.sbom else None
     return Finished(

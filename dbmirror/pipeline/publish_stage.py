@@ -51,11 +51,13 @@ def publish_image(
     *,
     allow_unverified: bool = False,
     replace_tag: bool = False,
+    move_tag: bool = False,
 ) -> Published:
     """The built image in every destination, under its own tag, and the files that say what to do with it.
 
-    Raises NotBuiltHere, NotVerified where the gate does not let it pass, NotAgreed where a tag of `also_tag` names
-    another image and the user did not say that it may move. Where the platform takes no image on such a
+    `replace_tag` lets its own tag name another image than before, `move_tag` a tag of `also_tag` leave an image that is
+    none of the mirror. Raises NotBuiltHere, NotVerified where the gate does not let it pass, NotAgreed where such a tag
+    names somebody else's image and the user did not say that it may move. Where the platform takes no image on such a
     cluster, there is a warning in place of the files: the push stands.
     """
     verified = pass_gate(mirror, built, allow_unverified=allow_unverified)
@@ -69,11 +71,12 @@ def publish_image(
         built,
         to,
         tag=built.tags[0].rpartition(":")[2],
+        mirror=mirror.name,
         verified=verified,
         record=mirror.folder / PUSHED,
         also_tags=also_tags,
         may_move=(lambda *_: None)
-        if replace_tag
+        if move_tag
         else partial(require_may_move, root=mirror.loaded.root, ask=mirror.questions.claim),
         replace=replace_tag,
         observer=mirror.observer,

@@ -110,6 +110,7 @@ def push_to_all(
     destinations: Iterable[Destination],
     *,
     tag: str,
+    mirror: str,
     verified: bool,
     record: Path,
     also_tags: Sequence[str] = (),
@@ -119,8 +120,8 @@ def push_to_all(
 ) -> tuple[Pushed, ...]:
     """Push the image to every destination under `tag`, and write the record of all of them to the file `record`.
 
-    Each of `also_tags` is moved to it there, where `may_move` raises nothing. What has been pushed stands in the record
-    even where something later fails. Raises RegistryError, and what `may_move` raises.
+    Each of `also_tags` is moved to it there, from an image of `mirror` or where `may_move` raises nothing. What has
+    been pushed stands in the record even where something later fails. Raises RegistryError, and what `may_move` raises.
     """
     pushed: list[Pushed] = []
     with closing(client(timeout=_SILENCE)) as engine:
@@ -152,7 +153,9 @@ def push_to_all(
             _write(record, built, pushed)
             if also_tags:
                 credential = destination.found.credential
-                also = move_tags(also_tags, result.digest, target, credential, may_move=may_move, observer=observer)
+                also = move_tags(
+                    also_tags, result.digest, target, credential, mirror=mirror, may_move=may_move, observer=observer
+                )
                 pushed[-1] = replace_fields(pushed[-1], also=also)
                 _write(record, built, pushed)
     return tuple(pushed)
