@@ -12,6 +12,8 @@ from dbmirror.runtimes.lookup import known_versions, lookup, parse_spark_version
 from dbmirror.runtimes.model import Runtime, RuntimeUnknown
 
 _SHORT: Final = re.compile(r"(?P<release>\d+(\.\d+)?)(?P<words>(-(lts|cpu|gpu|ml|photon|aarch64))*)", re.ASCII)
+_SERVERLESS: Final = re.compile(r"(serverless|client|environment)\b.*", re.ASCII)
+"""A serverless environment version, as its page (`serverless-3`) and the Clusters API (`client.3`) spell it."""
 _GLIBC: Final = {"18.04": "2.27", "20.04": "2.31", "22.04": "2.35", "24.04": "2.39"}
 """The C library of each Ubuntu (packages.ubuntu.com, libc6)."""
 
@@ -57,7 +59,13 @@ def listed_runtimes() -> tuple[str, ...]:
 
 
 def _in_full(text: str) -> str:
-    match = _SHORT.fullmatch(text.strip().lower().replace(" ", "-"))
+    name = text.strip().lower().replace(" ", "-")
+    match = _SHORT.fullmatch(name)
+    if _SERVERLESS.fullmatch(name):
+        raise RuntimeUnknown(
+            f"{text[:100]!r} is a serverless environment, whose packages are not known here.",
+            remedy="Save what 'pip list --format json' prints in a notebook there, and read that with --from FILE.",
+        )
     if match is None:
         raise RuntimeUnknown(
             f"{text[:100]!r} is no name of a Databricks Runtime.",

@@ -39,5 +39,12 @@ def test_what_is_no_known_runtime_is_an_error_that_names_those_that_are(text: st
         named_runtime(text)
 
 
+@pytest.mark.parametrize("text", ["serverless-3", "Serverless", "client.3", "client.3.1", "environment 4"])
+def test_a_serverless_environment_is_called_one_and_its_own_list_is_the_way(text: str) -> None:
+    with pytest.raises(RuntimeUnknown, match=r"is a serverless environment") as error:
+        named_runtime(text)
+    assert "--from FILE" in error.value.remedy
+
+
 def test_the_lists_that_are_shipped_are_named() -> None:
     assert listed_runtimes() == ("13.3", "15.4", "15.4-ml", "17.3")
