@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
 import requests
 from databricks.sdk import errors as api
@@ -110,6 +111,10 @@ class KeyNotInstalled(WorkspaceUsageError):
     """The SSH key cannot be put on the cluster."""
 
 
+_OAUTH_REFUSAL: Final = re.compile(r"(invalid_client|invalid_grant|unauthorized_client|access_denied)\b")
+"""How the SDK's ValueError begins where the token's endpoint refuses a login (RFC 6749, section 5.2)."""
+
+
 @contextmanager
 def said_clearly(host: str | None, *, profile: str | None = None, auth: str | None = None) -> Iterator[None]:
     """Turn whatever the SDK raises inside into a WorkspaceError with one clear sentence."""
@@ -126,6 +131,8 @@ def said_clearly(host: str | None, *, profile: str | None = None, auth: str | No
     except requests.RequestException as error:
         raise WorkspaceUnreachable(where, _why(error)) from error
     except (ValueError, TypeError, AttributeError, KeyError) as error:
+        if _OAUTH_REFUSAL.match(str(error)):
+            raise LoginRefused(where, own_words(error), profile=profile, auth=auth) from error
         # The SDK takes an answer apart without a look at its form.
         raise AnswerInvalid(
             f"The workspace {where} gave an answer that does not belong to its API ({own_words(error)[:200]}).",
