@@ -81,7 +81,7 @@ def make_lock(
     target = target_of(snapshot.inventory, base_inventory)
     visible = _visible(base_inventory, target)
     kept = {distribution.name: distribution for distribution in selection.kept}
-    layers = {name: _image_layer(distribution, selection) for name, distribution in kept.items()}
+    layers = _image_layers(selection)
     from_base = {
         name for name, there in visible.items() if name in kept and same_version(there.version, kept[name].version)
     }
@@ -146,7 +146,10 @@ def make_lock(
 
 def _look_for(wanted: Sequence[Distribution], search: _Search) -> Iterator[tuple[Distribution, Found | Missing]]:
     """Every distribution of `wanted` with its outcome: index look-ups in parallel, in the order in which they end."""
-    lookups = [found for found in wanted if found.direct_url is None or found.apt_package is not None]
+    lookups: list[Distribution] = []
+    linked: list[Distribution] = []
+    for found in wanted:
+        (lookups if found.direct_url is None or found.apt_package is not None else linked).append(found)
     pool = ThreadPoolExecutor(max_workers=CONNECTIONS, thread_name_prefix="dbmirror-lock")
     try:
         running = {pool.submit(_on_index_or_apt, distribution, search): distribution for distribution in lookups}
@@ -159,13 +162,12 @@ def _look_for(wanted: Sequence[Distribution], search: _Search) -> Iterator[tuple
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
     _check_index(search.index, asked=len(lookups))
-    for distribution in wanted:
+    for distribution in linked:
         # One by one and in this thread: git runs as a child process, which an interrupt must be able to end.
-        if distribution not in lookups:
-            outcome = from_direct_url(distribution, index=search.index, target=search.target, folder=search.folder)
-            if isinstance(outcome, Missing):
-                outcome = _or_captured(distribution, outcome, search, tell=True)
-            yield distribution, outcome
+        outcome = from_direct_url(distribution, index=search.index, target=search.target, folder=search.folder)
+        if isinstance(outcome, Missing):
+            outcome = _or_captured(distribution, outcome, search, tell=True)
+        yield distribution, outcome
 
 
 def _on_index_or_apt(distribution: Distribution, search: _Search) -> Found | Missing:
@@ -217,13 +219,16 @@ def _taken_over(
     return (None if package is None else _locked(distribution, package.source, package.version, layer)), again
 
 
-def _image_layer(distribution: Distribution, selection: Selection[Distribution]) -> ImageLayer:
-    """The layer of the image that changes least of those where the cluster has this very version.
+def _image_layers(selection: Selection[Distribution]) -> dict[str, ImageLayer]:
+    """Of each kept name the layer of the image that changes least of those where the cluster has this very version.
 
     virtualenv seeds every environment with a pip of its own: the runtime's layer is the place of them all.
     """
-    same = [d.layer for d in selection.decisions if (d.name, d.version) == (distribution.name, distribution.version)]
-    return min((IMAGE_LAYER_OF[layer] for layer in same), key=list(ImageLayer).index)
+    found: dict[tuple[str, str], list[ImageLayer]] = {}
+    for decision in selection.decisions:
+        found.setdefault((decision.name, decision.version), []).append(IMAGE_LAYER_OF[decision.layer])
+    order = list(ImageLayer).index
+    return {kept.name: min(found[kept.name, kept.version], key=order) for kept in selection.kept}
 
 
 def _locked(distribution: Distribution, source: Source, version: str, layer: ImageLayer) -> LockedPackage:
