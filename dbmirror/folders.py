@@ -49,3 +49,8 @@ def sandbox_folder() -> Path:
 def sandbox_profile_file() -> Path:
     """The sandbox's own profile file, which is read after the user's."""
     return sandbox_folder() / "databrickscfg"
+
+
+def ssh_key_of(profile: str) -> Path:
+    """Where the SSH key of a profile lies: `~/.ssh/id_<profile>`, a `/` in its name written as `-`."""
+    return Path.home() / ".ssh" / f"id_{profile.replace('/', '-')}"

@@ -40,11 +40,10 @@ def ssh_setup_command(
       dbmirror ssh setup demo
     """
     from dbmirror.cli.session import opened
-    from dbmirror.folders import known_hosts_file
+    from dbmirror.folders import known_hosts_file, ssh_key_of
     from dbmirror.hosts.driver import DRIVER_PORT, DRIVER_USER
     from dbmirror.hosts.known_hosts import KnownHosts
     from dbmirror.workspace.clusters import read
-    from dbmirror.workspace.profile_file import ssh_key_of
     from dbmirror.workspace.ssh_entry import include_line, not_running, ssh_entry, write_ssh_entry
     from dbmirror.workspace.ssh_keys import ensure_key, has_key, install, read_public_key
     from dbmirror.workspace.start_cluster import await_restart

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dbmirror.folders import ssh_key_of
 from dbmirror.hosts import openssh, ssh_include
 from dbmirror.hosts.driver import DRIVER_PORT, DRIVER_USER
 from dbmirror.hosts.ssh_errors import SshConfigInvalid
@@ -152,7 +153,7 @@ def _identity_files(target: SshTarget, found: Settings) -> tuple[tuple[Path, ...
         return target.identity_files, True
     if found.get("identityfile"):
         return _paths(found["identityfile"]), False
-    own = Path.home() / ".ssh" / f"id_{target.profile}"
+    own = ssh_key_of(target.profile or "")
     return ((own,), True) if target.profile and own.is_file() else ((), False)
 
 

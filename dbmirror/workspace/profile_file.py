@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from dbmirror.folders import sandbox_profile_file
+from dbmirror.folders import sandbox_profile_file, ssh_key_of
 from dbmirror.foreign_text.characters import one_line
 from dbmirror.foreign_text.clean_urls import clean_urls_in
 
@@ -75,11 +75,6 @@ def _profile(name: str, file: Path, section: Mapping[str, str], keys: Sequence[P
         ssh_key=key or (keys[0] if keys else own),
         has_ssh_key=key is not None,
     )
-
-
-def ssh_key_of(profile: str) -> Path:
-    """Where the SSH key of a profile lies: `~/.ssh/id_<profile>`."""
-    return Path.home() / ".ssh" / f"id_{profile}"
 
 
 def _is_file(path: Path) -> bool:

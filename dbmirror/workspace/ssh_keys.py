@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from dbmirror.files import write_atomically
+from dbmirror.folders import ssh_key_of
 from dbmirror.hosts.host_key import parse_public_key
 from dbmirror.workspace.answers import GET, ask, texts
 from dbmirror.workspace.client import WorkspaceClient
 from dbmirror.workspace.errors import KeyNotInstalled, said_clearly
-from dbmirror.workspace.profile_file import ssh_key_of
 
 MOST_KEYS = 10
 """As many keys does the field ssh_public_keys of a cluster hold."""

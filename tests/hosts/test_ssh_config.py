@@ -49,6 +49,11 @@ def test_the_profiles_key_is_a_default_that_the_config_beats(configure: Callable
     assert (hop.identity_files, hop.explicit, hop.identities_only) == ((Path("/other"),), False, True)
 
 
+def test_a_profiles_name_with_a_slash_names_a_key_of_the_same_folder(home: Path) -> None:
+    (home / ".ssh" / "id_eu-prod").touch()
+    assert last_hop(profile="eu/prod").identity_files == (home / ".ssh" / "id_eu-prod",)
+
+
 def test_an_include_is_followed_wherever_it_stands(configure: Callable[..., None]) -> None:
     configure("Include tunnels/*\n Include /no/such/file\nUser global\nHost other\n Port 1\n")
     configure("Host driver\n Port 7772\n", "tunnels/a")
