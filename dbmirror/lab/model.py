@@ -41,7 +41,10 @@ class Supplies:
     ssh_host: str | None = None
     """The host of the user's ssh config that leads to the cluster, where the mirror's section names none."""
     meet_driver: Callable[[], object]
-    """Connects to the driver, which pins its host key at first contact. Raises DbmirrorError."""
+    """Connects to the driver, which pins its host key at first contact, and a new one that the workspace vouches for.
+    Raises DbmirrorError."""
+    driver_started_anew: Callable[[], bool]
+    """Whether the workspace states a start of the cluster since its driver's key was pinned. Raises DbmirrorError."""
     indexes: IndexSettings
     """Where the lab's images fetch packages."""
     ca_bundle: Path | None

@@ -263,11 +263,16 @@ def _hand_jump_pins_to_tunnel(lab: Lab, jumps: Sequence[Hop]) -> None:
 
 
 def _ensure_pin(lab: Lab, supplies: Supplies) -> None:
-    """Meet the driver for the first time if nothing is pinned for it; the question is the same as for a snapshot."""
-    if KnownHosts(known_hosts_file()).keys(supplies.cluster):
-        return
+    """Meet the driver where nothing is pinned for it, or where the workspace states a start since: each start makes a
+    driver with another key. The question, if there is one, is the same as for a snapshot.
+    """
+    pinned = bool(KnownHosts(known_hosts_file()).keys(supplies.cluster))
     try:
-        supplies.meet_driver()
+        if not pinned or supplies.driver_started_anew():
+            supplies.meet_driver()
     except DbmirrorError as error:
         why = error.of_mirror(lab.mirror)
+        if pinned:
+            lab.observer.warn(f"Whether the driver has the host key that is pinned is not known: {why}")
+            return
         lab.observer.warn(f"No host key of the driver is pinned, so that the tunnel cannot connect: {why}")

@@ -186,7 +186,7 @@ class ClusterAccess:
 
         w = self.workspace
         state = read(w, self.summary.cluster_id)
-        if state.state in {"RUNNING", "RESIZING"}:
+        if state.runs:
             return state
         stopped = f"The cluster {state.cluster.cluster_name} ({state.cluster.cluster_id}) is {state.state.lower()}."
         if self.dry_run:
@@ -323,6 +323,19 @@ class ClusterAccess:
             raise error.with_facts(started=cluster.started_at, command=command) from None
         return self._resources.enter_context(host)
 
+    def started_anew(self, cluster_id: str) -> bool:
+        """Whether the workspace states that the cluster runs since another start than its driver's pinned key is of.
+
+        Raises DbmirrorError where the workspace cannot be asked.
+        """
+        from dbmirror.workspace.clusters import read  # noqa: PLC0415
+
+        before = self._starts.start(cluster_id)
+        if before is None:
+            return False
+        now = read(self.workspace, cluster_id)
+        return now.runs and now.start != before
+
     def ended_meanwhile(self, error: HostError) -> ClusterEnded | None:
         """What the workspace says of a cluster that ran, and whose driver is lost with `error`; None if it still runs.
 
@@ -338,7 +351,7 @@ class ClusterAccess:
         except RemoteError:
             return None
         name = f"The cluster {now.cluster.cluster_name} ({now.cluster.cluster_id})"
-        if now.state not in {"RUNNING", "RESIZING"}:
+        if not now.runs:
             said = f": {now.state_message.rstrip('.')}" if now.state_message else ""
             return ClusterEnded(
                 f"{name} is {now.state.lower()} since, while dbmirror worked with it{said}. {error.message}",

@@ -216,6 +216,7 @@ class Mirror:
             profile=self.access.profile,
             workspace=lambda: self.access.workspace,
             meet_driver=lambda: self.access.ssh,
+            driver_started_anew=lambda: self.access.started_anew(cluster_id),
             indexes=self.indexes,
             ca_bundle=self.ca_bundle,
         )

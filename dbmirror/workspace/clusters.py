@@ -22,7 +22,7 @@ from dbmirror.workspace.answers import GET, ask, each_cluster
 from dbmirror.workspace.client import WorkspaceClient
 from dbmirror.workspace.errors import ClusterUnknown, RuntimeNotStated, said_clearly
 from dbmirror.workspace.libraries import to_libraries
-from dbmirror.workspace.mirrorable import ClusterSummary, Login, summarise
+from dbmirror.workspace.mirrorable import RUNNING, ClusterSummary, Login, summarise
 
 _VOLUMES = "spark.databricks.unityCatalog.volumes.enabled"
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*|[0-9A-Fa-f:.]+")
@@ -44,6 +44,11 @@ class ClusterState:
     """A mark of the driver that it has now: its next start has another."""
     ssh_keys: tuple[Text, ...]
     """Fingerprints of the keys that log in, `SHA256:… (ED25519)`."""
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has a driver that answers."""
+        return self.state in RUNNING
 
 
 def list_clusters(w: WorkspaceClient, login: Login | None = None) -> tuple[ClusterSummary, ...]:

@@ -58,7 +58,7 @@ def await_libraries(
             failures += 1
             if failures == _FAILURES_IN_A_ROW:
                 raise
-        if state.state not in {"RUNNING", "RESIZING"}:
+        if not state.runs:
             raise LibrariesNotSettled(
                 f"The cluster {state.cluster.cluster_name} became {state.state.lower()} while its libraries were being "
                 "installed.",

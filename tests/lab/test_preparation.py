@@ -1,13 +1,15 @@
-"""What of the user's ssh config the lab's tunnel is told."""
+"""What the lab's tunnel is told: of the user's ssh config, and of the driver's host key."""
 
 from __future__ import annotations
 
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
+from dbmirror.folders import known_hosts_file
+from dbmirror.hosts.host_key import HostKey, parse_public_key
 from dbmirror.hosts.known_hosts import KnownHosts, trusted_keys
 from dbmirror.hosts.ssh_config import Hop
 from dbmirror.lab import preparation as lab_preparation
@@ -17,6 +19,7 @@ from dbmirror.lab.preparation import jumps_as_setting, way_to_driver
 from dbmirror.lab.tokens import ensure_token
 from dbmirror.lab_containers.tunnel.settings import read_jumps
 from dbmirror.progress import Observer
+from dbmirror.workspace.errors import WorkspaceUnreachable
 from tests.builders import index_settings
 from tests.lab_containers.conftest import make_key
 
@@ -25,6 +28,7 @@ SUPPLIES = Supplies(
     profile="demo",
     workspace=lambda: pytest.fail("the ssh config needs no workspace"),
     meet_driver=lambda: pytest.fail("the ssh config needs no driver"),
+    driver_started_anew=lambda: pytest.fail("the ssh config needs no start"),
     indexes=index_settings(()),
     ca_bundle=None,
 )
@@ -61,6 +65,38 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> User:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("DBMIRROR_HOME", str(tmp_path / "state"))
     return User(home=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("pinned", "started_anew", "meetings"),
+    [(False, False, 1), (True, False, 0), (True, True, 1)],
+    ids=["first contact", "the start of the pin", "a start since"],
+)
+def test_the_driver_is_met_where_the_pin_is_missing_or_of_another_start(
+    user: User, *, pinned: bool, started_anew: bool, meetings: int
+) -> None:
+    if pinned:
+        KnownHosts(known_hosts_file()).pin(SUPPLIES.cluster, _a_key(user.home))
+    met: list[str] = []
+    supplies = replace(SUPPLIES, meet_driver=lambda: met.append("met"), driver_started_anew=lambda: started_anew)
+    lab_preparation._ensure_pin(user.lab, supplies)
+    assert (len(met), user.warnings) == (meetings, [])
+
+
+def test_a_workspace_that_cannot_say_whether_the_cluster_was_started_anew_is_warned_of(user: User) -> None:
+    def unreachable() -> bool:
+        raise WorkspaceUnreachable("demo", "nothing answers")
+
+    KnownHosts(known_hosts_file()).pin(SUPPLIES.cluster, _a_key(user.home))
+    lab_preparation._ensure_pin(user.lab, replace(SUPPLIES, driver_started_anew=unreachable))
+    (warning,) = user.warnings
+    assert warning.startswith("Whether the driver has the host key that is pinned is not known: The workspace demo")
+
+
+def _a_key(folder: Path) -> HostKey:
+    key = parse_public_key(make_key(folder / "driver_key").with_suffix(".pub").read_text())
+    assert key is not None
+    return key
 
 
 def test_a_driver_that_is_reached_directly_has_no_jump_hosts(user: User) -> None:

@@ -203,9 +203,12 @@ def test_after_a_restart_that_the_workspace_states_the_new_key_is_pinned(
     assert "dbmirror ssh repin demo" in caught.value.remedy
     assert cluster.contexts.open_on(DEMO) == 0, "without a restart nothing can make a new key right"
 
+    assert not cluster.access().started_anew(DEMO)
     cluster.fleet.restart(DEMO)
     wait_until_running(cluster)
+    assert cluster.access().started_anew(DEMO)
     assert cluster.access().way is Way.SSH
+    assert not cluster.access().started_anew(DEMO)
     assert known().keys(DEMO) == (sshd.public_key,)
     assert "which was started anew since" in cluster.recorder.notes[-1]
     assert PinnedStarts(pinned_starts_file()).start(DEMO) == cluster.present_start()

@@ -154,7 +154,8 @@ def _about_driver(address: str | None, trouble: Trouble, quoted: str, found: Fou
     if trouble is Trouble.HOST_KEY_CHANGED:
         return (
             f"The driver at {address} has another host key than the pinned one. A cluster that was restarted has: "
-            "then 'dbmirror ssh repin MIRROR' and 'dbmirror lab up MIRROR' go on."
+            "then 'dbmirror lab up MIRROR' asks the workspace and goes on. Where it cannot say the key, "
+            "'dbmirror ssh repin MIRROR' and 'dbmirror lab up MIRROR' do."
         )
     if trouble is Trouble.HOST_KEY_UNKNOWN:
         return (
